@@ -1,2 +1,27 @@
-//! The command line of Nanshe.
-fn main() {}
+//! `nanshe`: does a message service keep its promises?
+//!
+//! This package parses arguments, calls one library function, prints, and chooses the exit code. This
+//! file is the only one that touches standard output, standard error and the process.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+mod args;
+mod commands;
+mod output;
+#[cfg(test)]
+mod tidy;
+
+fn main() -> ExitCode {
+    let (mut out, mut error) = (std::io::stdout(), std::io::stderr());
+    let shows_progress = error.is_terminal();
+    let mut shell = output::Shell {
+        out: &mut out,
+        error: &mut error,
+        shows_progress,
+    };
+    let exit = commands::run(std::env::args_os(), &mut shell);
+    // Nobody is left to tell that standard output is gone.
+    drop(std::io::stdout().flush());
+    exit.into()
+}

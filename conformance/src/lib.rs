@@ -1,1 +1,22 @@
-//! Empty yet.
+//! An API conformance suite for Zaqar-like message services, and checkers that judge recorded histories.
+//!
+//! The one contract is HTTP requests in and HTTP responses out, so everything here runs against any
+//! implementation: a URL, or a service in the simulator. This package knows nothing about the reference
+//! broker; a codec shared with it would agree with itself about a mistake.
+//!
+//! * [`environment`]: what a case needs from the world.
+//! * [`target`]: how an implementation is reached and described.
+//! * [`suite`]: the API cases; [`report`]: what they found.
+//! * [`workload`]: what concurrent clients do; [`history`]: operations as they saw them;
+//!   [`checker`]: from a history to verdicts.
+//! * [`document`]: the files that users write; [`verdict`]: the three answers.
+
+pub mod checker;
+pub mod document;
+pub mod environment;
+pub mod history;
+pub mod report;
+pub mod suite;
+pub mod target;
+pub mod verdict;
+pub mod workload;

@@ -1,1 +1,49 @@
-//! Empty yet.
+//! A world of nodes under one seed, in which an unchanged service lives through faults, repeatably.
+//!
+//! * [`scenario`]: the typed form of a scenario file.
+//! * `implementation`: what can be run as the server: the reference, or one of the `specimens`.
+//! * `world`: nodes, clocks and our own simulated TCP on madsim's executor and timers.
+//! * `nemesis`: what goes wrong.
+//! * `run`: (scenario, seed) to history and verdicts; `campaign`: many seeds, and their `Summary`;
+//!   `conform`: the API suite in virtual time.
+//!
+//! Simulating needs a build with `--cfg madsim`, as `.cargo/config.toml` sets it. A build without it
+//! still reads scenarios; [`AVAILABLE`] tells which one this is.
+
+pub mod scenario;
+
+#[cfg(madsim)]
+pub use self::simulating::*;
+
+#[cfg(madsim)]
+mod simulating {
+    pub use crate::campaign::campaign;
+    pub use crate::conform::conform;
+    pub use crate::implementation::{Implementation, NodeContext, implementations};
+    pub use crate::run::{Run, RunError, run};
+    pub use crate::summary::Summary;
+}
+
+#[cfg(madsim)]
+mod campaign;
+#[cfg(madsim)]
+mod conform;
+#[cfg(madsim)]
+pub mod implementation;
+#[cfg(madsim)]
+mod nemesis;
+#[cfg(madsim)]
+mod run;
+#[cfg(madsim)]
+pub mod specimens;
+#[cfg(madsim)]
+mod summary;
+#[cfg(madsim)]
+pub mod world;
+
+/// Whether this build can simulate.
+pub const AVAILABLE: bool = cfg!(madsim);
+
+/// What to say where it cannot.
+pub const UNAVAILABLE: &str = "this build cannot simulate: build without a RUSTFLAGS variable, so that \
+                               .cargo/config.toml sets `--cfg madsim`";

@@ -1,0 +1,91 @@
+//! `delivery/unexpected` and `delivery/resurrected`: what is seen must have been posted, and what is
+//! gone must stay gone.
+
+use super::Findings;
+use super::facts::{Facts, Index, Message};
+use crate::environment::Instant;
+use crate::history::{Answer, Operation, Outcome};
+
+/// A token never attempted, or whose post certainly failed, or before its post, is seen; or an answer
+/// holds more messages than its limit.
+pub(super) fn unexpected(facts: &Facts<'_>) -> Findings {
+    let mut findings = Findings::default();
+    for &(token, seen) in &facts.strangers {
+        findings.exercised += 1;
+        findings.violate(|| {
+            facts.violation(token, "seen, but nobody ever posted it".to_owned(), [seen])
+        });
+    }
+    for message in &facts.messages {
+        let post = facts.record(message.post);
+        for &seen in &message.sightings {
+            findings.exercised += 1;
+            let summary = if matches!(post.outcome, Outcome::Fail { .. }) {
+                "seen, but its post certainly failed"
+            } else if facts.record(seen).completed_at < post.invoked_at {
+                "seen before it was posted"
+            } else {
+                continue;
+            };
+            let proof = [message.post, seen];
+            findings.violate(|| facts.violation(message.token, summary.to_owned(), proof));
+        }
+    }
+    for &take in facts.queues.values().flat_map(|queue| &queue.takes) {
+        let record = facts.record(take);
+        let (Operation::Claim { limit, .. } | Operation::Pop { limit, .. }) = record.operation
+        else {
+            continue;
+        };
+        let seen = record.answer().map_or(&[][..], Answer::seen);
+        if u64::try_from(seen.len()).is_ok_and(|count| count > limit) {
+            let summary = format!("{} messages came, but the limit was {limit}", seen.len());
+            let token = seen.first().map_or("", |seen| seen.token.as_str());
+            findings.violate(|| facts.violation(token, summary, [take]));
+        }
+    }
+    findings
+}
+
+/// A message returned, or its delete refused, by an operation invoked after its certain removal.
+pub(super) fn resurrected(facts: &Facts<'_>) -> Findings {
+    let mut findings = Findings::default();
+    for message in &facts.messages {
+        let Some((removal, removed_at)) = certain_removal(facts, message) else {
+            continue;
+        };
+        // The removal could have been broken by every later look at the queue.
+        let takes = &facts.queues[message.queue].takes;
+        let later = |&&take: &&Index| facts.record(take).invoked_at > removed_at;
+        findings.exercised += u64::from(takes.last().is_some_and(|take| later(&take)));
+        let refused = message.deletes.iter().filter(|&&delete| {
+            let refusals = [Some(400), Some(403)];
+            matches!(facts.record(delete).outcome, Outcome::Fail { status } if refusals.contains(&status))
+        });
+        let observed = message.sightings.iter().chain(refused).filter(later);
+        for &seen in observed {
+            let mut proof = vec![message.post, removal, seen];
+            // An unanswered post happened for certain only because its message was seen.
+            proof.extend(message.sightings.first());
+            let summary = format!("observed after its removal, certain from {removed_at}");
+            findings.violate(|| facts.violation(message.token, summary, proof));
+        }
+    }
+    findings
+}
+
+/// The first removal that certainly happened to a message that certainly was there, and from when on.
+fn certain_removal(facts: &Facts<'_>, message: &Message<'_>) -> Option<(Index, Instant)> {
+    let stored_from = facts.stored_from(message)?;
+    let deletes = message.deletes.iter().copied().filter(|&delete| {
+        let delete = facts.record(delete);
+        delete.is_ok() && stored_from <= delete.invoked_at
+    });
+    // A pop that returned the message took it, whatever else is known.
+    let pops = message.sightings.iter().copied();
+    let pops = pops.filter(|&index| matches!(facts.record(index).operation, Operation::Pop { .. }));
+    deletes
+        .chain(pops)
+        .map(|index| (index, facts.record(index).completed_at))
+        .min_by_key(|&(index, at)| (at, index))
+}

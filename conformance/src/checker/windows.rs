@@ -1,0 +1,193 @@
+//! What is certain, and what is possible, about one message (`guarantees.md`, section 2).
+
+use std::time::Duration;
+
+use super::facts::{Facts, Index, Message};
+use crate::environment::Instant;
+use crate::history::{Operation, Record};
+
+/// A span of time, its end not included. Empty if it does not begin before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) from: Instant,
+    pub(super) until: Instant,
+}
+
+impl Window {
+    pub(super) fn meets(self, other: Self) -> bool {
+        self.from.max(other.from) < self.until.min(other.until)
+    }
+
+    /// Whether everything between `from` and `until`, both included, lies inside.
+    pub(super) fn covers(self, from: Instant, until: Instant) -> bool {
+        self.from <= from && until < self.until
+    }
+}
+
+/// How long a claim or renewal asks for its lease to last.
+fn lease_span(record: &Record) -> Duration {
+    match &record.operation {
+        Operation::Claim { ttl_secs, .. } | Operation::Renew { ttl_secs, .. } => {
+            Duration::from_secs(*ttl_secs)
+        }
+        Operation::Post { .. }
+        | Operation::Release { .. }
+        | Operation::Delete { .. }
+        | Operation::Pop { .. }
+        | Operation::Get { .. } => Duration::ZERO,
+    }
+}
+
+/// How long a claim or renewal lets a message live beyond its lease.
+fn grace_span(record: &Record) -> Duration {
+    match &record.operation {
+        Operation::Claim { grace_secs, .. } | Operation::Renew { grace_secs, .. } => {
+            Duration::from_secs(*grace_secs)
+        }
+        Operation::Post { .. }
+        | Operation::Release { .. }
+        | Operation::Delete { .. }
+        | Operation::Pop { .. }
+        | Operation::Get { .. } => Duration::ZERO,
+    }
+}
+
+impl Facts<'_> {
+    fn slack(&self) -> Duration {
+        self.history.header.slack()
+    }
+
+    /// The latest instant at which a possible operation can have acted: `c`, or `i + λ`.
+    pub(super) fn acts_until(&self, record: &Record) -> Instant {
+        if record.is_info() {
+            self.history.header.latest_effect(record.invoked_at)
+        } else {
+            record.completed_at
+        }
+    }
+
+    /// Renewals of `take`'s claim that happened for certain and that no other surely follows, and
+    /// renewals that may have happened.
+    fn renewals(&self, take: Index) -> (Vec<&Record>, Vec<&Record>) {
+        let renewals = self.claim_of(take).map_or(&[][..], |claim| &claim.renewals);
+        let all = || renewals.iter().map(|&index| self.record(index));
+        let ok: Vec<&Record> = all().filter(|record| record.is_ok()).collect();
+        let last_invoked_at = ok.iter().map(|record| record.invoked_at).max();
+        let ok = ok
+            .into_iter()
+            .filter(|record| last_invoked_at.is_none_or(|last| last <= record.completed_at))
+            .collect();
+        (ok, all().filter(|record| record.is_info()).collect())
+    }
+
+    /// When `take`'s lease of `message` is certain. Removals other than `judged` cut it, and so do
+    /// releases, and renewals that did not end ok, at their invocation.
+    pub(super) fn certain_lease(
+        &self,
+        message: &Message<'_>,
+        take: Index,
+        judged: Index,
+    ) -> Window {
+        let granted = self.record(take);
+        let ends_at = |record: &Record| {
+            record
+                .invoked_at
+                .plus(lease_span(record))
+                .minus(self.slack())
+        };
+        let (renewals, _) = self.renewals(take);
+        let until = renewals
+            .into_iter()
+            .map(ends_at)
+            .min()
+            .unwrap_or(ends_at(granted));
+        let claim = self.claim_of(take);
+        let releases = claim
+            .map_or(&[][..], |claim| &claim.releases)
+            .iter()
+            .copied();
+        let releases = releases.filter(|&index| self.record(index).is_possible());
+        let renewals = claim
+            .map_or(&[][..], |claim| &claim.renewals)
+            .iter()
+            .copied();
+        let renewals = renewals.filter(|&index| !self.record(index).is_ok());
+        let cut = self
+            .removals(message)
+            .chain(releases)
+            .chain(renewals)
+            .filter(|&index| index != judged)
+            .map(|index| self.record(index).invoked_at)
+            // What came before the claim was granted did not end it: it was granted all the same.
+            .filter(|&at| at >= granted.invoked_at)
+            .min();
+        Window {
+            from: granted.completed_at,
+            until: cut.map_or(until, |cut| cut.min(until)),
+        }
+    }
+
+    /// When `take` may hold what it was granted.
+    pub(super) fn possible_lease(&self, take: Index) -> Window {
+        let granted = self.record(take);
+        let ends_at = |record: &Record| {
+            self.acts_until(record)
+                .plus(lease_span(record))
+                .plus(self.slack())
+        };
+        let (ok, info) = self.renewals(take);
+        let until = ok
+            .into_iter()
+            .map(ends_at)
+            .max()
+            .unwrap_or(ends_at(granted));
+        let until = info.into_iter().map(ends_at).fold(until, Instant::max);
+        let releases = self.claim_of(take).map_or(&[][..], |claim| &claim.releases);
+        let released_at = releases
+            .iter()
+            .map(|&index| self.record(index))
+            .filter(|record| record.is_ok())
+            .map(|record| record.completed_at)
+            .min();
+        Window {
+            from: granted.invoked_at,
+            until: released_at.map_or(until, |released_at| released_at.min(until)),
+        }
+    }
+
+    /// Until when the message certainly has not expired: the early end `L` of its expiry window, as
+    /// its post and the claims and renewals that hold it make it.
+    pub(super) fn lives_until(&self, message: &Message<'_>) -> Instant {
+        let post = self.record(message.post);
+        let ttl = Duration::from_secs(message.ttl_secs);
+        let mut early = post.invoked_at.plus(ttl).minus(self.slack());
+        let mut late = self.acts_until(post).plus(ttl).plus(self.slack());
+        if let (true, Some(stored)) = (post.is_info(), self.stored_from(message)) {
+            late = late.min(stored.plus(ttl).plus(self.slack()));
+        }
+        let mut holding: Vec<&Record> = Vec::new();
+        for take in self.deliveries(message) {
+            holding.push(self.record(take));
+            let renewals = self.claim_of(take).map_or(&[][..], |claim| &claim.renewals);
+            holding.extend(renewals.iter().map(|&index| self.record(index)));
+        }
+        holding.retain(|record| !matches!(record.operation, Operation::Pop { .. }));
+        holding.sort_by_key(|record| record.invoked_at);
+        for record in holding.into_iter().filter(|record| record.is_possible()) {
+            let (lease, grace) = (lease_span(record), grace_span(record));
+            let acts_until = self.acts_until(record);
+            if record.is_ok() {
+                let extended = if late < record.invoked_at.plus(lease) {
+                    grace
+                } else {
+                    Duration::ZERO
+                };
+                early = early.max(record.invoked_at.plus(lease + extended).minus(self.slack()));
+            }
+            if early < acts_until.plus(lease).plus(self.slack()) {
+                late = late.max(acts_until.plus(lease + grace).plus(self.slack()));
+            }
+        }
+        early
+    }
+}

@@ -1,0 +1,157 @@
+//! Writes down what clients do, while they do it.
+
+use std::sync::{Arc, Mutex};
+
+use super::lines::Pairing;
+use super::{Answer, Event, Header, History, Operation, Phase, What, write};
+use crate::environment::World;
+use crate::target::NotAnswered;
+
+/// The history of a run under way.
+pub struct Recorder {
+    header: Header,
+    events: Mutex<Vec<Event>>,
+}
+
+impl Recorder {
+    /// An empty history.
+    pub fn new(header: Header) -> Arc<Self> {
+        Arc::new(Self {
+            header,
+            events: Mutex::default(),
+        })
+    }
+
+    /// Writes down `what` happened now.
+    pub fn add(&self, world: &World, what: What) {
+        let mut events = self.events.lock().expect("no holder of this lock panics");
+        // The clock is read under the lock, so that the events are in the order of time.
+        events.push(Event {
+            at: world.now(),
+            what,
+        });
+    }
+
+    /// Writes down that a phase begins.
+    pub fn phase(&self, world: &World, phase: Phase) {
+        self.add(world, What::Phase { phase });
+    }
+
+    /// How many events there are so far.
+    pub fn len(&self) -> usize {
+        self.events
+            .lock()
+            .expect("no holder of this lock panics")
+            .len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The history as JSON Lines.
+    pub fn lines(&self) -> Vec<u8> {
+        let events = self.events.lock().expect("no holder of this lock panics");
+        let mut bytes = Vec::with_capacity(events.len() * 160);
+        write(&mut bytes, &self.header, events.iter()).expect("memory takes every byte");
+        bytes
+    }
+
+    /// The history with its operations paired.
+    ///
+    /// # Panics
+    ///
+    /// If a process had two operations under way: a defect of the workload.
+    pub fn history(&self) -> History {
+        let events = self.events.lock().expect("no holder of this lock panics");
+        let mut pairing = Pairing::new(self.header.clone());
+        for event in events.iter() {
+            pairing
+                .add(event.clone())
+                .expect("a recorder writes what a reader accepts");
+        }
+        pairing.finish()
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder")
+            .field("header", &self.header)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One process's pen.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    recorder: Arc<Recorder>,
+    process: u64,
+}
+
+impl Handle {
+    /// The pen of `process`.
+    pub fn new(recorder: Arc<Recorder>, process: u64) -> Self {
+        Self { recorder, process }
+    }
+
+    /// It asks.
+    pub fn invoke(&self, world: &World, operation: Operation) {
+        self.recorder.add(
+            world,
+            What::Invoke {
+                process: self.process,
+                operation,
+            },
+        );
+    }
+
+    /// It was answered.
+    pub fn ok(&self, world: &World, answer: Answer) {
+        self.recorder.add(
+            world,
+            What::Ok {
+                process: self.process,
+                answer,
+            },
+        );
+    }
+
+    /// It was refused.
+    pub fn refused(&self, world: &World, status: u16) {
+        self.recorder.add(
+            world,
+            What::Fail {
+                process: self.process,
+                status: Some(status),
+            },
+        );
+    }
+
+    /// It was answered, but with nothing that says whether it happened: a 5xx, or garbage.
+    pub fn unclear(&self, world: &World, why: String) {
+        self.recorder.add(
+            world,
+            What::Info {
+                process: self.process,
+                why,
+            },
+        );
+    }
+
+    /// It was not answered.
+    pub fn not_answered(&self, world: &World, not_answered: NotAnswered) {
+        let process = self.process;
+        self.recorder.add(
+            world,
+            match not_answered {
+                NotAnswered::NotSent(_) => What::Fail {
+                    process,
+                    status: None,
+                },
+                NotAnswered::NoAnswer(why) => What::Info { process, why },
+            },
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! What a run of the suite found, and its forms: terminal, JSON, JUnit XML.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::suite::{Exchange, Failure, Level};
+use crate::target::KnownFailures;
+use crate::verdict::Verdict;
+
+pub use self::json::json;
+pub use self::junit::junit;
+pub use self::terminal::terminal;
+
+mod json;
+mod junit;
+mod terminal;
+
+/// What a run of the suite found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The target's name.
+    pub target: String,
+    /// The seed that projects and clients were named after.
+    pub seed: u64,
+    /// How long the run took on the target's clock, virtual or real.
+    #[serde(rename = "elapsed_secs", serialize_with = "seconds")]
+    pub elapsed: Duration,
+    /// Each case, in the order of the suite.
+    pub cases: Vec<CaseReport>,
+    /// Cases that did not run, because they may wait longer than was allowed.
+    pub left_out: Vec<String>,
+}
+
+/// What one case found.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseReport {
+    /// The case's path.
+    pub path: String,
+    /// How much its clause demands.
+    pub level: Level,
+    /// The contract's clause.
+    pub clause: String,
+    /// The guarantee at stake; empty if none is.
+    pub guarantee: String,
+    /// What it found.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Why it was known to fail, if the known-failures file names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
+    /// How long it took.
+    #[serde(rename = "elapsed_secs", serialize_with = "seconds")]
+    pub elapsed: Duration,
+    /// How much of that it waited on purpose.
+    #[serde(rename = "waited_secs", serialize_with = "seconds")]
+    pub waited: Duration,
+    /// Requests that it sent.
+    pub requests: u64,
+}
+
+/// What a case found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing to complain of.
+    Passed,
+    /// The server broke the case's claim.
+    Failed {
+        /// How.
+        failure: Failure,
+    },
+    /// Nobody knows.
+    Unknown {
+        /// What is missing.
+        why: String,
+        /// The last exchanges.
+        exchanges: Vec<Exchange>,
+    },
+}
+
+/// How a case counts, its known failure considered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It passed.
+    Passed,
+    /// It failed, and nobody knew.
+    Failed,
+    /// It failed, as the known-failures file says.
+    KnownFailure,
+    /// It passed, although the known-failures file says that it fails. That fails the run.
+    PassedUnexpectedly,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl CaseReport {
+    /// Notes the reason if the case is known to fail.
+    pub fn excuse(&mut self, known: &KnownFailures) {
+        self.known = known.find(&self.path).map(|entry| entry.reason.clone());
+    }
+
+    /// How the case counts.
+    pub fn standing(&self) -> Standing {
+        match (&self.outcome, &self.known) {
+            (Outcome::Passed, None) => Standing::Passed,
+            (Outcome::Passed, Some(_)) => Standing::PassedUnexpectedly,
+            (Outcome::Failed { .. }, None) => Standing::Failed,
+            (Outcome::Failed { .. }, Some(_)) => Standing::KnownFailure,
+            (Outcome::Unknown { .. }, _) => Standing::Unknown,
+        }
+    }
+}
+
+impl Report {
+    /// How many cases have this standing.
+    pub fn count(&self, standing: Standing) -> usize {
+        self.cases
+            .iter()
+            .filter(|case| case.standing() == standing)
+            .count()
+    }
+
+    /// The verdict of the run: a violation outweighs an unknown, and nothing turns that into valid.
+    pub fn verdict(&self) -> Verdict {
+        let some = |standing| self.count(standing) > 0;
+        if some(Standing::Failed) || some(Standing::PassedUnexpectedly) {
+            Verdict::Violation
+        } else if some(Standing::Unknown) || self.cases.is_empty() {
+            Verdict::Unknown
+        } else {
+            Verdict::Valid
+        }
+    }
+
+    /// Time that all cases together waited on purpose.
+    pub fn waited(&self) -> Duration {
+        self.cases.iter().map(|case| case.waited).sum()
+    }
+
+    /// Requests that all cases together sent.
+    pub fn requests(&self) -> u64 {
+        self.cases.iter().map(|case| case.requests).sum()
+    }
+}
+
+/// Seconds with milliseconds. A report is for people and their tools: finer is noise.
+fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
+    serializer.serialize_f64(f64::from(millis) / 1000.0)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A report with one case of every standing.
+    pub(crate) fn sample() -> Report {
+        let exchange = Exchange {
+            sent: "DELETE /v2/queues/q/messages/1\nclient-id: c".to_owned(),
+            came: "204 No Content".to_owned(),
+        };
+        let failure = Failure {
+            clause: "5.7".to_owned(),
+            expected: "status 403".to_owned(),
+            came: "status 204".to_owned(),
+            exchanges: vec![exchange.clone()],
+        };
+        let failed = Outcome::Failed { failure };
+        let unknown = Outcome::Unknown {
+            why: "nothing within 30s".to_owned(),
+            exchanges: vec![exchange],
+        };
+        let case = |path: &str, outcome: Outcome, known: Option<&str>| CaseReport {
+            path: path.to_owned(),
+            level: Level::Must,
+            clause: "5.7".to_owned(),
+            guarantee: "G6".to_owned(),
+            outcome,
+            known: known.map(str::to_owned),
+            elapsed: Duration::from_millis(61_250),
+            waited: Duration::from_secs(61),
+            requests: 3,
+        };
+        Report {
+            target: "sample".to_owned(),
+            seed: 7,
+            elapsed: Duration::from_millis(61_300),
+            cases: vec![
+                case("claims/passes", Outcome::Passed, None),
+                case("claims/fails", failed.clone(), None),
+                case(
+                    "claims/fails-as-known",
+                    failed,
+                    Some("the driver ignores it"),
+                ),
+                case(
+                    "claims/passes-although-known",
+                    Outcome::Passed,
+                    Some("it did fail"),
+                ),
+                case("claims/has-no-answer", unknown, None),
+            ],
+            left_out: vec!["claims/waits-for-hours".to_owned()],
+        }
+    }
+
+    fn verdict_without(paths: &[&str]) -> Verdict {
+        let mut report = sample();
+        report
+            .cases
+            .retain(|case| !paths.contains(&case.path.as_str()));
+        report.verdict()
+    }
+
+    #[test]
+    fn violation_outweighs_unknown_and_unknown_outweighs_valid() {
+        assert_eq!(verdict_without(&[]), Verdict::Violation);
+        assert_eq!(verdict_without(&["claims/fails"]), Verdict::Violation);
+        let failing = ["claims/fails", "claims/passes-although-known"];
+        assert_eq!(verdict_without(&failing), Verdict::Unknown);
+        let rest = [
+            "claims/fails",
+            "claims/passes-although-known",
+            "claims/has-no-answer",
+        ];
+        assert_eq!(verdict_without(&rest), Verdict::Valid);
+    }
+
+    #[test]
+    fn run_without_cases_is_unknown() {
+        assert_eq!(
+            Report {
+                cases: Vec::new(),
+                ..sample()
+            }
+            .verdict(),
+            Verdict::Unknown
+        );
+    }
+}

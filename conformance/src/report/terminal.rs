@@ -1,0 +1,137 @@
+//! For people: what failed with what was sent, expected and came; then the counts.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{CaseReport, Outcome, Report, Standing};
+use crate::suite::Exchange;
+
+/// The report as text for a terminal. Readable without colour.
+pub fn terminal(report: &Report) -> String {
+    let mut text = String::new();
+    for case in &report.cases {
+        // Writing to a string cannot fail.
+        let _infallible = write_case(&mut text, case);
+    }
+    let _infallible = write_counts(&mut text, report);
+    text
+}
+
+fn write_case(text: &mut String, case: &CaseReport) -> std::fmt::Result {
+    let CaseReport { path, level, .. } = case;
+    match (&case.outcome, &case.known) {
+        (Outcome::Passed, None) => Ok(()),
+        (Outcome::Passed, Some(reason)) => {
+            writeln!(text, "UNEXPECTED PASS {path} ({level})")?;
+            writeln!(text, "  known to fail:  {reason}")?;
+            writeln!(
+                text,
+                "  passes now: take it out of the known-failures file\n"
+            )
+        }
+        (Outcome::Failed { failure }, None) => {
+            writeln!(text, "FAILED {path} ({level})")?;
+            let guarantee = match case.guarantee.as_str() {
+                "" => String::new(),
+                guarantee => format!(", guarantee {guarantee}"),
+            };
+            write_exchanges(text, &failure.exchanges)?;
+            writeln!(
+                text,
+                "  expected by contract {}{guarantee}:",
+                failure.clause
+            )?;
+            writeln!(text, "    {}", failure.expected)?;
+            writeln!(text, "  came:\n    {}\n", failure.came)
+        }
+        (Outcome::Failed { failure }, Some(reason)) => {
+            writeln!(
+                text,
+                "known failure {path} ({level}, contract {})",
+                failure.clause
+            )?;
+            writeln!(text, "  {reason}\n")
+        }
+        (Outcome::Unknown { why, exchanges }, _) => {
+            writeln!(text, "UNKNOWN {path} ({level})\n  {why}")?;
+            write_exchanges(text, exchanges)?;
+            writeln!(text)
+        }
+    }
+}
+
+fn write_exchanges(text: &mut String, exchanges: &[Exchange]) -> std::fmt::Result {
+    for exchange in exchanges {
+        for line in exchange.sent.lines() {
+            writeln!(text, "  > {line}")?;
+        }
+        for line in exchange.came.lines() {
+            writeln!(text, "  < {line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(
+        text,
+        "{}: {} cases, {} requests, {} of waiting in {} of its time",
+        report.target,
+        report.cases.len(),
+        report.requests(),
+        span(report.waited()),
+        span(report.elapsed),
+    )?;
+    write!(
+        text,
+        "{} passed, {} failed",
+        report.count(Standing::Passed),
+        report.count(Standing::Failed)
+    )?;
+    let rest = [
+        (Standing::KnownFailure, "known to fail"),
+        (Standing::PassedUnexpectedly, "passed unexpectedly"),
+        (Standing::Unknown, "unknown"),
+    ];
+    for (standing, words) in rest {
+        match report.count(standing) {
+            0 => {}
+            count => write!(text, ", {count} {words}")?,
+        }
+    }
+    if !report.left_out.is_empty() {
+        write!(
+            text,
+            ", {} left out for their long wait",
+            report.left_out.len()
+        )?;
+    }
+    writeln!(text, ": {}", report.verdict())
+}
+
+/// `1h 02m 03s` or `3.250s`.
+pub(crate) fn span(span: Duration) -> String {
+    let secs = span.as_secs();
+    match (secs / 3600, secs / 60 % 60, secs % 60) {
+        (0, 0, _) => format!("{}.{:03}s", secs, span.subsec_millis()),
+        (0, minutes, secs) => format!("{minutes}m {secs:02}s"),
+        (hours, minutes, secs) => format!("{hours}h {minutes:02}m {secs:02}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_report_has_every_standing() {
+        insta::assert_snapshot!(terminal(&super::super::tests::sample()));
+    }
+
+    #[test]
+    fn spans_are_told_in_the_units_of_their_size() {
+        assert_eq!(span(Duration::from_millis(3_250)), "3.250s");
+        assert_eq!(span(Duration::from_secs(62)), "1m 02s");
+        assert_eq!(span(Duration::from_secs(3_723)), "1h 02m 03s");
+    }
+}

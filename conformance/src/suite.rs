@@ -1,0 +1,184 @@
+//! The API suite: cases, one file per chapter of the contract.
+//!
+//! A case is a claim about any correct server, in the contract's words. Cases are independent (each has
+//! a project and queues of its own), so all of them run at once and the suite lasts as long as its
+//! longest wait.
+
+use std::fmt;
+
+use crate::environment::BoxFuture;
+
+pub use self::context::{Context, Reply, Request, Sent};
+pub use self::runner::{Options, Progress, preflight, run};
+pub use self::selection::{Selected, Selection, SelectionError};
+pub use self::verdict::{Exchange, Failure, Stop};
+
+mod claims;
+mod common;
+mod context;
+mod dead_letters;
+mod delays;
+mod held;
+mod json;
+mod leases;
+mod lifetimes;
+mod listing;
+mod messages;
+mod metadata;
+mod order;
+mod patch;
+mod queue_lists;
+mod queues;
+mod removal;
+mod runner;
+mod selection;
+mod stats;
+mod steps;
+mod verdict;
+
+/// How much a case's clause demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// A promise that applications rely on.
+    Must,
+    /// What a good implementation does, and Zaqar's documents or our reference decide.
+    Should,
+    /// Optional.
+    May,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Must => "must",
+            Self::Should => "should",
+            Self::May => "may",
+        })
+    }
+}
+
+/// What a case ends with: nothing to complain of, or why it stopped.
+pub type CaseResult = Result<(), Stop>;
+
+/// One claim about any correct server.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Kebab-case path that reads as a claim, and never changes its meaning.
+    pub path: &'static str,
+    /// How much its clause demands.
+    pub level: Level,
+    /// The contract's clause, as `5.7`.
+    pub clause: &'static str,
+    /// The guarantee at stake, as `G7`; empty if none is.
+    pub guarantee: &'static str,
+    /// The longest time that it has to wait, in seconds.
+    pub wait_secs: u64,
+    /// Runs it.
+    pub run: fn(Context) -> BoxFuture<CaseResult>,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Case {
+    const fn new(
+        level: Level,
+        path: &'static str,
+        clause: &'static str,
+        run: fn(Context) -> BoxFuture<CaseResult>,
+    ) -> Self {
+        Self {
+            path,
+            level,
+            clause,
+            guarantee: "",
+            wait_secs: 0,
+            run,
+        }
+    }
+
+    const fn guarantee(self, guarantee: &'static str) -> Self {
+        Self { guarantee, ..self }
+    }
+
+    const fn waits(self, wait_secs: u64) -> Self {
+        Self { wait_secs, ..self }
+    }
+
+    /// The chapter that the case belongs to: what stands before the slash of its path.
+    pub fn chapter(&self) -> &'static str {
+        self.path
+            .split_once('/')
+            .map_or(self.path, |(chapter, _)| chapter)
+    }
+}
+
+/// `case!(Must, "chapter/claim", "5.7", function)`
+macro_rules! case {
+    ($level:ident, $path:literal, $clause:literal, $run:path) => {
+        $crate::suite::Case::new($crate::suite::Level::$level, $path, $clause, |context| {
+            Box::pin($run(context))
+        })
+    };
+}
+use case;
+
+/// All cases, chapter by chapter.
+pub fn cases() -> impl Iterator<Item = &'static Case> {
+    [
+        common::CASES,
+        order::CASES,
+        json::CASES,
+        queues::CASES,
+        queue_lists::CASES,
+        stats::CASES,
+        metadata::CASES,
+        patch::CASES,
+        messages::CASES,
+        removal::CASES,
+        listing::CASES,
+        claims::CASES,
+        held::CASES,
+        lifetimes::CASES,
+        leases::CASES,
+        delays::CASES,
+        dead_letters::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn paths_are_kebab_case_and_unique() {
+        let mut seen = BTreeSet::new();
+        for case in cases() {
+            assert!(seen.insert(case.path), "{} twice", case.path);
+            let (chapter, claim) = case.path.split_once('/').expect(case.path);
+            for word in [chapter, claim]
+                .into_iter()
+                .flat_map(|part| part.split('-'))
+            {
+                let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+                assert!(!word.is_empty() && word.chars().all(kebab), "{}", case.path);
+            }
+        }
+    }
+
+    #[test]
+    fn there_are_at_least_forty_cases_and_some_wait() {
+        assert!(cases().count() >= 40);
+        assert!(cases().filter(|case| case.wait_secs >= 60).count() >= 5);
+    }
+}

@@ -1,0 +1,406 @@
+//! What a case holds: a project of its own, a client, the clock, and words to say what it expects.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::Value;
+
+use super::verdict::{Exchange, Failure, Stop};
+use crate::environment::{Instant, World};
+use crate::target::{Answer, Client, NotAnswered};
+
+/// Exchanges that a failure shows.
+const EXCHANGES_SHOWN_MAX: usize = 6;
+
+/// Bytes of a body that a failure shows.
+const BODY_SHOWN_BYTES_MAX: usize = 600;
+
+/// A case's own corner of the world. Cheap to clone; clones share project and transcript.
+#[derive(Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+    client_id: String,
+}
+
+struct Shared {
+    world: World,
+    client: Arc<Client>,
+    project: String,
+    slack: Duration,
+    transcript: Mutex<Transcript>,
+}
+
+#[derive(Default)]
+struct Transcript {
+    exchanges: Vec<Exchange>,
+    waited: Duration,
+    requests: u64,
+}
+
+impl Context {
+    /// A corner in `project`, whose first client is `client_id`.
+    pub fn new(
+        world: World,
+        client: Arc<Client>,
+        slack: Duration,
+        (project, client_id): (String, String),
+    ) -> Self {
+        let transcript = Mutex::default();
+        Self {
+            shared: Arc::new(Shared {
+                world,
+                client,
+                project,
+                slack,
+                transcript,
+            }),
+            client_id,
+        }
+    }
+
+    /// The same corner, seen by another client of the same project.
+    pub fn other_client(&self) -> Self {
+        // The identifiers of a case differ in their last characters only, for readers' sake.
+        let mut client_id = self.client_id.clone();
+        let last = client_id
+            .pop()
+            .map_or('1', |c| if c == 'f' { '0' } else { 'f' });
+        client_id.push(last);
+        Self {
+            shared: Arc::clone(&self.shared),
+            client_id,
+        }
+    }
+
+    /// The project's identifier.
+    pub fn project(&self) -> &str {
+        &self.shared.project
+    }
+
+    /// The client's identifier, a dashed lower-case UUID.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// How wrong the target's clock may be, granularity included.
+    pub fn slack(&self) -> Duration {
+        self.shared.slack
+    }
+
+    /// Now.
+    pub fn now(&self) -> Instant {
+        self.shared.world.now()
+    }
+
+    /// Waits until `at`.
+    pub async fn sleep_until(&self, at: Instant) {
+        let span = at.since(self.now());
+        if span > Duration::ZERO {
+            self.transcript().waited += span;
+            self.shared.world.sleep(span).await;
+        }
+    }
+
+    /// Time that the case waited so far.
+    pub fn waited(&self) -> Duration {
+        self.transcript().waited
+    }
+
+    /// Requests that the case sent so far.
+    pub fn requests(&self) -> u64 {
+        self.transcript().requests
+    }
+
+    fn transcript(&self) -> std::sync::MutexGuard<'_, Transcript> {
+        self.shared
+            .transcript
+            .lock()
+            .expect("no holder of this lock panics")
+    }
+
+    /// The last exchanges.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        let transcript = self.transcript();
+        let skipped = transcript
+            .exchanges
+            .len()
+            .saturating_sub(EXCHANGES_SHOWN_MAX);
+        transcript.exchanges[skipped..].to_vec()
+    }
+
+    /// A violation of `clause` that no single answer shows.
+    pub fn failure(
+        &self,
+        clause: &str,
+        expected: impl Into<String>,
+        came: impl Into<String>,
+    ) -> Stop {
+        Stop::Failed(Box::new(Failure {
+            clause: clause.to_owned(),
+            expected: expected.into(),
+            came: came.into(),
+            exchanges: self.exchanges(),
+        }))
+    }
+
+    /// A request on `path`, which begins with `/`; the usual headers are set.
+    pub fn request(&self, method: Method, path: impl Into<String>) -> Request {
+        let mut headers = HeaderMap::new();
+        let value =
+            |text: &str| HeaderValue::from_str(text).expect("identifiers are visible ASCII");
+        headers.insert("client-id", value(&self.client_id));
+        headers.insert("x-project-id", value(&self.shared.project));
+        headers.insert("accept", HeaderValue::from_static("application/json"));
+        Request {
+            context: self.clone(),
+            method,
+            path: path.into(),
+            headers,
+            body: Bytes::new(),
+        }
+    }
+
+    /// `GET path`.
+    pub fn get(&self, path: impl Into<String>) -> Request {
+        self.request(Method::GET, path)
+    }
+
+    /// `PUT path`.
+    pub fn put(&self, path: impl Into<String>) -> Request {
+        self.request(Method::PUT, path)
+    }
+
+    /// `POST path` with a JSON body.
+    pub fn post(&self, path: impl Into<String>, body: &Value) -> Request {
+        self.request(Method::POST, path).json(body)
+    }
+
+    /// `PATCH path` with a JSON body, for claims. Queues want a media type of their own.
+    pub fn patch(&self, path: impl Into<String>, body: &Value) -> Request {
+        self.request(Method::PATCH, path).json(body)
+    }
+
+    /// `DELETE path`.
+    pub fn delete(&self, path: impl Into<String>) -> Request {
+        self.request(Method::DELETE, path)
+    }
+}
+
+/// A request that is not sent yet.
+pub struct Request {
+    context: Context,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// A request that was answered, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// When it was sent.
+    pub invoked_at: Instant,
+    /// When its answer was there.
+    pub answered_at: Instant,
+}
+
+impl Request {
+    /// With a JSON body and its content type.
+    pub fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json")
+            .body(body.to_string())
+    }
+
+    /// With these bytes as body.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        Self {
+            body: body.into(),
+            ..self
+        }
+    }
+
+    /// With this header, replacing one of that name.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).expect("a case writes legal header values");
+        self.headers.insert(HeaderName::from_static(name), value);
+        self
+    }
+
+    /// Without this header.
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Unknown`] if there is no answer.
+    pub async fn send(self) -> Result<Reply, Stop> {
+        let mut request = http::Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.path.parse().expect("a case writes legal paths");
+        *request.headers_mut() = self.headers;
+        let sent = transcribe_request(&request);
+        let context = self.context;
+        let invoked_at = context.now();
+        let outcome = context.shared.client.send(request).await;
+        let answered_at = context.now();
+        let came = match &outcome {
+            Ok(answer) => transcribe_answer(answer),
+            Err(not_answered) => not_answered.to_string(),
+        };
+        {
+            let mut transcript = context.transcript();
+            transcript.requests += 1;
+            transcript.exchanges.push(Exchange { sent, came });
+            if transcript.exchanges.len() > EXCHANGES_SHOWN_MAX {
+                transcript.exchanges.remove(0);
+            }
+        }
+        match outcome {
+            Ok(answer) => Ok(Reply {
+                context,
+                answer,
+                sent: Sent {
+                    invoked_at,
+                    answered_at,
+                },
+            }),
+            Err(NotAnswered::NotSent(why) | NotAnswered::NoAnswer(why)) => Err(Stop::Unknown {
+                why,
+                exchanges: context.exchanges(),
+            }),
+        }
+    }
+}
+
+/// An answer, and words to say what the contract demands of it.
+pub struct Reply {
+    context: Context,
+    answer: Answer,
+    /// When it was asked and answered.
+    pub sent: Sent,
+}
+
+impl Reply {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.answer.status
+    }
+
+    /// A header as text; empty if it is absent or not text.
+    pub fn header(&self, name: &str) -> &str {
+        self.answer
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// Whether a header is there.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.answer.headers.contains_key(name)
+    }
+
+    /// The body's bytes.
+    pub fn body(&self) -> &Bytes {
+        &self.answer.body
+    }
+
+    /// Demands one of `statuses`.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Failed`] with `clause` if it is another.
+    pub fn expect(self, clause: &str, statuses: &[u16]) -> Result<Self, Stop> {
+        if statuses.contains(&self.answer.status.as_u16()) {
+            return Ok(self);
+        }
+        let words: Vec<String> = statuses.iter().map(u16::to_string).collect();
+        let expected = format!("status {}", words.join(" or "));
+        Err(self.refuse(clause, &expected))
+    }
+
+    /// Demands that `holds`, which `expected` says in words.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Failed`] with `clause` if it does not.
+    pub fn check(&self, clause: &str, expected: &str, holds: bool) -> Result<(), Stop> {
+        if holds {
+            Ok(())
+        } else {
+            Err(self.refuse(clause, expected))
+        }
+    }
+
+    /// The violation that this answer shows.
+    pub fn refuse(&self, clause: &str, expected: &str) -> Stop {
+        let text = String::from_utf8_lossy(&self.answer.body);
+        let mut came = format!("status {}", self.answer.status.as_u16());
+        if !text.is_empty() {
+            came.push_str(", body ");
+            came.push_str(&cut(&text));
+        }
+        self.context.failure(clause, expected, came)
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Failed`] with `clause` if it is none.
+    pub fn json(&self, clause: &str) -> Result<Value, Stop> {
+        serde_json::from_slice(&self.answer.body).map_err(|_| self.refuse(clause, "a JSON body"))
+    }
+
+    /// Demands the error document: a JSON object whose `title` is a string (contract 1.5).
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Failed`] if it is not there.
+    pub fn expect_error_document(&self) -> Result<(), Stop> {
+        let holds = self.json("1.5")?.get("title").is_some_and(Value::is_string);
+        self.check("1.5", "an error document with a `title`", holds)
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= BODY_SHOWN_BYTES_MAX {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(BODY_SHOWN_BYTES_MAX);
+    format!("{}… ({} bytes)", &text[..end], text.len())
+}
+
+fn transcribe_headers(text: &mut String, headers: &HeaderMap) {
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        text.push_str(&format!("\n{name}: {value}"));
+    }
+}
+
+fn transcribe_body(text: &mut String, body: &Bytes) {
+    if !body.is_empty() {
+        text.push('\n');
+        text.push_str(&cut(&String::from_utf8_lossy(body)));
+    }
+}
+
+fn transcribe_request(request: &http::Request<Bytes>) -> String {
+    let mut text = format!("{} {}", request.method(), cut(&request.uri().to_string()));
+    transcribe_headers(&mut text, request.headers());
+    transcribe_body(&mut text, request.body());
+    text
+}
+
+fn transcribe_answer(answer: &Answer) -> String {
+    let mut text = format!("{}", answer.status);
+    transcribe_headers(&mut text, &answer.headers);
+    transcribe_body(&mut text, &answer.body);
+    text
+}

@@ -1,0 +1,332 @@
+//! A small pool of HTTP/1.1 connections that knows whether a request left.
+//!
+//! Every stream counts the bytes that it accepted. When a request fails and its connection accepted
+//! nothing of it, it was *not sent*; anything else, time-outs included, is *no answer*.
+//! hyper-util's pooled client cannot tell the two apart, and retries on its own.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use tokio::sync::Semaphore;
+
+use crate::environment::{Address, Stream, World, within};
+
+/// Largest body of an answer that is read, in bytes. More is *no answer*.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Largest number of idle connections that a client keeps.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+
+/// Where a target's API begins: `http://HOST:PORT` and a path in front of `/v2`, mostly empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host and port.
+    pub address: Address,
+    /// What stands before `/v2`, without a slash at its end.
+    pub prefix: String,
+}
+
+/// A URL that cannot be a target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{url}` is not a target URL: {why}, expected http://HOST[:PORT][/PREFIX]")]
+pub struct EndpointError {
+    url: String,
+    why: &'static str,
+}
+
+impl Endpoint {
+    /// Parses `http://HOST[:PORT][/PREFIX]`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not such a URL.
+    pub fn parse(url: &str) -> Result<Self, EndpointError> {
+        let refuse = |why| EndpointError {
+            url: url.to_owned(),
+            why,
+        };
+        let uri: http::Uri = url
+            .trim()
+            .parse()
+            .map_err(|_| refuse("it does not parse"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err(refuse("https is not spoken yet, put a TLS proxy before it"));
+            }
+            Some(_) | None => return Err(refuse("its scheme is not http")),
+        }
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or(refuse("it has no host"))?;
+        if uri.query().is_some() {
+            return Err(refuse("it has a query"));
+        }
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        // A port that is no number from 0 to 65535 is not a port to the URI parser, but part of nothing.
+        let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+        let names_port = authority
+            .rsplit(']')
+            .next()
+            .is_some_and(|end| end.contains(':'));
+        let port = match uri.port_u16() {
+            Some(port @ 1..) => port,
+            None if !names_port => 80,
+            Some(0) | None => return Err(refuse("its port is not 1 to 65535")),
+        };
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self {
+            address: Address { host, port },
+            prefix,
+        })
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}{}", self.address, self.prefix)
+    }
+}
+
+/// An answer, whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnswered {
+    /// Definite: no byte of the request left, so it certainly did not happen.
+    #[error("not sent: {0}")]
+    NotSent(String),
+    /// Indefinite: nobody knows whether it happened, or will.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+}
+
+/// What became of a request.
+pub type Outcome = Result<Answer, NotAnswered>;
+
+/// Sends requests to one endpoint. It never retries a request of which a byte was sent.
+pub struct Client {
+    world: World,
+    endpoint: Endpoint,
+    patience: Duration,
+    in_flight: Semaphore,
+    idle: Mutex<Vec<Connection>>,
+}
+
+struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    accepted: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that waits `patience` for a connection and as long again for an answer, and has at most
+    /// `in_flight_max` requests under way.
+    pub fn new(world: World, endpoint: Endpoint, patience: Duration, in_flight_max: usize) -> Self {
+        let in_flight = Semaphore::new(in_flight_max);
+        Self {
+            world,
+            endpoint,
+            patience,
+            in_flight,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// The endpoint it sends to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends `request`, whose URI is a path below the endpoint's prefix, and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAnswered`]: not sent, or no answer.
+    pub async fn send(&self, request: Request<Bytes>) -> Outcome {
+        let _permit = self
+            .in_flight
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        let (parts, body) = request.into_parts();
+        let path = format!("{}{}", self.endpoint.prefix, parts.uri);
+        let uri: http::Uri = path
+            .parse()
+            .map_err(|error| NotAnswered::NotSent(format!("`{path}`: {error}")))?;
+        let make = || {
+            let mut request = Request::new(Full::new(body.clone()));
+            *request.method_mut() = parts.method.clone();
+            *request.uri_mut() = uri.clone();
+            *request.headers_mut() = parts.headers.clone();
+            if !request.headers().contains_key(header::HOST) {
+                let host = self.endpoint.address.to_string();
+                request.headers_mut().insert(
+                    header::HOST,
+                    host.parse()
+                        .expect("an address that connected is a valid header value"),
+                );
+            }
+            request
+        };
+        // A kept connection may have been closed by the other side meanwhile. If it accepted nothing,
+        // the request certainly did not happen, so trying once more on a new one repeats nothing.
+        if let Some(connection) = self.take_idle() {
+            match self.exchange(connection, make()).await {
+                Err(NotAnswered::NotSent(_)) => {}
+                outcome => return outcome,
+            }
+        }
+        let connection = self.connect().await?;
+        self.exchange(connection, make()).await
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().expect("no holder of this lock panics");
+        while let Some(connection) = idle.pop() {
+            if connection.sender.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<Connection, NotAnswered> {
+        let not_sent = |why: String| NotAnswered::NotSent(why);
+        let connect = self.world.connect(&self.endpoint.address);
+        let stream = within(&*self.world, self.patience, connect)
+            .await
+            .ok_or_else(|| not_sent(format!("no connection within {:?}", self.patience)))?
+            .map_err(|error| not_sent(format!("cannot connect: {error}")))?;
+        let accepted = Arc::new(AtomicU64::new(0));
+        let stream = Counted {
+            stream,
+            accepted: Arc::clone(&accepted),
+        };
+        let (sender, connection) = http1::Builder::new()
+            .handshake(stream)
+            .await
+            .map_err(|error| not_sent(describe(&error)))?;
+        self.world.spawn(Box::pin(async move {
+            // Errors reach the one who waits for the answer.
+            drop(connection.await);
+        }));
+        Ok(Connection { sender, accepted })
+    }
+
+    async fn exchange(&self, mut connection: Connection, request: Request<Full<Bytes>>) -> Outcome {
+        let accepted_before = connection.accepted.load(Ordering::Relaxed);
+        let whole = async {
+            let response = connection
+                .sender
+                .send_request(request)
+                .await
+                .map_err(|e| describe(&e))?;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES_MAX)
+                .collect()
+                .await
+                .map_err(|error| format!("the answer's body broke off: {error}"))?;
+            Ok(Answer {
+                status: parts.status,
+                headers: parts.headers,
+                body: body.to_bytes(),
+            })
+        };
+        let outcome = within(&*self.world, self.patience, whole)
+            .await
+            .unwrap_or_else(|| Err(format!("nothing within {:?}", self.patience)));
+        match outcome {
+            Ok(answer) => {
+                let mut idle = self.idle.lock().expect("no holder of this lock panics");
+                if idle.len() < IDLE_CONNECTIONS_MAX {
+                    idle.push(connection);
+                }
+                Ok(answer)
+            }
+            Err(why) if connection.accepted.load(Ordering::Relaxed) == accepted_before => {
+                Err(NotAnswered::NotSent(why))
+            }
+            Err(why) => Err(NotAnswered::NoAnswer(why)),
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A stream that counts the bytes it accepted for sending.
+struct Counted {
+    stream: Box<dyn Stream>,
+    accepted: Arc<AtomicU64>,
+}
+
+impl hyper::rt::Read for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_read(context, buffer)
+    }
+}
+
+impl hyper::rt::Write for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut *self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(count)) = written {
+            self.accepted
+                .fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_shutdown(context)
+    }
+}

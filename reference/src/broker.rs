@@ -1,0 +1,345 @@
+//! The broker: one entry ([`Broker::handle`]) and one alarm ([`Broker::poll_timeout`]).
+//!
+//! Owns projects, queues, messages and claims. Must not know HTTP, sockets, clocks or threads.
+//! Same inputs, same outputs, byte for byte.
+//!
+//! What happens by itself (a delay, a claim or a message ends) is an index per queue. A queue is
+//! *settled*, its due endings carried out, before anything is looked up in it, so what ended is
+//! never seen. Queues that nobody touches are settled little by little, a bounded number of
+//! endings with every input. Likewise what a deletion or a purge leaves behind is given back.
+//!
+//! Every step is O(log n) in all that a user can grow. Settling is so on average: whoever touches
+//! a queue in which a million messages just ended pays for all of them, once. The exceptions are
+//! listings with filters, which visit the project's queues.
+
+pub mod attributes;
+mod backlog;
+mod claim;
+mod error;
+mod id;
+mod input;
+mod json_text;
+mod lane;
+pub mod limits;
+mod marker;
+mod message;
+mod output;
+mod posting;
+mod queue;
+mod slab;
+mod timestamp;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+pub use attributes::{AttributeFault, Metadata};
+pub use error::BrokerError;
+pub use id::{ClaimId, MessageId, Uuid};
+pub use input::{
+    Caller, Change, ClaimTerms, Fence, Input, MessageListing, NewMessage, Project, PurgeScope,
+    QueueListing, RequestedDelay,
+};
+pub use json_text::JsonText;
+pub use limits::{BulkDeleteRule, ClientIdRule, Limits};
+pub use message::ClientId;
+pub use output::{ClaimView, MessageView, Output, QueueView, Stats, StatsMessage};
+pub use queue::QueueName;
+pub use timestamp::Timestamp;
+
+use backlog::{Backlog, Timer};
+use claim::Claim;
+use id::IdSource;
+pub(crate) use id::mix;
+use marker::Markers;
+use message::{BacklogId, Message, Rank, State};
+use queue::Queue;
+use slab::{Slab, Slot};
+
+/// How many endings and removals an input carries out beyond what it needs itself, and what it
+/// posts.
+const COLLECTED_PER_INPUT: usize = 64;
+/// How many more for each message it posts: the end of a delay and the end of the message. So
+/// however large the posts, what is over does not pile up behind them.
+const COLLECTED_PER_MESSAGE: usize = 2;
+
+/// The state of a whole service.
+pub struct Broker {
+    limits: Limits,
+    now: Timestamp,
+    ids: IdSource,
+    markers: Markers,
+    next_rank: u64,
+    next_backlog_id: u64,
+    next_queue_serial: u64,
+    projects: BTreeMap<Project, BTreeMap<QueueName, Slot>>,
+    queues: Slab<Queue>,
+    messages: Slab<Message>,
+    claims: Slab<Claim>,
+    /// The next ending of each queue.
+    alarms: BTreeSet<(Timestamp, Slot)>,
+    retired: VecDeque<Retired>,
+    /// The queue whose alarm the current input may have to move.
+    touched: Option<Slot>,
+}
+
+/// What a deletion or a purge cut off. Nothing leads there any more; only its memory is owed.
+struct Retired {
+    backlog: Backlog,
+    claim_ends: BTreeSet<(Timestamp, Slot)>,
+}
+
+impl Broker {
+    /// A broker without queues. Ids are drawn from the seed.
+    #[must_use]
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        let mut ids = IdSource::new(seed);
+        let markers = Markers::new(&mut ids);
+        Self {
+            limits,
+            now: Timestamp::default(),
+            ids,
+            markers,
+            next_rank: 0,
+            next_backlog_id: 0,
+            next_queue_serial: 0,
+            projects: BTreeMap::new(),
+            queues: Slab::new(),
+            messages: Slab::new(),
+            claims: Slab::new(),
+            alarms: BTreeSet::new(),
+            retired: VecDeque::new(),
+            touched: None,
+        }
+    }
+
+    /// Carries out one request, completely or not at all.
+    ///
+    /// # Errors
+    /// If the request cannot be carried out. Nothing a client can see has changed then, but for
+    /// the passing of time.
+    ///
+    /// # Panics
+    /// If `now` is before an earlier `now`, or a post has no message.
+    pub fn handle(
+        &mut self,
+        now: Timestamp,
+        caller: &Caller,
+        input: Input,
+    ) -> Result<Output, BrokerError> {
+        assert!(now >= self.now, "time does not go backwards");
+        self.now = now;
+        let posted = if let Input::PostMessages { messages, .. } = &input {
+            messages.len()
+        } else {
+            0
+        };
+        self.collect(COLLECTED_PER_INPUT + COLLECTED_PER_MESSAGE * posted);
+        let result = self.dispatch(caller, input);
+        if let Some(slot) = self.touched.take() {
+            self.reset_alarm(slot);
+        }
+        result
+    }
+
+    /// Carries out everything that is due. Optional: nothing that is due is ever visible.
+    ///
+    /// # Panics
+    /// If `now` is before an earlier `now`.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        assert!(now >= self.now, "time does not go backwards");
+        self.now = now;
+        self.collect(usize::MAX);
+    }
+
+    /// When something happens next by itself. In the past if it is due and was not carried out.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.alarms.first().map(|(at, _)| *at)
+    }
+
+    /// The bounds this broker keeps.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn dispatch(&mut self, caller: &Caller, input: Input) -> Result<Output, BrokerError> {
+        match input {
+            Input::Ping => Ok(Output::Pong),
+            Input::ListQueues(listing) => Ok(self.list_queues(caller, listing)),
+            Input::CreateQueue { queue, metadata } => self.create_queue(caller, queue, metadata),
+            Input::ReadQueue { queue } => Ok(self.read_queue(caller, &queue)),
+            Input::PatchQueue { queue, changes } => self.patch_queue(caller, &queue, changes),
+            Input::DeleteQueue { queue } => Ok(self.delete_queue(caller, &queue)),
+            Input::QueueStats { queue } => Ok(self.queue_stats(caller, queue)),
+            Input::PurgeQueue { queue, scope } => Ok(self.purge_queue(caller, &queue, scope)),
+            Input::PostMessages {
+                queue,
+                bytes,
+                messages,
+            } => self.post_messages(caller, queue, (bytes, messages)),
+            Input::ListMessages { queue, listing } => {
+                Ok(self.list_messages(caller, queue, listing))
+            }
+            Input::ReadMessages { queue, ids } => self.read_messages(caller, queue, ids),
+            Input::ReadMessage { queue, id } => self.read_message(caller, queue, id),
+            Input::DeleteMessage { queue, id, fence } => {
+                self.delete_message(caller, &queue, (id, fence))
+            }
+            Input::DeleteMessages { queue, ids, claims } => {
+                self.delete_messages(caller, &queue, (ids, claims))
+            }
+            Input::PopMessages { queue, limit } => Ok(self.pop_messages(caller, &queue, limit)),
+            Input::ClaimMessages {
+                queue,
+                limit,
+                terms,
+            } => Ok(self.claim_messages(caller, queue, (limit, terms))),
+            Input::ReadClaim { queue, id } => self.read_claim(caller, queue, id),
+            Input::RenewClaim { queue, id, terms } => self.renew_claim(caller, &queue, (id, terms)),
+            Input::ReleaseClaim { queue, id } => Ok(self.release_claim(caller, &queue, id)),
+        }
+    }
+
+    /// The queue, with everything carried out that is due in it. Its alarm is reset after the
+    /// input.
+    fn settled_queue(&mut self, project: &Project, queue: &QueueName) -> Option<Slot> {
+        let slot = self.find_queue(project, queue)?;
+        self.touched = Some(slot);
+        while self.settle_one(slot) {}
+        Some(slot)
+    }
+
+    /// Carries out at most `budget` endings and removals, wherever they are due.
+    fn collect(&mut self, budget: usize) {
+        for _ in 0..budget {
+            if self.discard_one() {
+                continue;
+            }
+            match self.alarms.first() {
+                Some(&(at, slot)) if at <= self.now => {
+                    let settled = self.settle_one(slot);
+                    assert!(settled, "invariant: an alarm means that something is due");
+                    self.reset_alarm(slot);
+                }
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    /// Carries out one ending that is due in the queue; false if none is.
+    fn settle_one(&mut self, slot: Slot) -> bool {
+        let queue = &self.queues[slot];
+        if let Some(&(at, claim)) = queue.claim_ends.first()
+            && at <= self.now
+        {
+            self.end_claim(slot, claim);
+            return true;
+        }
+        match queue.backlog.next_timer() {
+            Some((at, timer)) if at <= self.now => {
+                match timer {
+                    Timer::MessageExpires(message) => self.remove_message(slot, message),
+                    Timer::DelayEnds(message) => {
+                        let backlog = &mut self.queues[slot].backlog;
+                        backlog.turn(message, State::Active, &mut self.messages);
+                    }
+                }
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Gives back a message or a claim that a deletion or a purge cut off; false if none is left.
+    fn discard_one(&mut self) -> bool {
+        let Some(retired) = self.retired.front_mut() else {
+            return false;
+        };
+        if let Some((_, claim)) = retired.claim_ends.pop_first() {
+            self.claims.remove(claim);
+        } else if let Some(message) = retired.backlog.discard_first() {
+            self.messages.remove(message);
+        } else {
+            self.retired.pop_front();
+        }
+        true
+    }
+
+    fn reset_alarm(&mut self, slot: Slot) {
+        let queue = &mut self.queues[slot];
+        let due = queue.next_due();
+        if queue.alarm == due {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut queue.alarm, due) {
+            self.alarms.remove(&(old, slot));
+        }
+        if let Some(new) = due {
+            self.alarms.insert((new, slot));
+        }
+    }
+
+    const fn draw_rank(&mut self) -> Rank {
+        self.next_rank += 1;
+        Rank(self.next_rank)
+    }
+
+    const fn draw_backlog_id(&mut self) -> BacklogId {
+        self.next_backlog_id += 1;
+        BacklogId(self.next_backlog_id)
+    }
+
+    /// Compares every index with a full scan. For tests.
+    ///
+    /// # Panics
+    /// If an index disagrees with what it indexes.
+    #[doc(hidden)]
+    pub fn check_invariants(&self) {
+        let (mut queues, mut alarms) = (0, BTreeSet::new());
+        let (mut messages, mut claims) = (0, 0);
+        for slot in self.projects.values().flat_map(BTreeMap::values) {
+            let queue = &self.queues[*slot];
+            queues += 1;
+            queue.backlog.check(&self.messages);
+            messages += queue.backlog.free_count() + queue.backlog.claimed_count();
+            claims += queue.claim_ends.len();
+            assert_eq!(
+                queue.alarm,
+                queue.next_due(),
+                "the alarm is set for the next ending"
+            );
+            alarms.extend(queue.alarm.map(|alarm| (alarm, *slot)));
+            let mut held = 0;
+            for (at, claim_slot) in &queue.claim_ends {
+                let claim = &self.claims[*claim_slot];
+                assert_eq!((claim.expires_at, claim.queue), (*at, queue.serial));
+                if claim.backlog == queue.backlog.id {
+                    held += claim.messages.len();
+                    let ranks = claim.messages.iter().map(|&message| {
+                        let message = &self.messages[message];
+                        assert_eq!(message.state, State::Claimed { claim: *claim_slot });
+                        message.rank
+                    });
+                    assert!(ranks.is_sorted(), "a claim holds its messages in order");
+                }
+            }
+            assert_eq!(
+                held,
+                queue.backlog.claimed_count(),
+                "one claim per claimed message"
+            );
+        }
+        for retired in &self.retired {
+            messages += retired.backlog.free_count() + retired.backlog.claimed_count();
+            claims += retired.claim_ends.len();
+        }
+        assert_eq!(queues, self.queues.len(), "every queue has a name");
+        assert_eq!(
+            messages,
+            self.messages.len(),
+            "every message is in a backlog"
+        );
+        assert_eq!(claims, self.claims.len(), "every claim has an end");
+        assert_eq!(alarms, self.alarms, "every alarm belongs to a queue");
+    }
+}

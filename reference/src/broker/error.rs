@@ -1,0 +1,55 @@
+//! What a broker refuses to do: one variant per failure. Statuses are the business of `wire`.
+
+use thiserror::Error;
+
+use super::attributes::AttributeFault;
+
+/// Why an input was not carried out. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BrokerError {
+    /// The metadata of an unknown queue cannot be patched.
+    #[error("the queue does not exist")]
+    QueueDoesNotExist,
+    /// A reserved member of the metadata has a value it may not have.
+    #[error("{0}")]
+    AttributeIsInvalid(#[from] AttributeFault),
+    /// A patch replaces or removes a member that is not there.
+    #[error("the metadata has no member {member:?}")]
+    MetadataMemberDoesNotExist {
+        /// The absent member.
+        member: String,
+    },
+    /// Patches have made the metadata larger than a request could.
+    #[error("the metadata takes more than {bytes_max} bytes")]
+    MetadataIsTooLarge {
+        /// What would be allowed.
+        bytes_max: usize,
+    },
+    /// The request is larger than the queue, or the service, allows.
+    #[error("the messages take more than {bytes_max} bytes")]
+    PostIsTooLarge {
+        /// What would be allowed.
+        bytes_max: usize,
+    },
+    /// A delay is no integer, or out of range, in a queue that delays.
+    #[error("the delay is not an integer between 0 and {secs_max}")]
+    DelayIsInvalid {
+        /// The longest delay.
+        secs_max: u32,
+    },
+    /// The queue has no such message.
+    #[error("the message does not exist")]
+    MessageDoesNotExist,
+    /// The queue has none of the messages.
+    #[error("none of the messages exists")]
+    MessagesDoNotExist,
+    /// The message is held by a live claim, and the request does not name that one.
+    #[error("the message is claimed")]
+    MessageIsClaimed,
+    /// The claim named is not alive in this queue, or the message is not claimed.
+    #[error("the claim does not exist or has expired, or does not hold the message")]
+    ClaimDoesNotHoldMessage,
+    /// The queue has no such claim, or it has ended.
+    #[error("the claim does not exist or has expired")]
+    ClaimDoesNotExist,
+}

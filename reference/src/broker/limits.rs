@@ -1,0 +1,105 @@
+//! Every bound of the API that an operator may set, with Zaqar's defaults.
+//!
+//! Owns the numbers; what happens beyond them is decided where they are checked.
+
+/// Queues or messages on a page, and messages in a claim, when the request names no limit.
+pub const PAGE_SIZE_DEFAULT: usize = 10;
+/// Characters in a queue name, at most.
+pub const QUEUE_NAME_CHARS_MAX: usize = 64;
+/// Characters in a project id, at most.
+pub const PROJECT_CHARS_MAX: usize = 256;
+/// Shortest lifetime of a message.
+pub const MESSAGE_TTL_SECS_MIN: u32 = 60;
+/// Shortest lifetime of a claim.
+pub const CLAIM_TTL_SECS_MIN: u32 = 60;
+/// Shortest grace of a claim.
+pub const CLAIM_GRACE_SECS_MIN: u32 = 60;
+
+/// Which strings are client ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientIdRule {
+    /// Only UUIDs, in any spelling.
+    Strict,
+    /// Any string of a length within these bounds.
+    FreeForm {
+        /// Fewest characters.
+        chars_min: usize,
+        /// Most characters.
+        chars_max: usize,
+    },
+}
+
+/// Whether a bulk delete has to name the claims that hold the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BulkDeleteRule {
+    /// `DELETE …/messages?ids=` deletes claimed messages too.
+    IgnoresClaims,
+    /// Zaqar's `message_delete_with_claim_id`: every listed message must be held by a listed claim.
+    NeedsClaims,
+}
+
+/// The bounds a broker keeps. `Default` is the table of Zaqar's configuration reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Lifetime of a message that names none, in a queue that names none.
+    pub message_ttl_secs_default: u32,
+    /// Longest lifetime of a message.
+    pub message_ttl_secs_max: u32,
+    /// Delay shown for a queue that names none. Zero: such a queue does not delay.
+    pub message_delay_secs_default: u32,
+    /// Longest delay of a message.
+    pub message_delay_secs_max: u32,
+    /// Lifetime of a claim that names none.
+    pub claim_ttl_secs_default: u32,
+    /// Longest lifetime of a claim.
+    pub claim_ttl_secs_max: u32,
+    /// Grace of a claim that names none.
+    pub claim_grace_secs_default: u32,
+    /// Longest grace of a claim.
+    pub claim_grace_secs_max: u32,
+    /// Most queues on a page.
+    pub queues_per_page_max: usize,
+    /// Most messages on a page, and most ids in a bulk read or delete.
+    pub messages_per_page_max: usize,
+    /// Most messages in one claim or pop.
+    pub messages_per_claim_or_pop_max: usize,
+    /// Most bytes in the body of a request that sets or patches metadata.
+    pub queue_metadata_bytes_max: usize,
+    /// Most bytes in the body of a request that posts messages.
+    pub messages_post_bytes_max: usize,
+    /// Which strings are client ids.
+    pub client_id_rule: ClientIdRule,
+    /// Whether a bulk delete respects claims.
+    pub bulk_delete_rule: BulkDeleteRule,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_ttl_secs_default: 3_600,
+            message_ttl_secs_max: 1_209_600,
+            message_delay_secs_default: 0,
+            message_delay_secs_max: 900,
+            claim_ttl_secs_default: 300,
+            claim_ttl_secs_max: 43_200,
+            claim_grace_secs_default: 60,
+            claim_grace_secs_max: 43_200,
+            queues_per_page_max: 20,
+            messages_per_page_max: 20,
+            messages_per_claim_or_pop_max: 20,
+            queue_metadata_bytes_max: 65_536,
+            messages_post_bytes_max: 262_144,
+            client_id_rule: ClientIdRule::Strict,
+            bulk_delete_rule: BulkDeleteRule::IgnoresClaims,
+        }
+    }
+}
+
+impl Limits {
+    /// Most bytes of a body that any request may need.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> usize {
+        self.messages_post_bytes_max
+            .max(self.queue_metadata_bytes_max)
+    }
+}

@@ -1,0 +1,62 @@
+//! Messages: what is kept of one, and its life.
+//!
+//! ```text
+//!            delay ends          claimed
+//!  Delayed ────────────► Active ─────────► Claimed
+//!     │                    │  ◄─────────────  │
+//!     │                    │ released, or     │
+//!     │                    │ the claim ended  │
+//!     ▼                    ▼                  ▼
+//!  expired              expired, deleted, popped,       (from Delayed also: deleted, purged)
+//!                       purged, moved away
+//! ```
+
+use std::sync::Arc;
+
+use super::id::{MessageId, Uuid};
+use super::json_text::JsonText;
+use super::slab::Slot;
+use super::timestamp::Timestamp;
+
+/// Who asks: an id the client chose for itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientId {
+    /// A UUID, however it was spelled.
+    Uuid(Uuid),
+    /// A free-form string, where those are allowed.
+    Text(Arc<str>),
+}
+
+/// The place of a message in the one order of all messages of a broker. It only grows, so that a
+/// marker of a deleted queue does not skip messages of its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank(pub(crate) u64);
+
+/// Which backlog a message belongs to. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BacklogId(pub(crate) u64);
+
+/// Where a message stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Delayed { until: Timestamp },
+    Active,
+    Claimed { claim: Slot },
+}
+
+/// A message as stored.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) id: MessageId,
+    pub(crate) body: JsonText,
+    pub(crate) client: ClientId,
+    pub(crate) backlog: BacklogId,
+    pub(crate) rank: Rank,
+    pub(crate) posted_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    /// As reported. After an extension it is the claim's ttl and grace, counted from the claim,
+    /// while `age` still counts from the post; so `ttl - age` is not the remaining life.
+    pub(crate) ttl_secs: u32,
+    pub(crate) claim_count: u32,
+    pub(crate) state: State,
+}

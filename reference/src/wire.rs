@@ -1,0 +1,309 @@
+//! HTTP to inputs and outputs to HTTP, purely.
+//!
+//! Owns routes, headers, JSON, status codes and the order of checks. Must not know sockets, clocks
+//! or locks, and keeps no state: reading and rendering happen outside of the broker's lock.
+
+mod bodies;
+mod headers;
+mod home;
+pub mod json;
+mod patch;
+mod query;
+mod refusal;
+mod render;
+mod route;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+
+use crate::broker::limits::{PAGE_SIZE_DEFAULT, QUEUE_NAME_CHARS_MAX};
+use crate::broker::{
+    BulkDeleteRule, Caller, ClaimId, Fence, Input, Limits, MessageId, MessageListing, Output,
+    QueueListing, QueueName, Uuid,
+};
+
+pub use bodies::Body;
+pub use refusal::{Failure, Refusal};
+
+use query::Query;
+use route::Route;
+
+/// A request that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Something the broker has to answer.
+    Ask {
+        /// On whose behalf.
+        caller: Caller,
+        /// What.
+        input: Input,
+    },
+    /// Something that can be answered at once.
+    Known(Reply),
+}
+
+/// What a response says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// What came of a request.
+    Output(Output),
+    /// Why it was not carried out.
+    Failure(Failure),
+    /// The versions of the API.
+    Versions,
+    /// The home document of the API.
+    Home,
+    /// The methods of a resource.
+    Options {
+        /// As the `Allow` header lists them.
+        allow: &'static str,
+    },
+}
+
+/// Reads a request. Checks come in the order in which Zaqar makes them: path, form content type,
+/// `Accept`, client, project, queue name, method, and what is particular to the operation.
+///
+/// # Errors
+/// If the request is to be refused without asking the broker.
+pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refusal> {
+    let route = Route::of(parts.uri.path()).ok_or(Refusal::RouteUnknown)?;
+    if parts.method == Method::OPTIONS {
+        // Before the headers: a preflight cannot carry them.
+        return Ok(Call::Known(Reply::Options {
+            allow: route.allow(),
+        }));
+    }
+    headers::check_media_types(&parts.headers)?;
+    let not_allowed = Refusal::MethodNotAllowed {
+        allow: route.allow(),
+    };
+    if route == Route::Root {
+        let allowed = route.allows(&parts.method);
+        return if allowed {
+            Ok(Call::Known(Reply::Versions))
+        } else {
+            Err(not_allowed)
+        };
+    }
+    let caller = headers::caller(&parts.headers, limits.client_id_rule)?;
+    let queue = match route.queue() {
+        None => None,
+        Some(name) => {
+            headers::check_project_length(&caller.project)?;
+            let invalid = Refusal::QueueNameInvalid {
+                chars_max: QUEUE_NAME_CHARS_MAX,
+            };
+            Some(QueueName::parse(name).ok_or(invalid)?)
+        }
+    };
+    if !route.allows(&parts.method) {
+        return Err(not_allowed);
+    }
+    let Some(queue) = queue else {
+        return unnamed(&route, caller, parts, limits);
+    };
+    let request = Request {
+        parts,
+        body,
+        limits,
+        query: query_of(parts),
+    };
+    let input = match route {
+        Route::Queue { .. } => request.queue(queue),
+        Route::Stats { .. } => Ok(Input::QueueStats { queue }),
+        Route::Purge { .. } => Ok(Input::PurgeQueue {
+            queue,
+            scope: bodies::purge_scope(body, limits)?,
+        }),
+        Route::Messages { .. } => request.messages(queue),
+        Route::Message { id, .. } => request.message(queue, &id),
+        Route::Claims { .. } => request.claims(queue),
+        Route::Claim { id, .. } => request.claim(queue, &id),
+        Route::Root | Route::Home | Route::Ping | Route::Queues => {
+            panic!("invariant: a route without a queue was answered above")
+        }
+    };
+    Ok(Call::Ask {
+        caller,
+        input: input?,
+    })
+}
+
+/// Renders a response. `request` goes into the `X-OpenStack-Request-Id` header.
+#[must_use]
+pub fn encode(reply: &Reply, limits: &Limits, request: Uuid) -> http::Response<Bytes> {
+    render::response(reply, limits, request)
+}
+
+/// Reads a request to a resource that belongs to no queue.
+fn unnamed(route: &Route, caller: Caller, parts: &Parts, limits: &Limits) -> Result<Call, Refusal> {
+    if *route == Route::Home {
+        return Ok(Call::Known(Reply::Home));
+    }
+    let input = if *route == Route::Queues {
+        queue_listing(parts, limits)?
+    } else {
+        Input::Ping
+    };
+    Ok(Call::Ask { caller, input })
+}
+
+/// A request to a resource of a queue, with what it takes to read the rest of it.
+struct Request<'a> {
+    parts: &'a Parts,
+    body: &'a Body,
+    limits: &'a Limits,
+    query: Query,
+}
+
+impl Request<'_> {
+    fn queue(&self, queue: QueueName) -> Result<Input, Refusal> {
+        if self.parts.method == Method::PUT {
+            let metadata = bodies::metadata(self.body, self.limits)?;
+            return Ok(Input::CreateQueue { queue, metadata });
+        }
+        if self.parts.method == Method::PATCH {
+            let content_type = self.parts.headers.get(CONTENT_TYPE);
+            if content_type.is_none_or(|value| value.as_bytes() != patch::MEDIA_TYPE.as_bytes()) {
+                return Err(Refusal::PatchMediaType {
+                    media_type: patch::MEDIA_TYPE,
+                });
+            }
+            let changes = bodies::changes(self.body, self.limits)?;
+            return Ok(Input::PatchQueue { queue, changes });
+        }
+        if self.parts.method == Method::DELETE {
+            return Ok(Input::DeleteQueue { queue });
+        }
+        Ok(Input::ReadQueue { queue })
+    }
+
+    fn messages(&self, queue: QueueName) -> Result<Input, Refusal> {
+        if self.parts.method == Method::POST {
+            let (bytes, messages) = bodies::messages(self.body, self.limits)?;
+            return Ok(Input::PostMessages {
+                queue,
+                bytes,
+                messages,
+            });
+        }
+        let ids = match self.query.list("ids") {
+            Some(ids) => Some(self.message_ids(&ids)?),
+            None => None,
+        };
+        if self.parts.method == Method::DELETE {
+            return self.delete_messages(queue, ids);
+        }
+        if let Some(ids) = ids {
+            return Ok(Input::ReadMessages { queue, ids });
+        }
+        let limit = self
+            .query
+            .count("limit", self.limits.messages_per_page_max)?;
+        let listing = MessageListing {
+            marker: self.query.text("marker").map(str::to_owned),
+            limit: limit.unwrap_or(PAGE_SIZE_DEFAULT.min(self.limits.messages_per_page_max)),
+            echo: self.query.flag("echo")?,
+            include_claimed: self.query.flag("include_claimed")?,
+            include_delayed: self.query.flag("include_delayed")?,
+        };
+        Ok(Input::ListMessages { queue, listing })
+    }
+
+    fn delete_messages(
+        &self,
+        queue: QueueName,
+        ids: Option<Vec<MessageId>>,
+    ) -> Result<Input, Refusal> {
+        let pop = self
+            .query
+            .count("pop", self.limits.messages_per_claim_or_pop_max)?;
+        let claims = self.query.list("claim_ids");
+        let paired = match self.limits.bulk_delete_rule {
+            BulkDeleteRule::NeedsClaims => ids.is_some() == claims.is_some(),
+            BulkDeleteRule::IgnoresClaims => true,
+        };
+        match (ids, pop) {
+            _ if !paired => Err(Refusal::ClaimIdsUnpaired),
+            (Some(ids), None) => {
+                let claims = claims.unwrap_or_default();
+                let claims = claims.into_iter().filter_map(claim_id).collect();
+                Ok(Input::DeleteMessages { queue, ids, claims })
+            }
+            (None, Some(limit)) => Ok(Input::PopMessages { queue, limit }),
+            (None, None) | (Some(_), Some(_)) => Err(Refusal::DeleteAmbiguous),
+        }
+    }
+
+    fn message(&self, queue: QueueName, id: &str) -> Result<Input, Refusal> {
+        let id = message_id(id);
+        if self.parts.method != Method::DELETE {
+            return Ok(Input::ReadMessage { queue, id });
+        }
+        let fence = match self.query.text("claim_id") {
+            None => Fence::Absent,
+            Some(text) => claim_id(text).map_or(Fence::Malformed, Fence::Claim),
+        };
+        Ok(Input::DeleteMessage { queue, id, fence })
+    }
+
+    fn claims(&self, queue: QueueName) -> Result<Input, Refusal> {
+        let limit_max = self.limits.messages_per_claim_or_pop_max;
+        let limit = self.query.count("limit", limit_max)?;
+        let limit = limit.unwrap_or(PAGE_SIZE_DEFAULT.min(limit_max));
+        let terms = bodies::new_claim(self.body, self.limits)?;
+        Ok(Input::ClaimMessages {
+            queue,
+            limit,
+            terms,
+        })
+    }
+
+    fn claim(&self, queue: QueueName, id: &str) -> Result<Input, Refusal> {
+        let id = claim_id(id);
+        if self.parts.method == Method::PATCH {
+            let terms = bodies::renewal(self.body, self.limits)?;
+            return Ok(Input::RenewClaim { queue, id, terms });
+        }
+        if self.parts.method == Method::DELETE {
+            return Ok(Input::ReleaseClaim { queue, id });
+        }
+        Ok(Input::ReadClaim { queue, id })
+    }
+
+    /// The ids among the listed ones. Those that are spelled like none count, but name nothing.
+    fn message_ids(&self, ids: &[&str]) -> Result<Vec<MessageId>, Refusal> {
+        let max = self.limits.messages_per_page_max;
+        if !(1..=max).contains(&ids.len()) {
+            return Err(Refusal::IdCountOutOfRange { max });
+        }
+        Ok(ids.iter().filter_map(|id| message_id(id)).collect())
+    }
+}
+
+fn queue_listing(parts: &Parts, limits: &Limits) -> Result<Input, Refusal> {
+    let query = query_of(parts);
+    let limit = query.count("limit", limits.queues_per_page_max)?;
+    Ok(Input::ListQueues(QueueListing {
+        marker: query.text("marker").map(str::to_owned),
+        limit: limit.unwrap_or(PAGE_SIZE_DEFAULT.min(limits.queues_per_page_max)),
+        detailed: query.flag("detailed")?,
+        with_count: query.flag("with_count")?,
+        name: query.text("name").map(str::to_owned),
+        filters: query.others(&["marker", "limit", "detailed", "with_count", "name"]),
+    }))
+}
+
+fn query_of(parts: &Parts) -> Query {
+    Query::parse(parts.uri.query().unwrap_or_default())
+}
+
+fn message_id(text: &str) -> Option<MessageId> {
+    Uuid::parse_canonical(text).map(MessageId)
+}
+
+fn claim_id(text: &str) -> Option<ClaimId> {
+    Uuid::parse_canonical(text).map(ClaimId)
+}

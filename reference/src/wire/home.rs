@@ -1,0 +1,115 @@
+//! The two documents that never change: the versions, and the home document of version 2.
+
+use serde_json::{Value, json};
+
+/// `GET /`.
+pub(crate) fn versions() -> Value {
+    json!({"versions": [{
+        "id": "2",
+        "status": "CURRENT",
+        "updated": "2014-9-24T04:06:47Z",
+        "media-types": [{
+            "base": "application/json",
+            "type": "application/vnd.openstack.messaging-v2+json",
+        }],
+        "links": [{"href": "/v2/", "rel": "self"}],
+    }]})
+}
+
+/// `GET /v2/`: a JSON home document with every relation that this broker serves.
+pub(crate) fn home() -> Value {
+    let mut resources = serde_json::Map::new();
+    for (relation, template, methods) in RELATIONS {
+        let mut hints = json!({"allow": methods, "formats": {"application/json": {}}});
+        if methods.contains(&"POST") {
+            hints["accept-post"] = json!(["application/json"]);
+        }
+        let mut resource = json!({"hints": hints});
+        let variables = variables_of(template);
+        if variables.is_empty() {
+            resource["href"] = json!(template);
+        } else {
+            let names = variables.into_iter();
+            let named = names.map(|name| (name.to_owned(), json!(format!("param/{name}"))));
+            resource["href-vars"] = Value::Object(named.collect());
+            resource["href-template"] = json!(template);
+        }
+        resources.insert(format!("rel/{relation}"), resource);
+    }
+    json!({"resources": resources})
+}
+
+/// The names in the braces of a URI template.
+fn variables_of(template: &str) -> Vec<&str> {
+    let expressions = template
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next());
+    expressions
+        .flat_map(|expression| expression.trim_start_matches('?').split(','))
+        .collect()
+}
+
+const QUEUE: &str = "/v2/queues/{queue_name}";
+const MESSAGE: &str = "/v2/queues/{queue_name}/messages/{message_id}";
+const CLAIM: &str = "/v2/queues/{queue_name}/claims/{claim_id}";
+
+/// Relation, template and methods.
+const RELATIONS: [(&str, &str, &[&str]); 14] = [
+    (
+        "queues",
+        "/v2/queues{?marker,limit,detailed,name,with_count}",
+        &["GET"],
+    ),
+    ("queue", QUEUE, &["GET", "PUT", "PATCH", "DELETE"]),
+    ("queue_stats", "/v2/queues/{queue_name}/stats", &["GET"]),
+    ("queue_purge", "/v2/queues/{queue_name}/purge", &["POST"]),
+    (
+        "messages",
+        "/v2/queues/{queue_name}/messages{?marker,limit,echo,include_claimed,include_delayed}",
+        &["GET"],
+    ),
+    (
+        "post_messages",
+        "/v2/queues/{queue_name}/messages",
+        &["POST"],
+    ),
+    (
+        "messages_delete",
+        "/v2/queues/{queue_name}/messages{?ids,pop}",
+        &["DELETE"],
+    ),
+    ("message_get", MESSAGE, &["GET"]),
+    (
+        "message_delete",
+        "/v2/queues/{queue_name}/messages/{message_id}{?claim_id}",
+        &["DELETE"],
+    ),
+    ("claim", CLAIM, &["GET"]),
+    (
+        "post_claim",
+        "/v2/queues/{queue_name}/claims{?limit}",
+        &["POST"],
+    ),
+    ("patch_claim", CLAIM, &["PATCH"]),
+    ("delete_claim", CLAIM, &["DELETE"]),
+    ("ping", "/v2/ping", &["GET", "HEAD"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_relation_says_where_and_how() {
+        let home = home();
+        let resources = home["resources"].as_object().unwrap();
+        assert_eq!(resources.len(), RELATIONS.len());
+        for (name, resource) in resources {
+            assert!(resource["hints"]["allow"].is_array(), "{name}");
+            assert!(resource.get("href").is_some() != resource.get("href-template").is_some());
+        }
+        let template = &resources["rel/message_delete"];
+        assert_eq!(template["href-vars"]["claim_id"], "param/claim_id");
+    }
+}

@@ -1,0 +1,418 @@
+//! Responses: statuses, headers and documents.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, VARY};
+use http::{HeaderValue, Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::broker::attributes::shown;
+use crate::broker::{
+    ClaimView, JsonText, Limits, MessageId, MessageListing, MessageView, Output, QueueListing,
+    QueueName, QueueView, Stats, StatsMessage, Uuid,
+};
+
+use super::refusal::{Failure, Refusal};
+use super::{Reply, home};
+
+/// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
+/// headers that are much longer.
+const LOCATION_BYTES_MAX: usize = 8_192;
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+pub(crate) fn response(reply: &Reply, limits: &Limits, request: Uuid) -> Response<Bytes> {
+    let mut response = match reply {
+        Reply::Output(output) => of_output(output, limits),
+        Reply::Failure(failure) => of_failure(failure),
+        Reply::Versions => document(StatusCode::MULTIPLE_CHOICES, &home::versions()),
+        Reply::Home => {
+            let mut response = document(StatusCode::OK, &home::home());
+            let headers = response.headers_mut();
+            headers.insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/json-home"),
+            );
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
+            response
+        }
+        Reply::Options { allow } => {
+            let mut response = empty(StatusCode::OK);
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(allow));
+            response
+        }
+    };
+    let request = header_value(&format!("req-{request}"));
+    response
+        .headers_mut()
+        .insert("x-openstack-request-id", request);
+    response
+}
+
+fn of_failure(failure: &Failure) -> Response<Bytes> {
+    let (status, title) = failure.status();
+    let error = json!({"title": title, "description": failure.description()});
+    let mut response = match failure {
+        // Whoever does not accept JSON gets none.
+        Failure::Refusal(Refusal::NotAcceptable) => empty(status),
+        Failure::Refusal(_) | Failure::Broker(_) => document(status, &error),
+    };
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_name(ACCEPT));
+    if let Failure::Refusal(Refusal::MethodNotAllowed { allow }) = failure {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Failure::Refusal(Refusal::PatchMediaType { media_type }) = failure {
+        headers.insert("accept-patch", HeaderValue::from_static(media_type));
+    }
+    response
+}
+
+fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
+    match output {
+        Output::QueueCreated { queue } => located(empty(StatusCode::CREATED), &queue_path(queue)),
+        Output::QueueExists { queue } => located(empty(StatusCode::NO_CONTENT), &queue_path(queue)),
+        Output::QueueMetadata { metadata } => document(StatusCode::OK, &shown(metadata, limits)),
+        Output::QueuePage {
+            listing,
+            queues,
+            count,
+        } => document(
+            StatusCode::OK,
+            &queue_page((listing, limits), queues, *count),
+        ),
+        Output::QueueStats { queue, stats } => document(
+            StatusCode::OK,
+            &json!({"messages": stats_document(queue, stats)}),
+        ),
+        Output::MessagesPosted { queue, ids } => posted(queue, ids),
+        Output::MessagePage {
+            queue,
+            listing,
+            messages,
+            marker,
+        } => {
+            let links = marker
+                .iter()
+                .map(|marker| next_messages(queue, listing, marker));
+            let links = links.collect();
+            document(
+                StatusCode::OK,
+                &MessagePage {
+                    messages: documents(queue, messages),
+                    links,
+                },
+            )
+        }
+        Output::Messages { queue, messages } => document(
+            StatusCode::OK,
+            &Messages {
+                messages: documents(queue, messages),
+            },
+        ),
+        Output::Message { queue, message } => {
+            document(StatusCode::OK, &MessageDocument::new(queue, message))
+        }
+        Output::MessagesPopped { messages } => {
+            let messages = messages.iter().map(PoppedDocument::new).collect();
+            document(StatusCode::OK, &Popped { messages })
+        }
+        Output::MessagesClaimed {
+            queue,
+            claim,
+            messages,
+        } => {
+            let messages = documents(queue, messages);
+            let response = document(StatusCode::CREATED, &Messages { messages });
+            located(response, &format!("{}/claims/{claim}", queue_path(queue)))
+        }
+        Output::Claim { queue, claim } => {
+            document(StatusCode::OK, &ClaimDocument::new(queue, claim))
+        }
+        Output::Pong
+        | Output::QueueDeleted
+        | Output::QueuePurged
+        | Output::MessagesDeleted
+        | Output::NothingClaimed
+        | Output::ClaimRenewed
+        | Output::ClaimReleased => empty(StatusCode::NO_CONTENT),
+    }
+}
+
+fn posted(queue: &QueueName, ids: &[MessageId]) -> Response<Bytes> {
+    let path = format!("{}/messages", queue_path(queue));
+    let resources: Vec<String> = ids.iter().map(|id| format!("{path}/{id}")).collect();
+    let response = document(StatusCode::CREATED, &json!({"resources": resources}));
+    let ids: Vec<String> = ids.iter().map(MessageId::to_string).collect();
+    let location = format!("{path}?ids={}", ids.join(","));
+    if location.len() > LOCATION_BYTES_MAX {
+        response
+    } else {
+        located(response, &location)
+    }
+}
+
+fn queue_page(
+    (listing, limits): (&QueueListing, &Limits),
+    queues: &[QueueView],
+    count: Option<usize>,
+) -> Value {
+    let documents: Vec<Value> = queues
+        .iter()
+        .map(|queue| {
+            let mut entry = json!({"name": queue.name.as_str(), "href": queue_path(&queue.name)});
+            if let Some(metadata) = &queue.metadata {
+                entry["metadata"] = json!(shown(metadata, limits));
+            }
+            entry
+        })
+        .collect();
+    let links: Vec<Link> = queues
+        .last()
+        .map(|last| next_queues(listing, &last.name))
+        .into_iter()
+        .collect();
+    let mut page = json!({"queues": documents, "links": links});
+    // Zaqar v2, observed: a count of zero is left out.
+    if let Some(count) = count.filter(|&count| count > 0) {
+        page["count"] = json!(count);
+    }
+    page
+}
+
+fn next_queues(listing: &QueueListing, last: &QueueName) -> Link {
+    let mut query = vec![("limit", listing.limit.to_string())];
+    query.extend(listing.detailed.then(|| ("detailed", "true".to_owned())));
+    query.extend(
+        listing
+            .with_count
+            .then(|| ("with_count", "true".to_owned())),
+    );
+    query.extend(listing.name.iter().map(|name| ("name", name.clone())));
+    query.extend(
+        listing
+            .filters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone())),
+    );
+    query.push(("marker", last.as_str().to_owned()));
+    Link::next("/v2/queues", &query)
+}
+
+fn next_messages(queue: &QueueName, listing: &MessageListing, marker: &str) -> Link {
+    let mut query = vec![("limit", listing.limit.to_string())];
+    for (name, set) in [
+        ("echo", listing.echo),
+        ("include_claimed", listing.include_claimed),
+        ("include_delayed", listing.include_delayed),
+    ] {
+        query.extend(set.then(|| (name, "true".to_owned())));
+    }
+    query.push(("marker", marker.to_owned()));
+    Link::next(&format!("{}/messages", queue_path(queue)), &query)
+}
+
+fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
+    let mut document = json!({
+        "claimed": stats.claimed,
+        "free": stats.free,
+        "total": stats.claimed + stats.free,
+    });
+    let entry = |message: &StatsMessage| {
+        json!({
+            "age": message.age_secs,
+            "created": utc(message.posted_at.as_secs()),
+            "href": format!("{}/messages/{}", queue_path(queue), message.id),
+        })
+    };
+    if let Some((oldest, newest)) = &stats.ends {
+        document["oldest"] = entry(oldest);
+        document["newest"] = entry(newest);
+    }
+    document
+}
+
+/// `YYYY-MM-DDTHH:MM:SSZ` of seconds since the Unix epoch, in the Gregorian calendar.
+fn utc(secs: u64) -> String {
+    let (days, second) = (secs / 86_400, secs % 86_400);
+    // Days since 0000-03-01, so that a leap day is the last day of its year; eras of 400 years.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let leaps = day_of_era / 1_460 + day_of_era / 146_096 - day_of_era / 36_524;
+    let year_of_era = (day_of_era - leaps) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+fn queue_path(queue: &QueueName) -> String {
+    format!("/v2/queues/{}", queue.as_str())
+}
+
+fn documents<'a>(queue: &QueueName, messages: &'a [MessageView]) -> Vec<MessageDocument<'a>> {
+    messages
+        .iter()
+        .map(|message| MessageDocument::new(queue, message))
+        .collect()
+}
+
+fn document(status: StatusCode, document: &impl Serialize) -> Response<Bytes> {
+    let bytes = serde_json::to_vec(document).expect("invariant: our documents are JSON");
+    let mut response = Response::new(Bytes::from(bytes));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+fn located(mut response: Response<Bytes>, location: &str) -> Response<Bytes> {
+    response
+        .headers_mut()
+        .insert(LOCATION, header_value(location));
+    response
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("invariant: names and ids fit a header")
+}
+
+#[derive(Serialize)]
+struct Link {
+    rel: &'static str,
+    href: String,
+}
+
+impl Link {
+    fn next(path: &str, query: &[(&str, String)]) -> Self {
+        let encode = |text| utf8_percent_encode(text, QUERY);
+        let pairs: Vec<String> = query
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect();
+        Self {
+            rel: "next",
+            href: format!("{path}?{}", pairs.join("&")),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Messages<'a> {
+    messages: Vec<MessageDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct MessagePage<'a> {
+    messages: Vec<MessageDocument<'a>>,
+    links: Vec<Link>,
+}
+
+#[derive(Serialize)]
+struct MessageDocument<'a> {
+    id: String,
+    href: String,
+    ttl: u32,
+    age: u64,
+    body: &'a JsonText,
+}
+
+impl<'a> MessageDocument<'a> {
+    fn new(queue: &QueueName, message: &'a MessageView) -> Self {
+        let claim = message
+            .claim
+            .map(|claim| format!("?claim_id={claim}"))
+            .unwrap_or_default();
+        Self {
+            id: message.id.to_string(),
+            href: format!("{}/messages/{}{claim}", queue_path(queue), message.id),
+            ttl: message.ttl_secs,
+            age: message.age_secs,
+            body: &message.body,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Popped<'a> {
+    messages: Vec<PoppedDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct PoppedDocument<'a> {
+    id: String,
+    age: u64,
+    ttl: u32,
+    body: &'a JsonText,
+    /// A pop is no claim.
+    claim_id: Option<String>,
+    claim_count: u32,
+}
+
+impl<'a> PoppedDocument<'a> {
+    fn new(message: &'a MessageView) -> Self {
+        Self {
+            id: message.id.to_string(),
+            age: message.age_secs,
+            ttl: message.ttl_secs,
+            body: &message.body,
+            claim_id: message.claim.map(|claim| claim.to_string()),
+            claim_count: message.claim_count,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ClaimDocument<'a> {
+    age: u64,
+    ttl: u32,
+    messages: Vec<MessageDocument<'a>>,
+    href: String,
+}
+
+impl<'a> ClaimDocument<'a> {
+    fn new(queue: &QueueName, claim: &'a ClaimView) -> Self {
+        Self {
+            age: claim.age_secs,
+            ttl: claim.ttl_secs,
+            messages: documents(queue, &claim.messages),
+            href: format!("{}/claims/{}", queue_path(queue), claim.id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_in_utc() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(utc(1_795_331_931), "2026-11-22T07:18:51Z");
+        assert_eq!(utc(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn links_quote_what_they_carry() {
+        let link = Link::next("/v2/queues", &[("a b", "x&y=é".to_owned())]);
+        assert_eq!(link.href, "/v2/queues?a%20b=x%26y%3D%C3%A9");
+    }
+}

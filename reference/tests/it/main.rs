@@ -1,0 +1,16 @@
+//! What the whole crate promises, seen through its public face.
+#![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+mod appendix;
+mod checks;
+mod claims;
+mod deletion;
+mod messages;
+mod model;
+mod purity;
+mod queues;
+mod random;
+#[cfg(feature = "server")]
+mod socket;
+mod support;
+mod transport;

@@ -1,0 +1,72 @@
+//! The API suite, unchanged, against the embedded reference in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nanshe_conformance::environment::Address;
+use nanshe_conformance::report::Report;
+use nanshe_conformance::suite::{self, Options, Progress, Selected};
+use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
+
+use crate::implementation::{Implementation, NodeContext};
+use crate::run::{RunError, on_fresh_thread};
+use crate::world::{ClockSettings, Network, Node, NodeClock, PORT, serve};
+
+/// The time on a link: shortest and longest. Short, so that no case's slack is used up by the way.
+const LATENCY: (Duration, Duration) = (Duration::from_micros(100), Duration::from_micros(400));
+
+/// Runs the selected cases against `implementation` in virtual time.
+///
+/// # Errors
+///
+/// If something panicked.
+pub fn conform(
+    implementation: Implementation,
+    (selected, known_failures): (Selected, KnownFailures),
+    options: Options,
+    progress: impl FnMut(Progress<'_>) + Send + 'static,
+) -> Result<Report, RunError> {
+    on_fresh_thread(options.seed, move || {
+        let config = madsim::Config::default();
+        let runtime = madsim::runtime::Runtime::with_seed_and_config(options.seed, config);
+        runtime.block_on(async move {
+            let network = Network::new(LATENCY, options.seed);
+            let server = Node::new(&network, "server");
+            let clock = NodeClock::new(ClockSettings::default());
+            let environment = server.environment();
+            let context = NodeContext {
+                clock,
+                environment,
+                seed: options.seed,
+            };
+            serve(&server, (implementation.start)(context));
+            let client = Node::new(&network, "client");
+            let world = client.environment();
+            let address = Address {
+                host: "server".to_owned(),
+                port: PORT,
+            };
+            let endpoint = Endpoint {
+                address,
+                prefix: String::new(),
+            };
+            let name = implementation.name.to_owned();
+            let running = client.spawn({
+                let world = Arc::clone(&world);
+                async move {
+                    let target = Description::of_endpoint(name, endpoint.clone());
+                    let target = Description {
+                        known_failures,
+                        ..target
+                    };
+                    suite::run(world, (&target, endpoint), &selected, &options, progress).await
+                }
+            });
+            let report = running.await.expect("nobody kills the client");
+            server.kill();
+            client.kill();
+            world.sleep(Duration::from_secs(1)).await;
+            report
+        })
+    })
+}

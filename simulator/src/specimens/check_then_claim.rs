@@ -1,0 +1,42 @@
+//! Looks for free messages in one step and takes them in another: two claims that look at the same
+//! time take the same messages.
+//!
+//! Modelled on Zaqar's Redis driver before LP 1367033 (H-02), which listed before it watched.
+
+use super::http::{WorkQueue, answering};
+use super::store::{Granted, Lease, Store};
+use crate::implementation::Implementation;
+
+pub(super) const SPECIMEN: Implementation = Implementation {
+    name: "check-then-claim",
+    about: "lists free messages in one round trip and takes them in the next (H-02)",
+    caught_by: Some("claims/overlap"),
+    start: |context| {
+        answering(CheckThenClaim {
+            store: Store::new(&context),
+        })
+    },
+};
+
+struct CheckThenClaim {
+    store: Store,
+}
+
+impl WorkQueue for CheckThenClaim {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    async fn claim(&self, queue: String, lease: Lease) -> Granted {
+        let free = |tables: &mut super::store::Tables, now| tables.active(&queue, now, lease.limit);
+        let ranks = self.store.transact(free).await;
+        self.store
+            .transact(|tables, now| {
+                let claim = tables.open_claim(lease, now);
+                let take = |rank| tables.take(rank, &claim, lease, now);
+                let rows = ranks.into_iter().filter_map(take).collect();
+                Granted { claim, rows }
+            })
+            .await
+    }
+}

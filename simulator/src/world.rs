@@ -1,0 +1,97 @@
+//! Nodes, clocks, links: the world that a run lives in.
+//!
+//! Everything runs on madsim's executor and timers. Its network is not used: it has no resets, no
+//! half-open connections and a floor of a millisecond.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nanshe_conformance::environment::{Address, BoxFuture, Environment, Instant, Stream};
+
+pub use self::clock::{ClockSettings, NodeClock};
+pub use self::network::{Losses, Network, NodeId};
+pub use self::server::{PORT, serve};
+pub(crate) use self::time::sleep;
+
+mod clock;
+mod connection;
+mod network;
+mod server;
+mod time;
+
+/// One node: a name on the network, and tasks that die with it.
+#[derive(Clone)]
+pub struct Node {
+    /// Its name on the network.
+    pub id: NodeId,
+    network: Network,
+    handle: madsim::runtime::NodeHandle,
+}
+
+impl Node {
+    /// A new node of the running world.
+    pub fn new(network: &Network, name: &str) -> Self {
+        let handle = madsim::runtime::Handle::current()
+            .create_node()
+            .name(name)
+            .build();
+        Self {
+            id: network.add_node(name),
+            network: network.clone(),
+            handle,
+        }
+    }
+
+    /// The world as this node sees it.
+    pub fn environment(&self) -> Arc<dyn Environment> {
+        let (network, handle) = (self.network.clone(), self.handle.clone());
+        Arc::new(SimulatedEnvironment {
+            network,
+            node: self.id,
+            handle,
+        })
+    }
+
+    /// Runs `task` on this node until its end, or the node's.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> madsim::task::JoinHandle<T> {
+        self.handle.spawn(task)
+    }
+
+    /// Ends all tasks of this node at once. Its connections close, as when a process is killed and the
+    /// operating system lives on.
+    pub fn kill(&self) {
+        madsim::runtime::Handle::current().kill(self.handle.id());
+    }
+}
+
+/// The simulated world as one node sees it.
+struct SimulatedEnvironment {
+    network: Network,
+    node: NodeId,
+    handle: madsim::runtime::NodeHandle,
+}
+
+impl Environment for SimulatedEnvironment {
+    fn connect(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+        let connecting = self.network.connect(self.node, address.clone());
+        Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Stream>) })
+    }
+
+    fn now(&self) -> Instant {
+        time::now()
+    }
+
+    fn sleep(&self, span: Duration) -> BoxFuture<()> {
+        Box::pin(sleep(span))
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        // The task lives on this node, and dies with it.
+        drop(self.handle.spawn(task));
+    }
+}

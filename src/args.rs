@@ -1,0 +1,144 @@
+//! The command-line grammar.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use nanshe_conformance::suite::Level;
+
+/// Tells whether a message service keeps its promises.
+///
+/// Exit codes: 0 all valid, 1 a violation, 2 bad usage or input, 3 unknown, or the harness failed.
+#[derive(Debug, Parser)]
+#[command(name = "nanshe", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the API suite; without a target, against the embedded reference in virtual time
+    Conform(Conform),
+    /// Run failure scenarios over many seeds in virtual time, and judge what the clients saw
+    Simulate(Simulate),
+    /// Judge recorded histories, whoever recorded them
+    Check(Check),
+    /// Serve the reference broker on a socket, until SIGINT or SIGTERM
+    Serve(Serve),
+    /// List what there is
+    List(List),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Conform {
+    /// What to judge: http://HOST:PORT, or a target file
+    pub(crate) target: Option<String>,
+    /// Only these cases or chapters
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) only: Vec<String>,
+    /// Not these cases or chapters
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) skip: Vec<String>,
+    /// Only cases that demand at least as much
+    #[arg(long)]
+    pub(crate) level: Option<LevelWord>,
+    /// Leave out cases that may wait longer than this many seconds [default: 300 on a target, no limit
+    /// in virtual time]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) wait_max: Option<u64>,
+    /// Cases that are known to fail, with the reason of each, in place of the target file's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) known_failures: Option<String>,
+    /// What projects and clients are named after [default: 1 in virtual time, the time on a target]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the report as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// Scenario files
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// Number of seeds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 62))]
+    pub(crate) first_seed: u64,
+    /// What to run as the server, in place of what the scenario names: see `nanshe list
+    /// implementations`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) implementation: Option<String>,
+    /// Threads [default: one for each core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: Option<u16>,
+    /// Where runs are stored
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Store at most this many histories, and as many more of seeds that broke a rule
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub(crate) keep: usize,
+    /// Print the summaries as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Histories: JSON Lines files
+    #[arg(required = true, value_name = "HISTORY")]
+    pub(crate) histories: Vec<String>,
+    /// Print the verdicts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8888")]
+    pub(crate) bind: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// What to list
+    pub(crate) what: Listed,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Listed {
+    /// The suite's cases
+    Cases,
+    /// The rules that histories are judged by
+    Rules,
+    /// What can be simulated: the reference, and the specimens
+    Implementations,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LevelWord {
+    Must,
+    Should,
+    May,
+}
+
+impl From<LevelWord> for Level {
+    fn from(word: LevelWord) -> Self {
+        match word {
+            LevelWord::Must => Self::Must,
+            LevelWord::Should => Self::Should,
+            LevelWord::May => Self::May,
+        }
+    }
+}

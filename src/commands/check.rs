@@ -1,0 +1,80 @@
+//! `nanshe check`.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use anyhow::Context as _;
+use nanshe_conformance::checker::{Verdicts, judge};
+use nanshe_conformance::history;
+use nanshe_conformance::verdict::Verdict;
+use serde_json::json;
+
+use crate::args::Check;
+use crate::output::{Exit, Shell};
+
+pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    let mut verdicts = Vec::new();
+    // All are read before anything is printed: a malformed one spoils no half of a report.
+    for path in &args.histories {
+        let file = File::open(path).with_context(|| format!("{path} cannot be opened"))?;
+        let history = history::read(BufReader::new(file)).with_context(|| path.clone())?;
+        verdicts.push((path, judge(&history)));
+    }
+    if args.json {
+        let document = |(path, verdicts): &(&String, Verdicts)| json!({ "history": path, "verdict": verdicts.verdict(), "rules": verdicts.rules });
+        let documents: Vec<_> = verdicts.iter().map(document).collect();
+        shell.print(&format!("{:#}\n", json!(documents)))?;
+    } else {
+        for (path, verdicts) in &verdicts {
+            shell.print(&text(path, verdicts))?;
+        }
+    }
+    Ok(Verdict::worst(verdicts.iter().map(|(_, verdicts)| verdicts.verdict())).into())
+}
+
+fn text(path: &str, verdicts: &Verdicts) -> String {
+    let mut text = String::new();
+    for rule in &verdicts.rules {
+        for violation in &rule.told {
+            text += &format!(
+                "VIOLATION {} by {}\n  {}\n",
+                rule.rule, violation.token, violation.summary
+            );
+            text.extend(violation.story.iter().map(|line| format!("    {line}\n")));
+            text.push('\n');
+        }
+    }
+    for rule in &verdicts.rules {
+        let told = match (rule.violations, rule.why.as_str()) {
+            (0, "") => format!("exercised {} times", rule.exercised),
+            (0, why) => format!("exercised {} times: {why}", rule.exercised),
+            (count, _) => format!("{count} violations, exercised {} times", rule.exercised),
+        };
+        text += &format!(
+            "{:<24} {:<10} {told}\n",
+            rule.rule,
+            rule.verdict.to_string()
+        );
+    }
+    text += &format!("{path}: {}\n", verdicts.verdict());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::tests::nanshe;
+    use crate::output::Exit;
+
+    #[test]
+    fn history_that_is_not_there_or_malformed_exits_2_and_prints_nothing() {
+        let (exit, out, error) = nanshe(&["check", "no-such-file.jsonl"]);
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+        assert!(
+            error.starts_with("nanshe: no-such-file.jsonl cannot be opened: "),
+            "{error}"
+        );
+        let (exit, out, error) = nanshe(&["check", "Cargo.toml"]);
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+        assert!(error.starts_with("nanshe: Cargo.toml: line 1: "), "{error}");
+    }
+}

@@ -1,0 +1,174 @@
+//! `nanshe conform`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nanshe_conformance::environment::{TokioEnvironment, World};
+use nanshe_conformance::report::{self, Report};
+use nanshe_conformance::suite::{self, Options, Progress, Selected, Selection};
+use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
+
+use crate::args::Conform;
+use crate::output::{Exit, HarnessFailed, Shell, check_writable, write_whole};
+
+/// The longest wait of a case on a real target, unless `--wait-max` says otherwise, in seconds.
+const WAIT_SECS_MAX: u64 = 300;
+
+pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    let selection = Selection {
+        only: args.only.clone(),
+        skip: args.skip.clone(),
+        level: args.level.map(Into::into),
+        wait_secs_max: match (args.wait_max, &args.target) {
+            (Some(secs), _) => Some(secs),
+            (None, Some(_)) => Some(WAIT_SECS_MAX),
+            (None, None) => None,
+        },
+    };
+    let selected = selection.select()?;
+    args.junit.as_deref().map_or(Ok(()), check_writable)?;
+    let known = args
+        .known_failures
+        .as_deref()
+        .map(KnownFailures::load)
+        .transpose()?;
+    let report = match &args.target {
+        None => in_virtual_time(args, selected, known, shell)?,
+        Some(target) => {
+            let mut target = Description::load(target)?;
+            if let Some(known) = known {
+                target.known_failures = known;
+            }
+            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+            runtime.block_on(on_target(args, &target, &selected, shell))?
+        }
+    };
+    if let Some(path) = &args.junit {
+        write_whole(path, report::junit(&report).as_bytes())?;
+    }
+    let text = if args.json {
+        report::json(&report)
+    } else {
+        report::terminal(&report)
+    };
+    shell.print(&text)?;
+    Ok(report.verdict().into())
+}
+
+async fn on_target(
+    args: &Conform,
+    target: &Description,
+    selected: &Selected,
+    shell: &mut Shell<'_>,
+) -> anyhow::Result<Report> {
+    let started = match &target.start {
+        None => None,
+        Some(start) => {
+            shell.say(&format!(
+                "starting {} ({})",
+                target.name,
+                start.command.join(" ")
+            ));
+            let started = Started::start(start).await;
+            Some(started.map_err(|error| HarnessFailed(format!("{}: {error}", target.name)))?)
+        }
+    };
+    let endpoint = started.as_ref().map(|started| started.endpoint.clone());
+    let endpoint = endpoint.or_else(|| target.endpoint.clone());
+    let endpoint = endpoint.expect("a description has a URL or a start command");
+    let found = conform(args, (target, endpoint), selected, shell).await;
+    if let Some(started) = started {
+        let stopped = started.stop().await;
+        stopped.map_err(|error| HarnessFailed(format!("{} did not stop: {error}", target.name)))?;
+    }
+    found
+}
+
+async fn conform(
+    args: &Conform,
+    (target, endpoint): (&Description, Endpoint),
+    selected: &Selected,
+    shell: &mut Shell<'_>,
+) -> anyhow::Result<Report> {
+    let world: World = Arc::new(TokioEnvironment::new());
+    let found = suite::preflight(Arc::clone(&world), target, &endpoint).await;
+    found.map_err(anyhow::Error::msg)?;
+    let longest = selected
+        .cases
+        .iter()
+        .map(|case| case.wait_secs)
+        .max()
+        .unwrap_or(0);
+    shell.say(&format!(
+        "{} cases on {endpoint}, all at once; the longest waits {}",
+        selected.cases.len(),
+        human(longest),
+    ));
+    let bar = shell.progress(u64::try_from(selected.cases.len()).unwrap_or(u64::MAX));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    let options = Options {
+        seed: args.seed.unwrap_or_else(wall_clock_seed),
+    };
+    let report = suite::run(world, (target, endpoint), selected, &options, |progress| {
+        show(&bar, progress);
+    });
+    let report = report.await;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+fn show(bar: &indicatif::ProgressBar, progress: Progress<'_>) {
+    bar.set_position(u64::try_from(progress.done).unwrap_or(u64::MAX));
+    bar.set_message(progress.last.path.clone());
+}
+
+fn human(secs: u64) -> String {
+    match (secs / 60, secs % 60) {
+        (0, secs) => format!("{secs} s"),
+        (minutes, secs) => format!("{minutes} min {secs} s"),
+    }
+}
+
+/// Two runs on one server must not meet in one project.
+#[expect(clippy::disallowed_types, reason = "a shell reads the wall clock")]
+fn wall_clock_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
+}
+
+#[cfg(madsim)]
+fn in_virtual_time(
+    args: &Conform,
+    selected: Selected,
+    known: Option<KnownFailures>,
+    shell: &mut Shell<'_>,
+) -> anyhow::Result<Report> {
+    let bar = shell.progress(u64::try_from(selected.cases.len()).unwrap_or(u64::MAX));
+    let reference = nanshe_simulator::implementations().next();
+    let reference = reference.expect("the reference is the first implementation");
+    let options = Options {
+        seed: args.seed.unwrap_or(1),
+    };
+    let known = known.unwrap_or_default();
+    let progress = {
+        let bar = bar.clone();
+        move |progress: Progress<'_>| show(&bar, progress)
+    };
+    let report = nanshe_simulator::conform(reference, (selected, known), options, progress);
+    bar.finish_and_clear();
+    Ok(report.map_err(|error| HarnessFailed(error.to_string()))?)
+}
+
+#[cfg(not(madsim))]
+fn in_virtual_time(
+    _args: &Conform,
+    _selected: Selected,
+    _known: Option<KnownFailures>,
+    _shell: &mut Shell<'_>,
+) -> anyhow::Result<Report> {
+    anyhow::bail!(
+        "conform without a target: {}",
+        nanshe_simulator::UNAVAILABLE
+    )
+}

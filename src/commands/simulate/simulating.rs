@@ -1,0 +1,181 @@
+//! `nanshe simulate`, in a build that can.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use nanshe_conformance::document::suggestion;
+use nanshe_conformance::verdict::Verdict;
+use nanshe_simulator::scenario::Scenario;
+use nanshe_simulator::{Implementation, Run, Summary, campaign, implementations};
+
+use crate::args::Simulate;
+use crate::output::{Exit, Shell, write_whole};
+
+/// Threads if the system does not tell how many cores there are.
+const THREADS_DEFAULT: usize = 1;
+
+pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    // Everything is read before the first seed runs.
+    let mut scenarios = Vec::new();
+    for file in &args.scenarios {
+        let scenario = Scenario::load(file)?;
+        let name = args
+            .implementation
+            .as_deref()
+            .unwrap_or(&scenario.implementation);
+        let implementation = find(name).with_context(|| match args.implementation {
+            Some(_) => "--implementation".to_owned(),
+            None => format!("{file}: `implementation`"),
+        })?;
+        scenarios.push((file, scenario, implementation));
+    }
+    let mut summaries = Vec::new();
+    for (file, scenario, implementation) in &scenarios {
+        let summary = simulate(args, file, (scenario, *implementation), shell)?;
+        if !args.json {
+            shell.print(&summary.0.terminal(Some(summary.1)))?;
+        }
+        summaries.push(summary.0);
+    }
+    if args.json {
+        shell.print(&format!(
+            "[{}]\n",
+            summaries
+                .iter()
+                .map(Summary::json)
+                .collect::<Vec<_>>()
+                .join(",")
+        ))?;
+    }
+    Ok(Verdict::worst(summaries.iter().map(|summary| summary.verdict)).into())
+}
+
+fn find(name: &str) -> anyhow::Result<Implementation> {
+    implementations()
+        .find(|implementation| implementation.name == name)
+        .with_context(|| {
+            let near = suggestion(
+                name,
+                implementations().map(|implementation| implementation.name),
+            );
+            format!("there is no implementation `{name}`{near}, see `nanshe list implementations`")
+        })
+}
+
+#[expect(clippy::disallowed_types, reason = "a shell tells how long it took")]
+fn simulate(
+    args: &Simulate,
+    file: &str,
+    (scenario, implementation): (&Scenario, Implementation),
+    shell: &Shell<'_>,
+) -> anyhow::Result<(Summary, std::time::Duration)> {
+    let mut summary = Summary::new(&scenario.name, file, implementation.name, args.first_seed);
+    let mut folder = RunFolder::create(args, &summary)?;
+    let started_at = std::time::Instant::now();
+    let threads = args.threads.map_or_else(
+        || std::thread::available_parallelism().map_or(THREADS_DEFAULT, usize::from),
+        usize::from,
+    );
+    let bar = shell.progress(args.seeds);
+    let mut stored = Ok(());
+    let seeds = args.first_seed..args.first_seed + args.seeds;
+    campaign(scenario, implementation, seeds, threads, |result| {
+        bar.inc(1);
+        bar.set_message(summary.verdict.to_string());
+        summary.add(&result);
+        if let Ok(run) = &result {
+            stored = folder.store(run);
+        }
+        stored.is_ok()
+    });
+    bar.finish_and_clear();
+    stored?;
+    let elapsed = started_at.elapsed();
+    folder.finish(&summary)?;
+    Ok((summary, elapsed))
+}
+
+/// A stored campaign: `runs/<scenario>-<implementation>-<first seed>-<seeds>/`, with one history a
+/// seed and the summary. It gets its name when it is whole.
+struct RunFolder {
+    runs: PathBuf,
+    name: String,
+    partial: PathBuf,
+    keep: usize,
+    kept: usize,
+    kept_violations: usize,
+}
+
+impl RunFolder {
+    fn create(args: &Simulate, summary: &Summary) -> anyhow::Result<Self> {
+        let name = format!(
+            "{}-{}-{}-{}",
+            summary.scenario.replace('/', "-"),
+            summary.implementation,
+            args.first_seed,
+            args.seeds
+        );
+        let partial = args
+            .runs
+            .join(format!(".partial-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&partial)
+            .with_context(|| format!("--runs: {} cannot be created", partial.display()))?;
+        let (runs, keep) = (args.runs.clone(), args.keep);
+        Ok(Self {
+            runs,
+            name,
+            partial,
+            keep,
+            kept: 0,
+            kept_violations: 0,
+        })
+    }
+
+    fn store(&mut self, run: &Run) -> anyhow::Result<()> {
+        let violation = run.verdicts.verdict() == Verdict::Violation;
+        if self.kept < self.keep {
+            self.kept += 1;
+        } else if violation && self.kept_violations < self.keep {
+            self.kept_violations += 1;
+        } else {
+            return Ok(());
+        }
+        write_whole(
+            &self.partial.join(format!("seed-{}.jsonl", run.seed)),
+            &run.lines,
+        )
+    }
+
+    fn finish(self, summary: &Summary) -> anyhow::Result<()> {
+        write_whole(
+            &self.partial.join("summary.json"),
+            summary.json().as_bytes(),
+        )?;
+        let folder = self.runs.join(&self.name);
+        if folder.exists() {
+            // The same campaign again: the same bytes, unless the binary has changed.
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("{} cannot be replaced", folder.display()))?;
+        }
+        std::fs::rename(&self.partial, &folder)
+            .with_context(|| format!("{} cannot be stored", folder.display()))?;
+        point_latest_to(&self.runs, &self.name)
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        // Gone already if the run was stored; otherwise nothing half-written stays behind.
+        drop(std::fs::remove_dir_all(&self.partial));
+    }
+}
+
+/// `runs/latest` points to the newest.
+fn point_latest_to(runs: &Path, name: &str) -> anyhow::Result<()> {
+    let link = runs.join(format!(".latest-{}", std::process::id()));
+    let latest = runs.join("latest");
+    let pointed = std::os::unix::fs::symlink(name, &link).and_then(|()| {
+        std::fs::rename(&link, &latest).inspect_err(|_| drop(std::fs::remove_file(&link)))
+    });
+    pointed.with_context(|| format!("{} cannot be renewed", latest.display()))
+}

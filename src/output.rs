@@ -1,0 +1,124 @@
+//! Where a command prints, and what it ends with.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use nanshe_conformance::verdict::Verdict;
+
+/// Standard output and standard error, or what a test puts in their place.
+pub(crate) struct Shell<'a> {
+    pub(crate) out: &'a mut dyn Write,
+    pub(crate) error: &'a mut dyn Write,
+    /// Whether somebody watches: progress is for people.
+    pub(crate) shows_progress: bool,
+}
+
+impl Shell<'_> {
+    /// Prints `text`, which has its own line ends. A reader that has gone away is no error.
+    pub(crate) fn print(&mut self, text: &str) -> anyhow::Result<()> {
+        match self
+            .out
+            .write_all(text.as_bytes())
+            .and_then(|()| self.out.flush())
+        {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(error).context("cannot write to standard output")
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Prints one line on standard error.
+    pub(crate) fn say(&mut self, line: &str) {
+        // There is nobody left to tell that standard error is gone.
+        drop(writeln!(self.error, "{line}"));
+    }
+
+    /// A progress bar of `length` steps, invisible if nobody watches.
+    pub(crate) fn progress(&self, length: u64) -> indicatif::ProgressBar {
+        if !self.shows_progress {
+            return indicatif::ProgressBar::hidden();
+        }
+        let style = "{bar:30} {pos}/{len} {elapsed} {msg}";
+        let style = indicatif::ProgressStyle::with_template(style);
+        let style = style.expect("the template is valid");
+        indicatif::ProgressBar::new(length).with_style(style)
+    }
+}
+
+/// What a command ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All valid.
+    Valid,
+    /// A promise was broken.
+    Violation,
+    /// Bad usage or bad input.
+    Usage,
+    /// Unknown, or the harness itself failed.
+    Unknown,
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Valid => Self::Valid,
+            Verdict::Violation => Self::Violation,
+            Verdict::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Valid => 0,
+            Exit::Violation => 1,
+            Exit::Usage => 2,
+            Exit::Unknown => 3,
+        })
+    }
+}
+
+/// An error that is not the user's: the harness failed, exit code 3. All others are, with code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct HarnessFailed(pub(crate) String);
+
+/// Writes a whole file or nothing: into a neighbour first, which then takes its name.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let name = path
+        .file_name()
+        .with_context(|| format!("{} is not a file name", path.display()))?;
+    let mut partial = name.to_owned();
+    partial.push(format!(".partial-{}", std::process::id()));
+    let partial = path.with_file_name(partial);
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    if written.is_err() {
+        // The partial file may not even exist; the error that counts is the first one.
+        drop(std::fs::remove_file(&partial));
+    }
+    written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Refuses, before anything runs, a file whose folder is not there.
+pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    anyhow::ensure!(
+        folder.is_dir(),
+        "{}: there is no folder {}",
+        path.display(),
+        folder.display()
+    );
+    anyhow::ensure!(
+        !path.is_dir(),
+        "{} is a folder, expected a file",
+        path.display()
+    );
+    Ok(())
+}
