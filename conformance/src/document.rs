@@ -57,9 +57,14 @@ impl Document<'_> {
 
     /// An error at `span`, a range of bytes in the text.
     pub fn error(&self, span: Option<Range<usize>>, message: impl Into<String>) -> DocumentError {
-        let before = span.map(|span| &self.text[..span.start.min(self.text.len())]);
-        let line = before.map(|before| before.matches('\n').count() + 1);
+        let message = message.into();
+        // What is missing stands on no line; the span is that of the table it is missing from.
+        let is_missing = message.starts_with("missing field");
+        let start = span.map(|span| span.start.min(self.text.len()));
+        let start = start.filter(|start| !(is_missing && *start == 0));
+        let line = start.map(|start| self.text[..start].matches('\n').count() + 1);
         let key = line
+            .filter(|_| !is_missing)
             .and_then(|line| self.text.lines().nth(line - 1))
             .and_then(|text| text.split_once('='))
             .map(|(key, _)| key.trim().to_owned())
@@ -68,7 +73,7 @@ impl Document<'_> {
             file: self.file.to_owned(),
             line,
             key,
-            message: message.into(),
+            message,
         }
     }
 }

@@ -1,0 +1,6 @@
+//! The package from outside: histories that were written by hand, and real sockets.
+#![expect(clippy::unwrap_used, reason = "what surprises a test fails it")]
+
+mod fixtures;
+#[cfg(feature = "http")]
+mod sockets;
