@@ -1,1 +1,7 @@
-//! Empty yet.
+//! What the benchmarks share: loads that are bounded in count, and servers to compare with.
+//!
+//! Absolute figures are the machine's; only ratios of one run mean something.
+
+pub mod load;
+#[cfg(madsim)]
+pub mod simulated;

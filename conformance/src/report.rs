@@ -153,23 +153,42 @@ fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Er
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::suite::Part;
 
     /// A report with one case of every standing.
     pub(crate) fn sample() -> Report {
-        let exchange = Exchange {
-            sent: "DELETE /v2/queues/q/messages/1\nclient-id: c".to_owned(),
-            came: "204 No Content".to_owned(),
+        let post = Exchange {
+            sent: Part {
+                line: "POST /v2/queues/q/claims".to_owned(),
+                headers: vec!["client-id: c".to_owned()],
+                body: "{\"ttl\":60}".to_owned(),
+            },
+            came: Part {
+                line: "201 Created".to_owned(),
+                ..Part::default()
+            },
+        };
+        let delete = Exchange {
+            sent: Part {
+                line: "DELETE /v2/queues/q/messages/1".to_owned(),
+                headers: vec!["client-id: c".to_owned()],
+                body: String::new(),
+            },
+            came: Part {
+                line: "204 No Content".to_owned(),
+                ..Part::default()
+            },
         };
         let failure = Failure {
             clause: "5.7".to_owned(),
             expected: "status 403".to_owned(),
             came: "status 204".to_owned(),
-            exchanges: vec![exchange.clone()],
+            exchanges: vec![post, delete.clone()],
         };
         let failed = Outcome::Failed { failure };
         let unknown = Outcome::Unknown {
             why: "nothing within 30s".to_owned(),
-            exchanges: vec![exchange],
+            exchanges: vec![delete],
         };
         let case = |path: &str, outcome: Outcome, known: Option<&str>| CaseReport {
             path: path.to_owned(),

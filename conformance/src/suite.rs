@@ -11,7 +11,7 @@ use crate::environment::BoxFuture;
 pub use self::context::{Context, Reply, Request, Sent};
 pub use self::runner::{Options, Progress, preflight, run};
 pub use self::selection::{Selected, Selection, SelectionError};
-pub use self::verdict::{Exchange, Failure, Stop};
+pub use self::verdict::{Exchange, Failure, Part, Stop};
 
 mod claims;
 mod common;

@@ -3,7 +3,7 @@
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
 use super::{CaseReport, Outcome, Report, Standing};
-use crate::suite::Exchange;
+use crate::suite::{Exchange, Part};
 
 /// The report as JUnit XML. Known failures are skipped tests with their reason as message.
 pub fn junit(report: &Report) -> String {
@@ -53,10 +53,10 @@ fn test_case(case: &CaseReport) -> TestCase {
 }
 
 fn transcript(exchanges: &[Exchange]) -> String {
-    let lines = exchanges
-        .iter()
-        .map(|exchange| format!("{}\n\n{}\n", exchange.sent, exchange.came));
-    lines.collect::<Vec<_>>().join("\n")
+    let text = |part: &Part| part.lines().collect::<Vec<_>>().join("\n");
+    let both =
+        |exchange: &Exchange| format!("{}\n\n{}\n", text(&exchange.sent), text(&exchange.came));
+    exchanges.iter().map(both).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -60,24 +60,40 @@ fn write_case(text: &mut String, case: &CaseReport) -> std::fmt::Result {
     }
 }
 
+/// The way there in short, the deciding exchange in full.
 fn write_exchanges(text: &mut String, exchanges: &[Exchange]) -> std::fmt::Result {
-    for exchange in exchanges {
-        for line in exchange.sent.lines() {
-            writeln!(text, "  > {line}")?;
-        }
-        for line in exchange.came.lines() {
-            writeln!(text, "  < {line}")?;
-        }
+    let Some((last, before)) = exchanges.split_last() else {
+        return Ok(());
+    };
+    for exchange in before {
+        write_lines(text, '>', exchange.sent.gist())?;
+        write_lines(text, '<', exchange.came.gist())?;
     }
-    Ok(())
+    write_lines(text, '>', last.sent.lines())?;
+    write_lines(text, '<', last.came.lines())
+}
+
+fn write_lines<'a>(
+    text: &mut String,
+    mark: char,
+    lines: impl Iterator<Item = &'a str>,
+) -> std::fmt::Result {
+    lines
+        .into_iter()
+        .try_for_each(|line| writeln!(text, "  {mark} {line}"))
 }
 
 fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         text,
-        "{}: {} cases, {} requests, {} of waiting in {} of its time",
+        "{}: {} {}, {} requests, {} of waiting in {} of its time",
         report.target,
         report.cases.len(),
+        if report.cases.len() == 1 {
+            "case"
+        } else {
+            "cases"
+        },
         report.requests(),
         span(report.waited()),
         span(report.elapsed),

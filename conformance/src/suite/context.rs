@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use super::verdict::{Exchange, Failure, Stop};
+use super::verdict::{Exchange, Failure, Part, Stop};
 use crate::environment::{Instant, World};
 use crate::target::{Answer, Client, NotAnswered};
 
@@ -251,7 +251,10 @@ impl Request {
         let answered_at = context.now();
         let came = match &outcome {
             Ok(answer) => transcribe_answer(answer),
-            Err(not_answered) => not_answered.to_string(),
+            Err(not_answered) => Part {
+                line: not_answered.to_string(),
+                ..Part::default()
+            },
         };
         {
             let mut transcript = context.transcript();
@@ -377,30 +380,23 @@ fn cut(text: &str) -> String {
     format!("{}… ({} bytes)", &text[..end], text.len())
 }
 
-fn transcribe_headers(text: &mut String, headers: &HeaderMap) {
-    for (name, value) in headers {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        text.push_str(&format!("\n{name}: {value}"));
+fn transcribe(line: String, headers: &HeaderMap, body: &Bytes) -> Part {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+    };
+    let headers = headers.iter().map(header).collect();
+    Part {
+        line,
+        headers,
+        body: cut(&String::from_utf8_lossy(body)),
     }
 }
 
-fn transcribe_body(text: &mut String, body: &Bytes) {
-    if !body.is_empty() {
-        text.push('\n');
-        text.push_str(&cut(&String::from_utf8_lossy(body)));
-    }
+fn transcribe_request(request: &http::Request<Bytes>) -> Part {
+    let line = format!("{} {}", request.method(), cut(&request.uri().to_string()));
+    transcribe(line, request.headers(), request.body())
 }
 
-fn transcribe_request(request: &http::Request<Bytes>) -> String {
-    let mut text = format!("{} {}", request.method(), cut(&request.uri().to_string()));
-    transcribe_headers(&mut text, request.headers());
-    transcribe_body(&mut text, request.body());
-    text
-}
-
-fn transcribe_answer(answer: &Answer) -> String {
-    let mut text = format!("{}", answer.status);
-    transcribe_headers(&mut text, &answer.headers);
-    transcribe_body(&mut text, &answer.body);
-    text
+fn transcribe_answer(answer: &Answer) -> Part {
+    transcribe(answer.status.to_string(), &answer.headers, &answer.body)
 }

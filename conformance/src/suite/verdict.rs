@@ -5,10 +5,38 @@ use serde::Serialize;
 /// One request and what came back, as reports show them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exchange {
-    /// Method, path, headers and body, one a line, as sent.
-    pub sent: String,
-    /// Status line, headers and body, or why there is no answer.
-    pub came: String,
+    /// The request.
+    pub sent: Part,
+    /// The answer, or why there is none.
+    pub came: Part,
+}
+
+/// One half of an exchange.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Method and path, the status, or why there is no answer.
+    pub line: String,
+    /// `name: value`, in the order of the message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
+    /// The body, cut off where it is very long.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub body: String,
+}
+
+impl Part {
+    /// The lines of the message, its headers included.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let headers = self.headers.iter().map(String::as_str);
+        std::iter::once(self.line.as_str())
+            .chain(headers)
+            .chain(self.body.lines())
+    }
+
+    /// The lines of the message, without its headers.
+    pub fn gist(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.line.as_str()).chain(self.body.lines())
+    }
 }
 
 /// A claim that a server broke.

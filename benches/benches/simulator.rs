@@ -1,0 +1,73 @@
+//! The simulator: requests a second on one thread, the whole suite, and whole runs.
+
+#[cfg(madsim)]
+fn main() {
+    simulating::benchmarks();
+    criterion::Criterion::default()
+        .configure_from_args()
+        .final_summary();
+}
+
+#[cfg(not(madsim))]
+fn main() {}
+
+#[cfg(madsim)]
+mod simulating {
+    use std::hint::black_box;
+
+    use criterion::{BatchSize, Criterion, Throughput};
+    use nanshe_benches::simulated;
+    use nanshe_conformance::suite::{Options, Selection};
+    use nanshe_conformance::target::KnownFailures;
+    use nanshe_simulator::scenario::Scenario;
+    use nanshe_simulator::{conform, implementations, run};
+
+    const REQUESTS: usize = 10_000;
+
+    pub(super) fn benchmarks() {
+        let mut criterion = Criterion::default().configure_from_args();
+        let reference = implementations().next().expect("the reference comes first");
+
+        let mut group = criterion.benchmark_group("simulated requests");
+        group.sample_size(10);
+        for clients in [1, 10, 100] {
+            group.throughput(Throughput::Elements(u64::try_from(REQUESTS).unwrap_or(0)));
+            group.bench_function(format!("{clients} clients"), |bencher| {
+                bencher.iter(|| simulated::requests(clients, REQUESTS / clients));
+            });
+        }
+        group.finish();
+
+        let mut group = criterion.benchmark_group("suite");
+        group.sample_size(10);
+        group.bench_function("conform on the reference", |bencher| {
+            let selected = || {
+                Selection::default()
+                    .select()
+                    .expect("the whole suite is not empty")
+            };
+            bencher.iter_batched(
+                || (selected(), KnownFailures::default()),
+                |suite| conform(reference, suite, Options { seed: 1 }, |_| {}).expect("it runs"),
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../scenarios/delivery/lost-acknowledgement.toml"
+        );
+        let scenario = Scenario::load(path).expect("the repository's scenario is good");
+        let mut group = criterion.benchmark_group("scenario");
+        group.sample_size(10);
+        let mut seed = 0;
+        group.bench_function("lost-acknowledgement, one seed", |bencher| {
+            bencher.iter(|| {
+                seed += 1;
+                black_box(run(&scenario, reference, seed).expect("it runs"))
+            });
+        });
+        group.finish();
+    }
+}
