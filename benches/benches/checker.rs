@@ -29,7 +29,7 @@ fn history(messages: u64) -> History {
             outcome,
         }
     };
-    let records = (0..).zip(operations).map(record).collect();
+    let records = (0_u64..).zip(operations).map(record).collect();
     History {
         header: header(),
         records,
