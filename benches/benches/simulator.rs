@@ -48,7 +48,7 @@ mod simulating {
             };
             bencher.iter_batched(
                 || (selected(), KnownFailures::default()),
-                |suite| conform(reference, suite, Options { seed: 1 }, |_| {}).expect("it runs"),
+                |suite| conform(reference, suite, Options::default(), |_| {}).expect("it runs"),
                 BatchSize::PerIteration,
             );
         });

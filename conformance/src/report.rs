@@ -23,6 +23,8 @@ pub struct Report {
     pub target: String,
     /// The seed that projects and clients were named after.
     pub seed: u64,
+    /// The command that runs the suite on this target again; `--only PATH` makes it one case.
+    pub command: String,
     /// How long the run took on the target's clock, virtual or real.
     #[serde(rename = "elapsed_secs", serialize_with = "seconds")]
     pub elapsed: Duration,
@@ -204,6 +206,7 @@ pub(crate) mod tests {
         Report {
             target: "sample".to_owned(),
             seed: 7,
+            command: "nanshe conform sample.toml".to_owned(),
             elapsed: Duration::from_millis(61_300),
             cases: vec![
                 case("claims/passes", Outcome::Passed, None),

@@ -164,3 +164,68 @@ impl Summary {
         writeln!(text, ": {}", self.verdict)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nanshe_conformance::checker::judge;
+    use nanshe_conformance::history;
+
+    use super::*;
+
+    const OVERLAP: &str =
+        include_str!("../../conformance/tests/fixtures/claims/overlap.renewed.violation.jsonl");
+    const VALID: &str =
+        include_str!("../../conformance/tests/fixtures/claims/overlap.renewed.valid.jsonl");
+
+    fn run(seed: u64, lines: &str) -> Result<Run, RunError> {
+        let history = history::read(lines.as_bytes()).unwrap();
+        Ok(Run {
+            seed,
+            lines: lines.as_bytes().to_vec(),
+            verdicts: judge(&history),
+            operations: history.records.len(),
+            faults: 2,
+            struck: 5,
+            virtual_time: Duration::from_secs(4_000),
+        })
+    }
+
+    fn summary(runs: &[Result<Run, RunError>]) -> Summary {
+        let mut summary =
+            Summary::new("claims/sample", "scenarios/claims/sample.toml", "sample", 3);
+        runs.iter().for_each(|run| summary.add(run));
+        summary
+    }
+
+    fn panicked() -> Result<Run, RunError> {
+        Err(RunError::Panicked {
+            seed: 5,
+            message: "index out of bounds".to_owned(),
+        })
+    }
+
+    #[test]
+    fn terminal_summary_tells_the_first_violation_and_how_to_repeat_it() {
+        let summary = summary(&[run(3, VALID), run(4, OVERLAP), panicked()]);
+        insta::assert_snapshot!(summary.terminal(None));
+    }
+
+    #[test]
+    fn json_summary_holds_the_same() {
+        let summary = summary(&[run(3, VALID), run(4, OVERLAP), panicked()]);
+        insta::assert_snapshot!(summary.json());
+    }
+
+    #[test]
+    fn run_that_panicked_leaves_no_campaign_valid() {
+        assert_eq!(summary(&[]).verdict, Verdict::Unknown);
+        let valid = |rules: &Tally| rules.rules.iter().all(|rule| rule.violation == 0);
+        let with_panic = summary(&[run(3, VALID), panicked()]);
+        assert!(valid(&with_panic.rules));
+        assert_eq!(with_panic.verdict, Verdict::Unknown);
+        assert_eq!(
+            summary(&[run(3, OVERLAP), panicked()]).verdict,
+            Verdict::Violation
+        );
+    }
+}

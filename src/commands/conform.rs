@@ -109,6 +109,7 @@ async fn conform(
     bar.enable_steady_tick(Duration::from_millis(500));
     let options = Options {
         seed: args.seed.unwrap_or_else(wall_clock_seed),
+        command: command(args),
     };
     let report = suite::run(world, (target, endpoint), selected, &options, |progress| {
         show(&bar, progress);
@@ -121,6 +122,13 @@ async fn conform(
 fn show(bar: &indicatif::ProgressBar, progress: Progress<'_>) {
     bar.set_position(u64::try_from(progress.done).unwrap_or(u64::MAX));
     bar.set_message(progress.last.path.clone());
+}
+
+/// The command that runs the suite on this target again.
+fn command(args: &Conform) -> String {
+    let target = args.target.iter().map(|target| format!(" {target}"));
+    let seed = args.seed.iter().map(|seed| format!(" --seed {seed}"));
+    format!("nanshe conform{}", target.chain(seed).collect::<String>())
 }
 
 fn human(secs: u64) -> String {
@@ -149,6 +157,7 @@ fn in_virtual_time(
     let reference = reference.expect("the reference is the first implementation");
     let options = Options {
         seed: args.seed.unwrap_or(1),
+        command: command(args),
     };
     let known = known.unwrap_or_default();
     let progress = {
@@ -171,4 +180,96 @@ fn in_virtual_time(
         "conform without a target: {}",
         nanshe_simulator::UNAVAILABLE
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::tests::nanshe;
+    use crate::output::Exit;
+
+    /// The one line that a bad command line is answered with; nothing is printed but that.
+    fn refused(args: &[&str]) -> String {
+        let (exit, out, error) = nanshe(&[&["conform"], args].concat());
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{error}");
+        let lines: Vec<&str> = error
+            .lines()
+            .filter(|line| line.starts_with("nanshe: "))
+            .collect();
+        assert_eq!(lines.len(), 1, "{error}");
+        lines[0].to_owned()
+    }
+
+    #[test]
+    fn target_that_is_not_there_is_one_line() {
+        let line = refused(&["http://127.0.0.1:1"]);
+        let expected = "nanshe: http://127.0.0.1:1 is not there: not sent: cannot connect: ";
+        assert!(line.starts_with(expected), "{line}");
+        let line = refused(&["no-such-target.toml"]);
+        assert_eq!(line, "nanshe: no-such-target.toml: there is no such file");
+        let line = refused(&["ftp://127.0.0.1"]);
+        assert!(line.contains("its scheme is not http"), "{line}");
+    }
+
+    #[test]
+    fn malformed_files_are_named_with_their_line() {
+        let line = refused(&["Cargo.toml"]);
+        assert!(line.starts_with("nanshe: Cargo.toml:"), "{line}");
+        let line = refused(&["http://127.0.0.1:1", "--known-failures", "Cargo.toml"]);
+        assert!(line.starts_with("nanshe: Cargo.toml:"), "{line}");
+    }
+
+    #[test]
+    fn unknown_case_and_missing_folder_are_refused_before_anything_runs() {
+        let line = refused(&["--only", "claims/no-such-case"]);
+        assert!(
+            line.contains("there is no case or chapter `claims/no-such-case`"),
+            "{line}"
+        );
+        let line = refused(&["--junit", "no-such-folder/report.xml"]);
+        assert_eq!(
+            line,
+            "nanshe: no-such-folder/report.xml: there is no folder no-such-folder"
+        );
+    }
+
+    #[cfg(madsim)]
+    mod in_virtual_time {
+        use super::*;
+
+        #[test]
+        fn reference_is_valid_and_its_report_comes_in_every_form() {
+            let junit = std::env::temp_dir().join(format!("nanshe-{}.xml", std::process::id()));
+            let path = junit.to_string_lossy().into_owned();
+            let (exit, out, error) = nanshe(&["conform", "--junit", &path, "--json"]);
+            let xml = std::fs::read_to_string(&junit).unwrap();
+            std::fs::remove_file(&junit).unwrap();
+            assert_eq!((exit, error.as_str()), (Exit::Valid, ""));
+            let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+            assert_eq!(report["verdict"], "valid");
+            let all = nanshe_conformance::suite::cases().count();
+            assert_eq!(report["passed"], all);
+            assert!(xml.contains(&format!("tests=\"{all}\"")), "{xml}");
+            let (_, out, _) = nanshe(&["conform", "--only", "claims"]);
+            assert!(out.trim_end().ends_with("passed, 0 failed: valid"), "{out}");
+        }
+
+        #[test]
+        fn known_failure_that_passes_fails_the_run() {
+            let file = std::env::temp_dir().join(format!("nanshe-{}.toml", std::process::id()));
+            let case = nanshe_conformance::suite::cases().next().unwrap().path;
+            let entry = format!("[[failure]]\ncase = '{case}'\nreason = 'it used to'\n");
+            std::fs::write(&file, entry).unwrap();
+            let path = file.to_string_lossy().into_owned();
+            let (exit, out, _) = nanshe(&["conform", "--known-failures", &path, "--only", case]);
+            std::fs::remove_file(&file).unwrap();
+            assert_eq!(exit, Exit::Violation);
+            assert!(out.contains("UNEXPECTED PASS"), "{out}");
+        }
+    }
+
+    #[cfg(not(madsim))]
+    #[test]
+    fn build_that_cannot_simulate_says_so() {
+        assert!(refused(&[]).contains("this build cannot simulate"));
+    }
 }

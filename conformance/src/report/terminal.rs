@@ -9,15 +9,26 @@ use crate::suite::Exchange;
 /// The report as text for a terminal. Readable without colour.
 pub fn terminal(report: &Report) -> String {
     let mut text = String::new();
-    for case in &report.cases {
-        // Writing to a string cannot fail.
-        let _infallible = write_case(&mut text, case);
+    // What needs looking at comes last, where a reader's eye is.
+    for wanted in ORDER {
+        for case in report.cases.iter().filter(|case| case.standing() == wanted) {
+            // Writing to a string cannot fail.
+            let _infallible = write_case(&mut text, case, &report.command);
+        }
     }
     let _infallible = write_counts(&mut text, report);
     text
 }
 
-fn write_case(text: &mut String, case: &CaseReport) -> std::fmt::Result {
+/// The order in which cases are told; those that passed are not.
+const ORDER: [Standing; 4] = [
+    Standing::KnownFailure,
+    Standing::PassedUnexpectedly,
+    Standing::Unknown,
+    Standing::Failed,
+];
+
+fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::Result {
     let CaseReport { path, level, .. } = case;
     match (&case.outcome, &case.known) {
         (Outcome::Passed, None) => Ok(()),
@@ -42,7 +53,8 @@ fn write_case(text: &mut String, case: &CaseReport) -> std::fmt::Result {
                 failure.clause
             )?;
             writeln!(text, "    {}", failure.expected)?;
-            writeln!(text, "  came:\n    {}\n", failure.came)
+            writeln!(text, "  came:\n    {}", failure.came)?;
+            writeln!(text, "  repeat: {command} --only {path}\n")
         }
         (Outcome::Failed { failure }, Some(reason)) => {
             writeln!(
@@ -55,7 +67,7 @@ fn write_case(text: &mut String, case: &CaseReport) -> std::fmt::Result {
         (Outcome::Unknown { why, exchanges }, _) => {
             writeln!(text, "UNKNOWN {path} ({level})\n  {why}")?;
             write_exchanges(text, exchanges)?;
-            writeln!(text)
+            writeln!(text, "  repeat: {command} --only {path}\n")
         }
     }
 }

@@ -15,10 +15,12 @@ use crate::report::{CaseReport, Outcome, Report};
 use crate::target::{Client, Description, Endpoint};
 
 /// How the cases are run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// What projects and clients are named after: two runs with one seed use the same names.
     pub seed: u64,
+    /// The command that runs the suite on this target again, for reports.
+    pub command: String,
 }
 
 /// What a run tells while it goes on.
@@ -75,6 +77,7 @@ pub async fn run(
     Report {
         target: target.name.clone(),
         seed: options.seed,
+        command: options.command.clone(),
         elapsed: world.now().since(started_at),
         cases: reports,
         left_out: selected

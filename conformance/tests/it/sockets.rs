@@ -211,7 +211,7 @@ fn target_that_answers_garbage_fails_cases_and_panics_none() {
                 ..Selection::default()
             };
             let selected = selection.select().unwrap();
-            let options = Options { seed: 1 };
+            let options = Options::default();
             let report = run(world, (&target, endpoint), &selected, &options, |_| {}).await;
             assert_eq!(report.verdict(), Verdict::Violation);
             let panicked = report
@@ -246,7 +246,7 @@ fn served_reference_passes_the_cases_that_do_not_wait() {
             ..Selection::default()
         }
         .select();
-        let (selected, options) = (selected.unwrap(), Options { seed: 1 });
+        let (selected, options) = (selected.unwrap(), Options::default());
         let report = run(world, (&target, endpoint), &selected, &options, |_| {}).await;
         assert_eq!(
             report.verdict(),

@@ -19,7 +19,7 @@ fn report(name: &str, only: &[&str]) -> nanshe_conformance::report::Report {
     .select()
     .unwrap();
     let known = KnownFailures::default();
-    let options = Options { seed: 1 };
+    let options = Options::default();
     conform(implementation(name), (selected, known), options, |_| {}).unwrap()
 }
 

@@ -179,3 +179,115 @@ fn point_latest_to(runs: &Path, name: &str) -> anyhow::Result<()> {
     });
     pointed.with_context(|| format!("{} cannot be renewed", latest.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::commands::tests::nanshe;
+    use crate::output::Exit;
+
+    const SCENARIO: &str = "scenarios/delivery/lost-acknowledgement.toml";
+
+    /// A folder of a test's own, removed at its end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("nanshe-{}-{name}", std::process::id())))
+        }
+
+        fn path(&self) -> String {
+            self.0.to_string_lossy().into_owned()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[test]
+    fn campaign_is_stored_whole_and_its_histories_can_be_checked_again() {
+        let runs = Folder::new("stored");
+        let (exit, out, error) =
+            nanshe(&["simulate", SCENARIO, "--seeds", "3", "--runs", &runs.path()]);
+        assert_eq!((exit, error.as_str()), (Exit::Valid, ""), "{out}");
+        let stored = runs.0.join("delivery-lost-acknowledgement-reference-0-3");
+        assert_eq!(
+            std::fs::read_link(runs.0.join("latest")).unwrap(),
+            stored.file_name().unwrap()
+        );
+        assert_eq!(
+            std::fs::read_dir(&runs.0).unwrap().count(),
+            2,
+            "something partial is left"
+        );
+        for seed in 0..3 {
+            let history = stored.join(format!("seed-{seed}.jsonl"));
+            let (exit, out, _) = nanshe(&["check", &history.to_string_lossy()]);
+            assert_eq!(exit, Exit::Valid, "{out}");
+        }
+        assert!(stored.join("summary.json").is_file());
+    }
+
+    #[test]
+    fn violation_exits_1_and_prints_the_line_that_repeats_it() {
+        let runs = Folder::new("violation");
+        let path = runs.path();
+        let args = [
+            "--implementation",
+            "sticky-claims",
+            "--seeds",
+            "2",
+            "--runs",
+            &path,
+        ];
+        let (exit, out, _) = nanshe(&[&["simulate", SCENARIO], &args[..]].concat());
+        assert_eq!(exit, Exit::Violation);
+        let repeat = out
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("repeat: nanshe "));
+        let mut words: Vec<&str> = repeat.unwrap().split_whitespace().collect();
+        words.extend(["--runs", &path]);
+        assert_eq!(nanshe(&words).0, Exit::Violation, "{words:?}");
+    }
+
+    #[test]
+    fn histories_beyond_the_limit_are_not_kept_unless_they_broke_a_rule() {
+        let runs = Folder::new("kept");
+        let path = runs.path();
+        let keep = ["--seeds", "4", "--keep", "1", "--runs", &path];
+        let count = |implementation: &str| {
+            let args = ["simulate", SCENARIO, "--implementation", implementation];
+            nanshe(&[&args, &keep[..]].concat());
+            std::fs::read_dir(runs.0.join("latest")).unwrap().count() - 1
+        };
+        assert_eq!(count("reference"), 1);
+        assert_eq!(count("sticky-claims"), 2);
+    }
+
+    #[test]
+    fn bad_input_is_one_line_and_stores_nothing() {
+        let runs = Folder::new("refused");
+        let path = runs.path();
+        let refused = |args: &[&str]| {
+            let (exit, out, error) = nanshe(&[&["simulate", "--runs", &path], args].concat());
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+            error
+        };
+        assert_eq!(
+            refused(&["no.toml"]),
+            "nanshe: no.toml: there is no such file\n"
+        );
+        let error = refused(&["Cargo.toml"]);
+        assert!(error.starts_with("nanshe: Cargo.toml:"), "{error}");
+        assert_eq!(
+            refused(&[SCENARIO, "--implementation", "sticky-claim"]),
+            "nanshe: --implementation: there is no implementation `sticky-claim` (did you mean \
+             `sticky-claims`?), see `nanshe list implementations`\n"
+        );
+        assert!(!runs.0.exists());
+    }
+}
