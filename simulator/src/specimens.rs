@@ -1,7 +1,7 @@
 //! Small, deliberately naive implementations. Each is modelled on a bug that a real service had, its
 //! flaw is real, and it names the rule that must catch it. They are how the harness itself is tested.
 //!
-//! All of them keep their state in a simulated [`store`] that is a round trip away, as real ones keep
+//! All of them keep their state in a simulated `store` that is a round trip away, as real ones keep
 //! theirs in Redis or a database: what happens between two round trips is where the bugs live.
 
 use crate::implementation::Implementation;
