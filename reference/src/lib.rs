@@ -19,3 +19,4 @@ pub mod wire;
 
 pub use broker::{Broker, BrokerError, Caller, Input, Limits, Output, Timestamp};
 pub use service::{Clock, Service};
+pub use wire::{Settings, SigningKey};

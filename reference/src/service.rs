@@ -15,7 +15,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 
 use crate::broker::{Broker, Caller, Input, Limits, Timestamp, Uuid, mix};
-use crate::wire::{self, Body, Call, Failure, Reply};
+use crate::wire::{self, Body, Call, Failure, Reply, Settings};
 
 /// What is read and thrown away of a body that is too long, so that a client which sends all of it
 /// before it reads still gets the answer.
@@ -34,7 +34,7 @@ pub struct Service {
 }
 
 struct Shared {
-    limits: Limits,
+    settings: Settings,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     request_key: u64,
@@ -47,10 +47,11 @@ struct State {
 }
 
 impl Service {
-    /// A service without queues. All ids are drawn from the seed.
+    /// A service without queues. All ids are drawn from the seed. `Limits` alone are settings too.
     #[must_use]
-    pub fn new(limits: Limits, seed: u64, clock: Arc<dyn Clock>) -> Self {
-        let broker = Broker::new(limits.clone(), seed);
+    pub fn new(settings: impl Into<Settings>, seed: u64, clock: Arc<dyn Clock>) -> Self {
+        let settings = settings.into();
+        let broker = Broker::new(settings.limits.clone(), seed);
         let state = Mutex::new(State {
             broker,
             latest: Timestamp::default(),
@@ -58,7 +59,7 @@ impl Service {
         let (request_key, requests) = (mix(!seed), AtomicU64::new(0));
         Self {
             shared: Arc::new(Shared {
-                limits,
+                settings,
                 clock,
                 state,
                 request_key,
@@ -70,7 +71,7 @@ impl Service {
     /// The bounds this service keeps.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.shared.limits
+        &self.shared.settings.limits
     }
 
     async fn respond<B>(self, request: Request<B>) -> Response<Full<Bytes>>
@@ -79,14 +80,14 @@ impl Service {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let limits = &self.shared.limits;
-        let body = read(body, limits.body_bytes_max()).await;
-        let reply = match wire::decode(&parts, &body, limits) {
+        let settings = &self.shared.settings;
+        let body = read(body, settings.limits.body_bytes_max()).await;
+        let reply = match wire::decode(&parts, &body, settings, self.shared.clock.now()) {
             Ok(Call::Ask { caller, input }) => self.ask(&caller, input),
             Ok(Call::Known(reply)) => reply,
             Err(refusal) => Reply::Failure(Failure::Refusal(refusal)),
         };
-        wire::encode(&reply, limits, self.draw_request_id()).map(Full::new)
+        wire::encode(&reply, settings, self.draw_request_id()).map(Full::new)
     }
 
     fn ask(&self, caller: &Caller, input: Input) -> Reply {

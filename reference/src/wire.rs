@@ -4,6 +4,7 @@
 //! or locks, and keeps no state: reading and rendering happen outside of the broker's lock.
 
 mod bodies;
+mod calendar;
 mod headers;
 mod home;
 pub mod json;
@@ -12,6 +13,9 @@ mod query;
 mod refusal;
 mod render;
 mod route;
+mod settings;
+mod share;
+mod signing;
 
 use bytes::Bytes;
 use http::Method;
@@ -21,11 +25,14 @@ use http::request::Parts;
 use crate::broker::limits::{PAGE_SIZE_DEFAULT, QUEUE_NAME_CHARS_MAX};
 use crate::broker::{
     BulkDeleteRule, Caller, ClaimId, Fence, Input, Limits, MessageId, MessageListing, Output,
-    QueueListing, QueueName, Uuid,
+    QueueListing, QueueName, Timestamp, Uuid,
 };
 
 pub use bodies::Body;
 pub use refusal::{Failure, Refusal};
+pub use settings::Settings;
+pub use share::Share;
+pub use signing::{Grant, SigningKey};
 
 use query::Query;
 use route::Route;
@@ -51,6 +58,8 @@ pub enum Reply {
     Output(Output),
     /// Why it was not carried out.
     Failure(Failure),
+    /// A signature that lets others in.
+    Shared(Share),
     /// The versions of the API.
     Versions,
     /// The home document of the API.
@@ -62,12 +71,19 @@ pub enum Reply {
     },
 }
 
-/// Reads a request. Checks come in the order in which Zaqar makes them: path, form content type,
-/// `Accept`, client, project, queue name, method, and what is particular to the operation.
+/// Reads a request that came at `now`. Checks come in the order in which Zaqar makes them: path,
+/// signature, form content type, `Accept`, client, project, queue name, method, and what is
+/// particular to the operation.
 ///
 /// # Errors
 /// If the request is to be refused without asking the broker.
-pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refusal> {
+pub fn decode(
+    parts: &Parts,
+    body: &Body,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Call, Refusal> {
+    let limits = &settings.limits;
     let route = Route::of(parts.uri.path()).ok_or(Refusal::RouteUnknown)?;
     if parts.method == Method::OPTIONS {
         // Before the headers: a preflight cannot carry them.
@@ -75,6 +91,7 @@ pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refus
             allow: route.allow(),
         }));
     }
+    share::check_signature(parts, settings.signing_key.as_ref(), now)?;
     headers::check_media_types(&parts.headers)?;
     let not_allowed = Refusal::MethodNotAllowed {
         allow: route.allow(),
@@ -104,6 +121,10 @@ pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refus
     let Some(queue) = queue else {
         return unnamed(&route, caller, parts, limits);
     };
+    if let Route::Share { .. } = route {
+        let share = share::sign(body, settings, (&caller.project, &queue), now)?;
+        return Ok(Call::Known(Reply::Shared(share)));
+    }
     let request = Request {
         parts,
         body,
@@ -121,8 +142,8 @@ pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refus
         Route::Message { id, .. } => request.message(queue, &id),
         Route::Claims { .. } => request.claims(queue),
         Route::Claim { id, .. } => request.claim(queue, &id),
-        Route::Root | Route::Home | Route::Ping | Route::Queues => {
-            panic!("invariant: a route without a queue was answered above")
+        Route::Root | Route::Home | Route::Ping | Route::Queues | Route::Share { .. } => {
+            panic!("invariant: these routes were answered above")
         }
     };
     Ok(Call::Ask {
@@ -133,8 +154,8 @@ pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refus
 
 /// Renders a response. `request` goes into the `X-OpenStack-Request-Id` header.
 #[must_use]
-pub fn encode(reply: &Reply, limits: &Limits, request: Uuid) -> http::Response<Bytes> {
-    render::response(reply, limits, request)
+pub fn encode(reply: &Reply, settings: &Settings, request: Uuid) -> http::Response<Bytes> {
+    render::response(reply, settings, request)
 }
 
 /// Reads a request to a resource that belongs to no queue.

@@ -55,7 +55,7 @@ const MESSAGE: &str = "/v2/queues/{queue_name}/messages/{message_id}";
 const CLAIM: &str = "/v2/queues/{queue_name}/claims/{claim_id}";
 
 /// Relation, template and methods.
-const RELATIONS: [(&str, &str, &[&str]); 14] = [
+const RELATIONS: [(&str, &str, &[&str]); 15] = [
     (
         "queues",
         "/v2/queues{?marker,limit,detailed,name,with_count}",
@@ -63,6 +63,7 @@ const RELATIONS: [(&str, &str, &[&str]); 14] = [
     ),
     ("queue", QUEUE, &["GET", "PUT", "PATCH", "DELETE"]),
     ("queue_stats", "/v2/queues/{queue_name}/stats", &["GET"]),
+    ("queue_share", "/v2/queues/{queue_name}/share", &["POST"]),
     ("queue_purge", "/v2/queues/{queue_name}/purge", &["POST"]),
     (
         "messages",

@@ -123,6 +123,15 @@ pub enum Refusal {
     /// The patch cannot be read.
     #[error("the patch is invalid: {0}")]
     PatchInvalid(&'static str),
+    /// The signature does not cover the request, or its time is over.
+    #[error("no resource has this path")]
+    SignatureInvalid,
+    /// There is no key to sign with.
+    #[error("this service has no key to sign URLs with")]
+    SigningKeyMissing,
+    /// What is to be shared cannot be.
+    #[error("the share is invalid: {0}")]
+    ShareInvalid(&'static str),
     /// A purge names something that cannot be purged.
     #[error("resource_types is not an array of messages and subscriptions")]
     PurgeScopeInvalid,
@@ -153,7 +162,8 @@ impl Failure {
         const ABSENT: (StatusCode, &str) = (StatusCode::NOT_FOUND, "Not found");
         match self {
             Self::Refusal(refusal) => match refusal {
-                Refusal::RouteUnknown => ABSENT,
+                // Zaqar v2, Pre-signed URLs: always 404, so that nothing is learned from a failure.
+                Refusal::RouteUnknown | Refusal::SignatureInvalid => ABSENT,
                 Refusal::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Media type not acceptable"),
                 Refusal::MethodNotAllowed { .. } => {
                     (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -182,6 +192,8 @@ impl Failure {
                 | Refusal::MessageBodyMissing
                 | Refusal::MemberOutOfRange { .. }
                 | Refusal::PatchInvalid(_)
+                | Refusal::ShareInvalid(_)
+                | Refusal::SigningKeyMissing
                 | Refusal::PurgeScopeInvalid => BODY,
             },
             Self::Broker(error) => match error {

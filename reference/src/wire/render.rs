@@ -14,7 +14,9 @@ use crate::broker::{
 };
 
 use super::refusal::{Failure, Refusal};
-use super::{Reply, home};
+use super::settings::Settings;
+use super::share::Share;
+use super::{Reply, calendar, home};
 
 /// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
 /// headers that are much longer.
@@ -25,10 +27,11 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-pub(crate) fn response(reply: &Reply, limits: &Limits, request: Uuid) -> Response<Bytes> {
+pub(crate) fn response(reply: &Reply, settings: &Settings, request: Uuid) -> Response<Bytes> {
     let mut response = match reply {
-        Reply::Output(output) => of_output(output, limits),
+        Reply::Output(output) => of_output(output, &settings.limits),
         Reply::Failure(failure) => of_failure(failure),
+        Reply::Shared(share) => document(StatusCode::OK, &share_document(share)),
         Reply::Versions => document(StatusCode::MULTIPLE_CHOICES, &home::versions()),
         Reply::Home => {
             let mut response = document(StatusCode::OK, &home::home());
@@ -145,6 +148,16 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
     }
 }
 
+fn share_document(share: &Share) -> Value {
+    json!({
+        "paths": share.grant.paths,
+        "methods": share.grant.methods,
+        "project": share.grant.project.0.as_ref(),
+        "expires": calendar::date_time(share.grant.expires_at_secs),
+        "signature": share.signature,
+    })
+}
+
 fn posted(queue: &QueueName, ids: &[MessageId]) -> Response<Bytes> {
     let path = format!("{}/messages", queue_path(queue));
     let resources: Vec<String> = ids.iter().map(|id| format!("{path}/{id}")).collect();
@@ -227,7 +240,7 @@ fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
     let entry = |message: &StatsMessage| {
         json!({
             "age": message.age_secs,
-            "created": utc(message.posted_at.as_secs()),
+            "created": format!("{}Z", calendar::date_time(message.posted_at.as_secs())),
             "href": format!("{}/messages/{}", queue_path(queue), message.id),
         })
     };
@@ -236,23 +249,6 @@ fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
         document["newest"] = entry(newest);
     }
     document
-}
-
-/// `YYYY-MM-DDTHH:MM:SSZ` of seconds since the Unix epoch, in the Gregorian calendar.
-fn utc(secs: u64) -> String {
-    let (days, second) = (secs / 86_400, secs % 86_400);
-    // Days since 0000-03-01, so that a leap day is the last day of its year; eras of 400 years.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let leaps = day_of_era / 1_460 + day_of_era / 146_096 - day_of_era / 36_524;
-    let year_of_era = (day_of_era - leaps) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn queue_path(queue: &QueueName) -> String {
@@ -400,15 +396,6 @@ impl<'a> ClaimDocument<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn instants_are_written_in_utc() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(utc(1_795_331_931), "2026-11-22T07:18:51Z");
-        assert_eq!(utc(4_107_542_400), "2100-03-01T00:00:00Z");
-    }
 
     #[test]
     fn links_quote_what_they_carry() {

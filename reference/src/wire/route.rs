@@ -1,5 +1,7 @@
 //! Paths and methods. Owns which exist; must not look at headers, queries or bodies.
 
+use std::borrow::Cow;
+
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -13,6 +15,7 @@ pub(crate) enum Route {
     Queue { queue: String },
     Stats { queue: String },
     Purge { queue: String },
+    Share { queue: String },
     Messages { queue: String },
     Message { queue: String, id: String },
     Claims { queue: String },
@@ -25,7 +28,7 @@ impl Route {
     /// The whole path is decoded before it is split, so an encoded slash is a slash (Zaqar v2,
     /// observed), and a trailing slash is an empty last name.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        let path = percent_decode_str(path).decode_utf8_lossy();
+        let path = decode(path);
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match segments.as_slice() {
             [""] => Self::Root,
@@ -40,6 +43,7 @@ impl Route {
                 match *kind {
                     "stats" => Self::Stats { queue },
                     "purge" => Self::Purge { queue },
+                    "share" => Self::Share { queue },
                     "messages" => Self::Messages { queue },
                     "claims" => Self::Claims { queue },
                     _ => return None,
@@ -63,7 +67,7 @@ impl Route {
             Self::Root | Self::Home | Self::Queues | Self::Stats { .. } => "GET, OPTIONS",
             Self::Ping => "GET, HEAD, OPTIONS",
             Self::Queue { .. } => "DELETE, GET, OPTIONS, PATCH, PUT",
-            Self::Purge { .. } | Self::Claims { .. } => "OPTIONS, POST",
+            Self::Purge { .. } | Self::Share { .. } | Self::Claims { .. } => "OPTIONS, POST",
             Self::Messages { .. } => "DELETE, GET, OPTIONS, POST",
             Self::Message { .. } => "DELETE, GET, OPTIONS",
             Self::Claim { .. } => "DELETE, GET, OPTIONS, PATCH",
@@ -83,12 +87,18 @@ impl Route {
             Self::Queue { queue }
             | Self::Stats { queue }
             | Self::Purge { queue }
+            | Self::Share { queue }
             | Self::Messages { queue }
             | Self::Message { queue, .. }
             | Self::Claims { queue }
             | Self::Claim { queue, .. } => Some(queue),
         }
     }
+}
+
+/// A path as it is routed, and as signatures name it.
+pub(crate) fn decode(path: &str) -> Cow<'_, str> {
+    percent_decode_str(path).decode_utf8_lossy()
 }
 
 #[cfg(test)]

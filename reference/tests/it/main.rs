@@ -10,6 +10,7 @@ mod model;
 mod purity;
 mod queues;
 mod random;
+mod sharing;
 #[cfg(feature = "server")]
 mod socket;
 mod support;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use nanshe_reference::{Clock, Limits, Service, Timestamp};
+use nanshe_reference::{Clock, Limits, Service, Settings, Timestamp};
 use serde_json::Value;
 
 /// A client that posts.
@@ -77,10 +77,14 @@ impl World {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
+        Self::with_settings(limits.into())
+    }
+
+    pub(crate) fn with_settings(settings: Settings) -> Self {
         let start = Timestamp::from_secs(1_795_331_931);
         let clock = Arc::new(ManualClock(AtomicU64::new(start.as_nanos())));
         Self {
-            service: Service::new(limits, 42, clock.clone()),
+            service: Service::new(settings, 42, clock.clone()),
             clock,
         }
     }
