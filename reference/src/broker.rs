@@ -1,6 +1,6 @@
 //! The broker: one entry ([`Broker::handle`]) and one alarm ([`Broker::poll_timeout`]).
 //!
-//! Owns projects, queues, messages and claims. Must not know HTTP, sockets, clocks or threads.
+//! Owns projects, queues, messages, claims and subscriptions. Must not know HTTP, sockets, clocks or threads.
 //! Same inputs, same outputs, byte for byte.
 //!
 //! What happens by itself (a delay, a claim or a message ends) is an index per queue. A queue is
@@ -26,23 +26,35 @@ mod message;
 mod output;
 mod posting;
 mod queue;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "what follows the policies is not written yet")
+)]
+mod retry;
+mod roster;
 mod slab;
+mod subscription;
 mod timestamp;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use attributes::{AttributeFault, Metadata};
 pub use error::BrokerError;
-pub use id::{ClaimId, MessageId, Uuid};
+pub use id::{ClaimId, MessageId, SubscriptionId, Uuid};
 pub use input::{
-    Caller, Change, ClaimTerms, Fence, Input, MessageListing, NewMessage, Project, PurgeScope,
-    QueueListing, RequestedDelay,
+    Caller, Change, ClaimTerms, Fence, Input, MessageListing, NewMessage, NewSubscription, Project,
+    PurgeScope, QueueListing, RequestedDelay, SubscriptionInput, SubscriptionListing,
+    SubscriptionUpdate,
 };
 pub use json_text::JsonText;
 pub use limits::{BulkDeleteRule, ClientIdRule, Limits};
 pub use message::ClientId;
-pub use output::{ClaimView, MessageView, Output, QueueView, Stats, StatsMessage};
+pub use output::{
+    ClaimView, MessageView, Output, QueueView, Stats, StatsMessage, SubscriptionOutput,
+    SubscriptionView,
+};
 pub use queue::QueueName;
+pub use subscription::Subscriber;
 pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Timer};
@@ -52,7 +64,9 @@ pub(crate) use id::mix;
 use marker::Markers;
 use message::{BacklogId, Message, Rank, State};
 use queue::Queue;
+use roster::Roster;
 use slab::{Slab, Slot};
+use subscription::Subscription;
 
 /// How many endings and removals an input carries out beyond what it needs itself, and what it
 /// posts.
@@ -79,12 +93,24 @@ pub struct Broker {
     retired: VecDeque<Retired>,
     /// The queue whose alarm the current input may have to move.
     touched: Option<Slot>,
+    next_roster_serial: u64,
+    /// The subscriptions of a name, whether there is a queue of it or not.
+    directory: BTreeMap<Project, BTreeMap<QueueName, Slot>>,
+    rosters: Slab<Roster>,
+    subscriptions: Slab<Subscription>,
+    /// The next ending of each roster.
+    roster_alarms: BTreeSet<(Timestamp, Slot)>,
+    /// The roster whose alarm the current input may have to move.
+    touched_roster: Option<Slot>,
 }
 
 /// What a deletion or a purge cut off. Nothing leads there any more; only its memory is owed.
-struct Retired {
-    backlog: Backlog,
-    claim_ends: BTreeSet<(Timestamp, Slot)>,
+enum Retired {
+    Backlog {
+        backlog: Backlog,
+        claim_ends: BTreeSet<(Timestamp, Slot)>,
+    },
+    Roster(Roster),
 }
 
 impl Broker {
@@ -108,6 +134,12 @@ impl Broker {
             alarms: BTreeSet::new(),
             retired: VecDeque::new(),
             touched: None,
+            next_roster_serial: 0,
+            directory: BTreeMap::new(),
+            rosters: Slab::new(),
+            subscriptions: Slab::new(),
+            roster_alarms: BTreeSet::new(),
+            touched_roster: None,
         }
     }
 
@@ -137,6 +169,9 @@ impl Broker {
         if let Some(slot) = self.touched.take() {
             self.reset_alarm(slot);
         }
+        if let Some(slot) = self.touched_roster.take() {
+            self.finish_roster(slot);
+        }
         result
     }
 
@@ -153,7 +188,8 @@ impl Broker {
     /// When something happens next by itself. In the past if it is due and was not carried out.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.alarms.first().map(|(at, _)| *at)
+        let alarms = [self.alarms.first(), self.roster_alarms.first()];
+        alarms.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
     /// The bounds this broker keeps.
@@ -197,6 +233,9 @@ impl Broker {
             Input::ReadClaim { queue, id } => self.read_claim(caller, queue, id),
             Input::RenewClaim { queue, id, terms } => self.renew_claim(caller, &queue, (id, terms)),
             Input::ReleaseClaim { queue, id } => Ok(self.release_claim(caller, &queue, id)),
+            Input::Subscriptions { queue, input } => {
+                self.handle_subscriptions(caller, queue, input)
+            }
         }
     }
 
@@ -215,13 +254,20 @@ impl Broker {
             if self.discard_one() {
                 continue;
             }
-            match self.alarms.first() {
-                Some(&(at, slot)) if at <= self.now => {
-                    let settled = self.settle_one(slot);
-                    assert!(settled, "invariant: an alarm means that something is due");
-                    self.reset_alarm(slot);
-                }
-                Some(_) | None => return,
+            if let Some(&(at, slot)) = self.alarms.first()
+                && at <= self.now
+            {
+                let settled = self.settle_one(slot);
+                assert!(settled, "invariant: an alarm means that something is due");
+                self.reset_alarm(slot);
+            } else if let Some(&(at, slot)) = self.roster_alarms.first()
+                && at <= self.now
+            {
+                let settled = self.settle_roster_once(slot);
+                assert!(settled, "invariant: an alarm means that something is due");
+                self.finish_roster(slot);
+            } else {
+                return;
             }
         }
     }
@@ -250,18 +296,33 @@ impl Broker {
         }
     }
 
-    /// Gives back a message or a claim that a deletion or a purge cut off; false if none is left.
+    /// Gives back one thing that a deletion or a purge cut off; false if none is left.
     fn discard_one(&mut self) -> bool {
         let Some(retired) = self.retired.front_mut() else {
             return false;
         };
-        if let Some((_, claim)) = retired.claim_ends.pop_first() {
-            self.claims.remove(claim);
-        } else if let Some(message) = retired.backlog.discard_first() {
-            self.messages.remove(message);
-        } else {
-            self.retired.pop_front();
+        match retired {
+            Retired::Backlog {
+                backlog,
+                claim_ends,
+            } => {
+                if let Some((_, claim)) = claim_ends.pop_first() {
+                    self.claims.remove(claim);
+                    return true;
+                }
+                if let Some(message) = backlog.discard_first() {
+                    self.messages.remove(message);
+                    return true;
+                }
+            }
+            Retired::Roster(roster) => {
+                if let Some(subscription) = roster.discard_first() {
+                    self.subscriptions.remove(subscription);
+                    return true;
+                }
+            }
         }
+        self.retired.pop_front();
         true
     }
 
@@ -330,9 +391,16 @@ impl Broker {
             );
         }
         for retired in &self.retired {
-            messages += retired.backlog.free_count() + retired.backlog.claimed_count();
-            claims += retired.claim_ends.len();
+            if let Retired::Backlog {
+                backlog,
+                claim_ends,
+            } = retired
+            {
+                messages += backlog.free_count() + backlog.claimed_count();
+                claims += claim_ends.len();
+            }
         }
+        self.check_rosters();
         assert_eq!(queues, self.queues.len(), "every queue has a name");
         assert_eq!(
             messages,

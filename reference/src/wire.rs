@@ -16,6 +16,7 @@ mod route;
 mod settings;
 mod share;
 mod signing;
+mod subscriptions;
 
 use bytes::Bytes;
 use http::Method;
@@ -25,14 +26,16 @@ use http::request::Parts;
 use crate::broker::limits::{PAGE_SIZE_DEFAULT, QUEUE_NAME_CHARS_MAX};
 use crate::broker::{
     BulkDeleteRule, Caller, ClaimId, Fence, Input, Limits, MessageId, MessageListing, Output,
-    QueueListing, QueueName, Timestamp, Uuid,
+    QueueListing, QueueName, SubscriptionId, SubscriptionInput, SubscriptionListing, Timestamp,
+    Uuid,
 };
 
 pub use bodies::Body;
 pub use refusal::{Failure, Refusal};
-pub use settings::Settings;
+pub use settings::{Scheme, Settings};
 pub use share::Share;
 pub use signing::{Grant, SigningKey};
+pub use subscriptions::{POST_HEADERS_MAX, SUBSCRIBER_BYTES_MAX};
 
 use query::Query;
 use route::Route;
@@ -129,27 +132,11 @@ pub fn decode(
         parts,
         body,
         limits,
+        settings,
         query: query_of(parts),
     };
-    let input = match route {
-        Route::Queue { .. } => request.queue(queue),
-        Route::Stats { .. } => Ok(Input::QueueStats { queue }),
-        Route::Purge { .. } => Ok(Input::PurgeQueue {
-            queue,
-            scope: bodies::purge_scope(body, limits)?,
-        }),
-        Route::Messages { .. } => request.messages(queue),
-        Route::Message { id, .. } => request.message(queue, &id),
-        Route::Claims { .. } => request.claims(queue),
-        Route::Claim { id, .. } => request.claim(queue, &id),
-        Route::Root | Route::Home | Route::Ping | Route::Queues | Route::Share { .. } => {
-            panic!("invariant: these routes were answered above")
-        }
-    };
-    Ok(Call::Ask {
-        caller,
-        input: input?,
-    })
+    let input = request.input(route, queue)?;
+    Ok(Call::Ask { caller, input })
 }
 
 /// Renders a response. `request` goes into the `X-OpenStack-Request-Id` header.
@@ -176,10 +163,36 @@ struct Request<'a> {
     parts: &'a Parts,
     body: &'a Body,
     limits: &'a Limits,
+    settings: &'a Settings,
     query: Query,
 }
 
 impl Request<'_> {
+    fn input(&self, route: Route, queue: QueueName) -> Result<Input, Refusal> {
+        match route {
+            Route::Queue { .. } => self.queue(queue),
+            Route::Stats { .. } => Ok(Input::QueueStats { queue }),
+            Route::Purge { .. } => {
+                let scope = bodies::purge_scope(self.body, self.limits)?;
+                Ok(Input::PurgeQueue { queue, scope })
+            }
+            Route::Messages { .. } => self.messages(queue),
+            Route::Message { id, .. } => self.message(queue, &id),
+            Route::Claims { .. } => self.claims(queue),
+            Route::Claim { id, .. } => self.claim(queue, &id),
+            Route::Subscriptions { .. } => self.subscriptions().map(of_queue(queue)),
+            Route::Subscription { id, .. } => self.subscription(&id).map(of_queue(queue)),
+            Route::Confirmation { id, .. } => {
+                let confirmed = subscriptions::confirmation(self.body, self.settings)?;
+                let input = SubscriptionInput::Confirm(subscription_id(&id), confirmed);
+                Ok(of_queue(queue)(input))
+            }
+            Route::Root | Route::Home | Route::Ping | Route::Queues | Route::Share { .. } => {
+                panic!("invariant: these routes were answered before")
+            }
+        }
+    }
+
     fn queue(&self, queue: QueueName) -> Result<Input, Refusal> {
         if self.parts.method == Method::PUT {
             let metadata = bodies::metadata(self.body, self.limits)?;
@@ -294,6 +307,31 @@ impl Request<'_> {
         Ok(Input::ReadClaim { queue, id })
     }
 
+    fn subscriptions(&self) -> Result<SubscriptionInput, Refusal> {
+        if self.parts.method == Method::POST {
+            let new = subscriptions::new_subscription(self.body, self.settings)?;
+            return Ok(SubscriptionInput::Create(new));
+        }
+        let limit_max = self.limits.subscriptions_per_page_max;
+        let limit = self.query.count("limit", limit_max)?;
+        Ok(SubscriptionInput::List(SubscriptionListing {
+            marker: self.query.text("marker").map(str::to_owned),
+            limit: limit.unwrap_or(PAGE_SIZE_DEFAULT.min(limit_max)),
+        }))
+    }
+
+    fn subscription(&self, id: &str) -> Result<SubscriptionInput, Refusal> {
+        let id = subscription_id(id);
+        if self.parts.method == Method::PATCH {
+            let update = subscriptions::update(self.body, self.settings)?;
+            return Ok(SubscriptionInput::Update(id, update));
+        }
+        if self.parts.method == Method::DELETE {
+            return Ok(SubscriptionInput::Delete(id));
+        }
+        Ok(SubscriptionInput::Read(id))
+    }
+
     /// The ids among the listed ones. Those that are spelled like none count, but name nothing.
     fn message_ids(&self, ids: &[&str]) -> Result<Vec<MessageId>, Refusal> {
         let max = self.limits.messages_per_page_max;
@@ -323,6 +361,15 @@ fn query_of(parts: &Parts) -> Query {
 
 fn message_id(text: &str) -> Option<MessageId> {
     Uuid::parse_canonical(text).map(MessageId)
+}
+
+/// What makes an input of what is asked about the subscriptions to this queue.
+fn of_queue(queue: QueueName) -> impl FnOnce(SubscriptionInput) -> Input {
+    |input| Input::Subscriptions { queue, input }
+}
+
+fn subscription_id(text: &str) -> Option<SubscriptionId> {
+    Uuid::parse_canonical(text).map(SubscriptionId)
 }
 
 fn claim_id(text: &str) -> Option<ClaimId> {

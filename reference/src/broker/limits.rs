@@ -15,6 +15,12 @@ pub const CLAIM_TTL_SECS_MIN: u32 = 60;
 /// Shortest grace of a claim.
 pub const CLAIM_GRACE_SECS_MIN: u32 = 60;
 
+/// Shortest lifetime of a subscription.
+pub const SUBSCRIPTION_TTL_SECS_MIN: u64 = 60;
+
+/// No subscription ends after this second since the Unix epoch, the last of the year 9999.
+pub const SUBSCRIPTION_END_SECS_MAX: u64 = 253_402_300_799;
+
 /// Which strings are client ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientIdRule {
@@ -57,6 +63,10 @@ pub struct Limits {
     pub claim_grace_secs_default: u32,
     /// Longest grace of a claim.
     pub claim_grace_secs_max: u32,
+    /// Lifetime of a subscription that names none.
+    pub subscription_ttl_secs_default: u64,
+    /// Most subscriptions on a page.
+    pub subscriptions_per_page_max: usize,
     /// Most queues on a page.
     pub queues_per_page_max: usize,
     /// Most messages on a page, and most ids in a bulk read or delete.
@@ -84,6 +94,8 @@ impl Default for Limits {
             claim_ttl_secs_max: 43_200,
             claim_grace_secs_default: 60,
             claim_grace_secs_max: 43_200,
+            subscription_ttl_secs_default: 3_600,
+            subscriptions_per_page_max: 20,
             queues_per_page_max: 20,
             messages_per_page_max: 20,
             messages_per_claim_or_pop_max: 20,

@@ -7,7 +7,7 @@ const EPOCH_DAYS: u64 = 719_468;
 const ERA_DAYS: u64 = 146_097;
 
 /// The last second of the year 9999, the last that this format can write.
-pub(crate) const SECS_MAX: u64 = 253_402_300_799;
+const SECS_MAX: u64 = 253_402_300_799;
 
 /// `YYYY-MM-DDTHH:MM:SS` of seconds since the Unix epoch.
 pub(crate) fn date_time(secs: u64) -> String {

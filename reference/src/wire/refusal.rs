@@ -132,6 +132,30 @@ pub enum Refusal {
     /// What is to be shared cannot be.
     #[error("the share is invalid: {0}")]
     ShareInvalid(&'static str),
+    /// Nobody is to be subscribed.
+    #[error("the subscription has no subscriber")]
+    SubscriberMissing,
+    /// The subscriber is no URI, or none of a scheme that there is.
+    #[error("the subscriber is not the URI of an address that can be sent to")]
+    SubscriberInvalid,
+    /// Nothing is sent to such subscribers here.
+    #[error("the scheme of the subscriber is not supported: {0}")]
+    SubscriberSchemeUnsupported(&'static str),
+    /// The lifetime of a subscription is too short, or no integer.
+    #[error("ttl is not an integer from {min} on")]
+    SubscriptionTtlInvalid {
+        /// The least value.
+        min: u64,
+    },
+    /// The options are not an object, or no request can be made of them.
+    #[error("options is not an object with strings as post_data and in post_headers")]
+    OptionsInvalid,
+    /// An update changes nothing, or what cannot be changed.
+    #[error("a subscription is updated by a subscriber, a ttl or options")]
+    SubscriptionUpdateInvalid,
+    /// A confirmation says neither yes nor no.
+    #[error("confirmed is not a boolean")]
+    ConfirmationInvalid,
     /// A purge names something that cannot be purged.
     #[error("resource_types is not an array of messages and subscriptions")]
     PurgeScopeInvalid,
@@ -193,6 +217,13 @@ impl Failure {
                 | Refusal::MemberOutOfRange { .. }
                 | Refusal::PatchInvalid(_)
                 | Refusal::ShareInvalid(_)
+                | Refusal::SubscriberMissing
+                | Refusal::SubscriberInvalid
+                | Refusal::SubscriberSchemeUnsupported(_)
+                | Refusal::SubscriptionTtlInvalid { .. }
+                | Refusal::OptionsInvalid
+                | Refusal::SubscriptionUpdateInvalid
+                | Refusal::ConfirmationInvalid
                 | Refusal::SigningKeyMissing
                 | Refusal::PurgeScopeInvalid => BODY,
             },
@@ -200,14 +231,15 @@ impl Failure {
                 BrokerError::QueueDoesNotExist
                 | BrokerError::MessageDoesNotExist
                 | BrokerError::MessagesDoNotExist
+                | BrokerError::SubscriptionDoesNotExist
                 | BrokerError::ClaimDoesNotExist => ABSENT,
                 BrokerError::AttributeIsInvalid(_)
                 | BrokerError::MetadataIsTooLarge { .. }
                 | BrokerError::PostIsTooLarge { .. }
+                | BrokerError::SubscriptionIsTooLong
                 | BrokerError::DelayIsInvalid { .. } => BODY,
-                BrokerError::MetadataMemberDoesNotExist { .. } => {
-                    (StatusCode::CONFLICT, "Conflict")
-                }
+                BrokerError::MetadataMemberDoesNotExist { .. }
+                | BrokerError::SubscriberIsSubscribed { .. } => (StatusCode::CONFLICT, "Conflict"),
                 BrokerError::MessageIsClaimed => (StatusCode::FORBIDDEN, "Unable to delete"),
                 BrokerError::ClaimDoesNotHoldMessage => PARAMETER,
             },

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 
 use crate::broker::attributes::shown;
 use crate::broker::{
-    ClaimView, JsonText, Limits, MessageId, MessageListing, MessageView, Output, QueueListing,
-    QueueName, QueueView, Stats, StatsMessage, Uuid,
+    BrokerError, ClaimView, JsonText, Limits, MessageId, MessageListing, MessageView, Output,
+    QueueListing, QueueName, QueueView, Stats, StatsMessage, SubscriptionOutput, Uuid,
 };
 
 use super::refusal::{Failure, Refusal};
 use super::settings::Settings;
 use super::share::Share;
+use super::subscriptions::{self, SubscriptionDocument, SubscriptionPage};
 use super::{Reply, calendar, home};
 
 /// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
@@ -70,6 +71,9 @@ fn of_failure(failure: &Failure) -> Response<Bytes> {
     headers.insert(VARY, HeaderValue::from_name(ACCEPT));
     if let Failure::Refusal(Refusal::MethodNotAllowed { allow }) = failure {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Failure::Broker(BrokerError::SubscriberIsSubscribed { queue }) = failure {
+        headers.insert(LOCATION, header_value(&subscriptions::path(queue)));
     }
     if let Failure::Refusal(Refusal::PatchMediaType { media_type }) = failure {
         headers.insert("accept-patch", HeaderValue::from_static(media_type));
@@ -138,6 +142,7 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
         Output::Claim { queue, claim } => {
             document(StatusCode::OK, &ClaimDocument::new(queue, claim))
         }
+        Output::Subscriptions { queue, output } => of_subscriptions(queue, output),
         Output::Pong
         | Output::QueueDeleted
         | Output::QueuePurged
@@ -145,6 +150,28 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
         | Output::NothingClaimed
         | Output::ClaimRenewed
         | Output::ClaimReleased => empty(StatusCode::NO_CONTENT),
+    }
+}
+
+fn of_subscriptions(queue: &QueueName, output: &SubscriptionOutput) -> Response<Bytes> {
+    let path = subscriptions::path(queue);
+    match output {
+        SubscriptionOutput::Page(listing, subscriptions) => document(
+            StatusCode::OK,
+            &SubscriptionPage::new(queue, listing, subscriptions),
+        ),
+        SubscriptionOutput::Created(id) => {
+            let created = json!({"subscription_id": id.to_string()});
+            located(document(StatusCode::CREATED, &created), &path)
+        }
+        SubscriptionOutput::One(subscription) => {
+            let shown = SubscriptionDocument::new(queue, subscription);
+            document(StatusCode::OK, &shown)
+        }
+        SubscriptionOutput::Updated(id) => {
+            located(empty(StatusCode::NO_CONTENT), &format!("{path}/{id}"))
+        }
+        SubscriptionOutput::Deleted => empty(StatusCode::NO_CONTENT),
     }
 }
 
@@ -251,7 +278,7 @@ fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
     document
 }
 
-fn queue_path(queue: &QueueName) -> String {
+pub(crate) fn queue_path(queue: &QueueName) -> String {
     format!("/v2/queues/{}", queue.as_str())
 }
 
@@ -290,13 +317,13 @@ fn header_value(text: &str) -> HeaderValue {
 }
 
 #[derive(Serialize)]
-struct Link {
+pub(crate) struct Link {
     rel: &'static str,
     href: String,
 }
 
 impl Link {
-    fn next(path: &str, query: &[(&str, String)]) -> Self {
+    pub(crate) fn next(path: &str, query: &[(&str, String)]) -> Self {
         let encode = |text| utf8_percent_encode(text, QUERY);
         let pairs: Vec<String> = query
             .iter()

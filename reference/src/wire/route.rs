@@ -20,6 +20,9 @@ pub(crate) enum Route {
     Message { queue: String, id: String },
     Claims { queue: String },
     Claim { queue: String, id: String },
+    Subscriptions { queue: String },
+    Subscription { queue: String, id: String },
+    Confirmation { queue: String, id: String },
 }
 
 impl Route {
@@ -46,6 +49,7 @@ impl Route {
                     "share" => Self::Share { queue },
                     "messages" => Self::Messages { queue },
                     "claims" => Self::Claims { queue },
+                    "subscriptions" => Self::Subscriptions { queue },
                     _ => return None,
                 }
             }
@@ -54,6 +58,14 @@ impl Route {
                 id: (*id).to_owned(),
             },
             ["v2", "queues", queue, "claims", id] => Self::Claim {
+                queue: (*queue).to_owned(),
+                id: (*id).to_owned(),
+            },
+            ["v2", "queues", queue, "subscriptions", id] => Self::Subscription {
+                queue: (*queue).to_owned(),
+                id: (*id).to_owned(),
+            },
+            ["v2", "queues", queue, "subscriptions", id, "confirm"] => Self::Confirmation {
                 queue: (*queue).to_owned(),
                 id: (*id).to_owned(),
             },
@@ -70,7 +82,9 @@ impl Route {
             Self::Purge { .. } | Self::Share { .. } | Self::Claims { .. } => "OPTIONS, POST",
             Self::Messages { .. } => "DELETE, GET, OPTIONS, POST",
             Self::Message { .. } => "DELETE, GET, OPTIONS",
-            Self::Claim { .. } => "DELETE, GET, OPTIONS, PATCH",
+            Self::Claim { .. } | Self::Subscription { .. } => "DELETE, GET, OPTIONS, PATCH",
+            Self::Subscriptions { .. } => "GET, OPTIONS, POST",
+            Self::Confirmation { .. } => "OPTIONS, PUT",
         }
     }
 
@@ -91,7 +105,10 @@ impl Route {
             | Self::Messages { queue }
             | Self::Message { queue, .. }
             | Self::Claims { queue }
-            | Self::Claim { queue, .. } => Some(queue),
+            | Self::Claim { queue, .. }
+            | Self::Subscriptions { queue }
+            | Self::Subscription { queue, .. }
+            | Self::Confirmation { queue, .. } => Some(queue),
         }
     }
 }

@@ -10,8 +10,10 @@ mod model;
 mod purity;
 mod queues;
 mod random;
+mod random_subscriptions;
 mod sharing;
 #[cfg(feature = "server")]
 mod socket;
+mod subscriptions;
 mod support;
 mod transport;

@@ -106,7 +106,10 @@ impl World {
 
     pub(crate) fn send_as(&self, caller: (&str, &str), line: &str, body: &str) -> Answer {
         let mut headers = vec![("client-id", caller.0), ("x-project-id", caller.1)];
-        if line.starts_with("PATCH /v2/queues/") && !line.contains("/claims/") {
+        if line.starts_with("PATCH /v2/queues/")
+            && !line.contains("/claims/")
+            && !line.contains("/subscriptions/")
+        {
             headers.push(("content-type", PATCH_TYPE));
         }
         self.send_raw(line, &headers, body)

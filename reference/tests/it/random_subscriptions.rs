@@ -1,0 +1,337 @@
+//! Random sequences of commands about subscriptions, compared with a list of them after every
+//! step. A second broker with the same seed does the same, byte for byte.
+
+use std::sync::Arc;
+
+use nanshe_reference::broker::{
+    ClientId, JsonText, NewSubscription, Project, PurgeScope, QueueName, Subscriber,
+    SubscriptionId, SubscriptionInput, SubscriptionListing, SubscriptionOutput, SubscriptionUpdate,
+    Uuid,
+};
+use nanshe_reference::{Broker, BrokerError, Caller, Input, Limits, Output, Timestamp};
+use proptest::prelude::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+#[derive(Clone, Debug)]
+enum Command {
+    Subscribe {
+        queue: usize,
+        subscriber: usize,
+        ttl: u64,
+    },
+    Renew {
+        which: prop::sample::Index,
+        ttl: u64,
+    },
+    Move {
+        which: prop::sample::Index,
+        subscriber: usize,
+    },
+    Confirm {
+        which: prop::sample::Index,
+        confirmed: bool,
+    },
+    Delete {
+        which: prop::sample::Index,
+    },
+    Purge {
+        queue: usize,
+    },
+    DeleteQueue {
+        queue: usize,
+    },
+    Wait {
+        nanos: u64,
+    },
+    Collect,
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        8 => (0..2usize, 0..4usize, 60..90u64).prop_map(
+            |(queue, subscriber, ttl)| Command::Subscribe { queue, subscriber, ttl }),
+        3 => (index(), 60..90u64).prop_map(|(which, ttl)| Command::Renew { which, ttl }),
+        3 => (index(), 0..4usize).prop_map(
+            |(which, subscriber)| Command::Move { which, subscriber }),
+        3 => (index(), any::<bool>()).prop_map(
+            |(which, confirmed)| Command::Confirm { which, confirmed }),
+        2 => index().prop_map(|which| Command::Delete { which }),
+        1 => (0..2usize).prop_map(|queue| Command::Purge { queue }),
+        1 => (0..2usize).prop_map(|queue| Command::DeleteQueue { queue }),
+        5 => prop_oneof![0..SECOND, (0..40u64).prop_map(|secs| secs * SECOND)].prop_map(
+            |nanos| Command::Wait { nanos }),
+        1 => Just(Command::Collect),
+    ]
+}
+
+/// A subscription as the list knows it. It stays on the list when it has ended.
+#[derive(Clone, Debug)]
+struct Entry {
+    id: SubscriptionId,
+    queue: usize,
+    subscriber: usize,
+    ends_at: u64,
+    confirmed: bool,
+}
+
+struct Run {
+    brokers: [Broker; 2],
+    now: u64,
+    entries: Vec<Entry>,
+}
+
+impl Run {
+    fn new() -> Self {
+        let broker = || Broker::new(Limits::default(), 5);
+        Self {
+            brokers: [broker(), broker()],
+            now: SECOND,
+            entries: Vec::new(),
+        }
+    }
+
+    fn ask(&mut self, input: &Input) -> Result<Output, BrokerError> {
+        let caller = Caller {
+            project: Project(Arc::from("p")),
+            client: ClientId::Uuid(Uuid::from_bytes([1; 16])),
+        };
+        let now = Timestamp::from_nanos(self.now);
+        let [first, second] = self.brokers.each_mut().map(|broker| {
+            let answer = broker.handle(now, &caller, input.clone());
+            broker.check_invariants();
+            answer
+        });
+        assert_eq!(first, second, "the same inputs give the same outputs");
+        first
+    }
+
+    fn about(
+        &mut self,
+        queue: usize,
+        input: SubscriptionInput,
+    ) -> Result<SubscriptionOutput, BrokerError> {
+        let queue = name(queue);
+        let Output::Subscriptions { output, .. } =
+            self.ask(&Input::Subscriptions { queue, input })?
+        else {
+            panic!("an answer about something else")
+        };
+        Ok(output)
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Subscribe {
+                queue,
+                subscriber,
+                ttl,
+            } => self.subscribe((queue, subscriber), ttl),
+            Command::Renew { which, ttl } => {
+                let update = SubscriptionUpdate {
+                    ttl_secs: Some(ttl),
+                    ..SubscriptionUpdate::default()
+                };
+                let ends_at = self.now + ttl * SECOND;
+                self.update(which, update, |entry| entry.ends_at = ends_at);
+            }
+            Command::Move { which, subscriber } => {
+                let update = SubscriptionUpdate {
+                    subscriber: Some(uri(subscriber)),
+                    ..SubscriptionUpdate::default()
+                };
+                self.update(which, update, |entry| entry.subscriber = subscriber);
+            }
+            Command::Confirm { which, confirmed } => {
+                let Some(at) = self.pick(which) else { return };
+                let (queue, id) = (self.entries[at].queue, Some(self.entries[at].id));
+                let answer = self.about(queue, SubscriptionInput::Confirm(id, confirmed));
+                assert_eq!(answer.is_ok(), self.lives(at));
+                if answer.is_ok() {
+                    self.entries[at].confirmed = confirmed;
+                }
+            }
+            Command::Delete { which } => {
+                let Some(at) = self.pick(which) else { return };
+                let (queue, id) = (self.entries[at].queue, Some(self.entries[at].id));
+                // Through the other queue it does nothing.
+                for queue in [1 - queue, queue] {
+                    assert_eq!(self.entries_alive(), self.alive());
+                    let answer = self.about(queue, SubscriptionInput::Delete(id));
+                    assert_eq!(answer, Ok(SubscriptionOutput::Deleted));
+                }
+                self.entries[at].ends_at = 0;
+            }
+            Command::Purge { queue } => {
+                let scope = PurgeScope::Subscriptions;
+                self.ask(&Input::PurgeQueue {
+                    queue: name(queue),
+                    scope,
+                })
+                .unwrap();
+                for entry in self.entries.iter_mut().filter(|entry| entry.queue == queue) {
+                    entry.ends_at = 0;
+                }
+            }
+            Command::DeleteQueue { queue } => {
+                self.ask(&Input::DeleteQueue { queue: name(queue) })
+                    .unwrap();
+            }
+            Command::Wait { nanos } => self.now += nanos,
+            Command::Collect => {
+                let now = Timestamp::from_nanos(self.now);
+                for broker in &mut self.brokers {
+                    broker.handle_timeout(now);
+                    broker.check_invariants();
+                    assert!(broker.poll_timeout().is_none_or(|at| at > now));
+                }
+            }
+        }
+    }
+
+    fn subscribe(&mut self, (queue, subscriber): (usize, usize), ttl: u64) {
+        let known = (0..self.entries.len()).find(|&at| {
+            let entry = &self.entries[at];
+            self.lives(at) && (entry.queue, entry.subscriber) == (queue, subscriber)
+        });
+        let answer = self.about(
+            queue,
+            SubscriptionInput::Create(NewSubscription {
+                subscriber: uri(subscriber),
+                ttl_secs: Some(ttl),
+                options: JsonText::parse("{}").unwrap(),
+            }),
+        );
+        match known.map(|at| &self.entries[at]) {
+            Some(entry) if entry.confirmed => {
+                assert_eq!(
+                    answer,
+                    Err(BrokerError::SubscriberIsSubscribed { queue: name(queue) })
+                );
+            }
+            Some(entry) => assert_eq!(answer, Ok(SubscriptionOutput::Created(entry.id))),
+            None => {
+                let Ok(SubscriptionOutput::Created(id)) = answer else {
+                    panic!("a new subscriber may subscribe")
+                };
+                self.entries.push(Entry {
+                    id,
+                    queue,
+                    subscriber,
+                    ends_at: self.now + ttl * SECOND,
+                    confirmed: false,
+                });
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        which: prop::sample::Index,
+        update: SubscriptionUpdate,
+        change: impl FnOnce(&mut Entry),
+    ) {
+        let Some(at) = self.pick(which) else { return };
+        let entry = self.entries[at].clone();
+        let taken = update.subscriber.as_ref().is_some_and(|wanted| {
+            let others = (0..self.entries.len()).filter(|&other| other != at && self.lives(other));
+            let mut others = others.map(|other| &self.entries[other]);
+            others.any(|other| other.queue == entry.queue && uri(other.subscriber) == *wanted)
+        });
+        let expected = match (self.lives(at), taken) {
+            (false, _) => Err(BrokerError::SubscriptionDoesNotExist),
+            (true, true) => Err(BrokerError::SubscriberIsSubscribed {
+                queue: name(entry.queue),
+            }),
+            (true, false) => Ok(SubscriptionOutput::Updated(entry.id)),
+        };
+        let answer = self.about(
+            entry.queue,
+            SubscriptionInput::Update(Some(entry.id), update),
+        );
+        assert_eq!(answer, expected);
+        if answer.is_ok() {
+            change(&mut self.entries[at]);
+        }
+    }
+
+    fn pick(&self, which: prop::sample::Index) -> Option<usize> {
+        (!self.entries.is_empty()).then(|| which.index(self.entries.len()))
+    }
+
+    fn lives(&self, at: usize) -> bool {
+        self.entries[at].ends_at > self.now
+    }
+
+    fn entries_alive(&self) -> Vec<SubscriptionId> {
+        let alive = (0..self.entries.len()).filter(|&at| self.lives(at));
+        let mut ids: Vec<_> = alive.map(|at| self.entries[at].id).collect();
+        ids.sort();
+        ids
+    }
+
+    /// What the broker shows of both queues, page by page.
+    fn alive(&mut self) -> Vec<SubscriptionId> {
+        let mut ids = Vec::new();
+        for queue in 0..2 {
+            let mut marker = None;
+            loop {
+                let listing = SubscriptionListing { marker, limit: 2 };
+                let answer = self.about(queue, SubscriptionInput::List(listing));
+                let Ok(SubscriptionOutput::Page(_, page)) = answer else {
+                    panic!("a listing succeeds")
+                };
+                let Some(last) = page.last() else { break };
+                marker = Some(last.id.to_string());
+                for view in page {
+                    let entry = self
+                        .entries
+                        .iter()
+                        .find(|entry| entry.id == view.id)
+                        .unwrap();
+                    assert_eq!((entry.queue, entry.confirmed), (queue, view.confirmed));
+                    assert_eq!(uri(entry.subscriber), view.subscriber);
+                    ids.push(view.id);
+                }
+            }
+        }
+        ids.sort();
+        ids
+    }
+}
+
+fn name(queue: usize) -> QueueName {
+    QueueName::parse(&format!("q{queue}")).unwrap()
+}
+
+fn uri(subscriber: usize) -> Subscriber {
+    Subscriber(Arc::from(format!("http://h/{subscriber}")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn subscriptions_agree_with_a_list(commands in prop::collection::vec(command(), 1..80)) {
+        let mut run = Run::new();
+        for command in commands {
+            run.carry_out(command);
+            assert_eq!(run.entries_alive(), run.alive());
+        }
+    }
+
+    #[test]
+    fn subscriptions_may_end_unseen(commands in prop::collection::vec(command(), 1..160)) {
+        let mut run = Run::new();
+        for command in commands {
+            // A deletion looks at everything.
+            if !matches!(command, Command::Delete { .. }) {
+                run.carry_out(command);
+            }
+        }
+        assert_eq!(run.entries_alive(), run.alive());
+    }
+}
