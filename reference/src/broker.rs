@@ -1,4 +1,5 @@
-//! The broker: one entry ([`Broker::handle`]) and one alarm ([`Broker::poll_timeout`]).
+//! The broker: one entry ([`Broker::handle`]), one exit ([`Broker::poll_output`]) and one alarm
+//! ([`Broker::poll_timeout`]). What came of an output comes back ([`Broker::handle_outcome`]).
 //!
 //! Owns projects, queues, messages, claims and subscriptions. Must not know HTTP, sockets, clocks or threads.
 //! Same inputs, same outputs, byte for byte.
@@ -15,6 +16,7 @@
 pub mod attributes;
 mod backlog;
 mod claim;
+mod delivery;
 mod error;
 mod id;
 mod input;
@@ -23,13 +25,11 @@ mod lane;
 pub mod limits;
 mod marker;
 mod message;
+mod notification;
+mod outbox;
 mod output;
 mod posting;
 mod queue;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "what follows the policies is not written yet")
-)]
 mod retry;
 mod roster;
 mod slab;
@@ -47,8 +47,11 @@ pub use input::{
     SubscriptionUpdate,
 };
 pub use json_text::JsonText;
-pub use limits::{BulkDeleteRule, ClientIdRule, Limits};
+pub use limits::{BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits};
 pub use message::ClientId;
+pub use notification::{
+    AttemptId, Content, DeliveryCounts, Notice, Notification, Outcome, PostedMessage,
+};
 pub use output::{
     ClaimView, MessageView, Output, QueueView, Stats, StatsMessage, SubscriptionOutput,
     SubscriptionView,
@@ -59,6 +62,7 @@ pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Timer};
 use claim::Claim;
+use delivery::{Attempt, Sender};
 use id::IdSource;
 pub(crate) use id::mix;
 use marker::Markers;
@@ -102,6 +106,14 @@ pub struct Broker {
     roster_alarms: BTreeSet<(Timestamp, Slot)>,
     /// The roster whose alarm the current input may have to move.
     touched_roster: Option<Slot>,
+    /// What is under way to subscribers.
+    attempts: BTreeMap<AttemptId, Attempt>,
+    next_attempt: u64,
+    next_turn: u64,
+    senders: BTreeMap<Project, Sender>,
+    /// Projects with something to send, each once.
+    project_line: VecDeque<Project>,
+    counts: DeliveryCounts,
 }
 
 /// What a deletion or a purge cut off. Nothing leads there any more; only its memory is owed.
@@ -140,6 +152,12 @@ impl Broker {
             subscriptions: Slab::new(),
             roster_alarms: BTreeSet::new(),
             touched_roster: None,
+            attempts: BTreeMap::new(),
+            next_attempt: 0,
+            next_turn: 0,
+            senders: BTreeMap::new(),
+            project_line: VecDeque::new(),
+            counts: DeliveryCounts::default(),
         }
     }
 
@@ -175,7 +193,18 @@ impl Broker {
         result
     }
 
-    /// Carries out everything that is due. Optional: nothing that is due is ever visible.
+    /// Lets time pass, and carries out a bounded part of what is due.
+    ///
+    /// # Panics
+    /// If `now` is before an earlier `now`.
+    pub fn advance(&mut self, now: Timestamp) {
+        assert!(now >= self.now, "time does not go backwards");
+        self.now = now;
+        self.collect(COLLECTED_PER_INPUT);
+    }
+
+    /// Carries out everything that is due. Of what clients see it changes nothing, for what is due
+    /// is never visible; but retries of deliveries come up only with this or with another input.
     ///
     /// # Panics
     /// If `now` is before an earlier `now`.
@@ -254,21 +283,24 @@ impl Broker {
             if self.discard_one() {
                 continue;
             }
-            if let Some(&(at, slot)) = self.alarms.first()
-                && at <= self.now
-            {
-                let settled = self.settle_one(slot);
-                assert!(settled, "invariant: an alarm means that something is due");
-                self.reset_alarm(slot);
-            } else if let Some(&(at, slot)) = self.roster_alarms.first()
-                && at <= self.now
-            {
-                let settled = self.settle_roster_once(slot);
-                assert!(settled, "invariant: an alarm means that something is due");
-                self.finish_roster(slot);
-            } else {
-                return;
-            }
+            let due = |alarm: &&(Timestamp, Slot)| alarm.0 <= self.now;
+            let queue = self.alarms.first().filter(due).copied();
+            let roster = self.roster_alarms.first().filter(due).copied();
+            // What is due first comes first, so that neither kind waits for the other.
+            let settled = match (queue, roster) {
+                (Some((at, slot)), roster) if roster.is_none_or(|(other, _)| at <= other) => {
+                    let settled = self.settle_one(slot);
+                    self.reset_alarm(slot);
+                    settled
+                }
+                (_, Some((_, slot))) => {
+                    let settled = self.settle_roster_once(slot);
+                    self.finish_roster(slot);
+                    settled
+                }
+                (_, None) => return,
+            };
+            assert!(settled, "invariant: an alarm means that something is due");
         }
     }
 
@@ -316,7 +348,9 @@ impl Broker {
                 }
             }
             Retired::Roster(roster) => {
+                let end = roster.outbox.end();
                 if let Some(subscription) = roster.discard_first() {
+                    self.count_abandoned(subscription, end);
                     self.subscriptions.remove(subscription);
                     return true;
                 }
@@ -401,6 +435,7 @@ impl Broker {
             }
         }
         self.check_rosters();
+        self.check_deliveries();
         assert_eq!(queues, self.queues.len(), "every queue has a name");
         assert_eq!(
             messages,

@@ -17,6 +17,7 @@ mod settings;
 mod share;
 mod signing;
 mod subscriptions;
+pub mod webhook;
 
 use bytes::Bytes;
 use http::Method;
@@ -25,9 +26,9 @@ use http::request::Parts;
 
 use crate::broker::limits::{PAGE_SIZE_DEFAULT, QUEUE_NAME_CHARS_MAX};
 use crate::broker::{
-    BulkDeleteRule, Caller, ClaimId, Fence, Input, Limits, MessageId, MessageListing, Output,
-    QueueListing, QueueName, SubscriptionId, SubscriptionInput, SubscriptionListing, Timestamp,
-    Uuid,
+    BulkDeleteRule, Caller, ClaimId, ConfirmationRule, Fence, Input, Limits, MessageId,
+    MessageListing, Output, QueueListing, QueueName, SubscriptionId, SubscriptionInput,
+    SubscriptionListing, Timestamp, Uuid,
 };
 
 pub use bodies::Body;
@@ -133,6 +134,7 @@ pub fn decode(
         body,
         limits,
         settings,
+        caller: &caller,
         query: query_of(parts),
     };
     let input = request.input(route, queue)?;
@@ -164,6 +166,7 @@ struct Request<'a> {
     body: &'a Body,
     limits: &'a Limits,
     settings: &'a Settings,
+    caller: &'a Caller,
     query: Query,
 }
 
@@ -310,6 +313,10 @@ impl Request<'_> {
     fn subscriptions(&self) -> Result<SubscriptionInput, Refusal> {
         if self.parts.method == Method::POST {
             let new = subscriptions::new_subscription(self.body, self.settings)?;
+            let asks = self.limits.confirmation_rule == ConfirmationRule::Required;
+            if asks && signing::is_ambiguous(&self.caller.project.0) {
+                return Err(Refusal::ConfirmationUnsignable);
+            }
             return Ok(SubscriptionInput::Create(new));
         }
         let limit_max = self.limits.subscriptions_per_page_max;

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::SubscriptionId;
 use super::input::Project;
+use super::notification::DeliveryCounts;
+use super::outbox::Outbox;
 use super::queue::QueueName;
 use super::slab::{Slab, Slot};
 use super::subscription::{Subscriber, Subscription};
@@ -25,6 +27,9 @@ pub(crate) struct Roster {
     pub(crate) members: BTreeMap<SubscriptionId, Slot>,
     subscribers: BTreeMap<Subscriber, Slot>,
     ends: BTreeSet<(Timestamp, Slot)>,
+    pub(crate) outbox: Outbox,
+    /// What became of the deliveries to members, and to those who were.
+    pub(crate) counts: DeliveryCounts,
     /// The alarm set for this roster, so that it can be found and moved.
     alarm: Option<Timestamp>,
 }
@@ -38,6 +43,8 @@ impl Roster {
             members: BTreeMap::new(),
             subscribers: BTreeMap::new(),
             ends: BTreeSet::new(),
+            outbox: Outbox::default(),
+            counts: DeliveryCounts::default(),
             alarm: None,
         }
     }
@@ -81,7 +88,9 @@ impl Roster {
 
     /// When the next thing happens here by itself.
     fn next_due(&self) -> Option<Timestamp> {
-        self.ends.first().map(|(at, _)| *at)
+        let end = self.ends.first().map(|(at, _)| *at);
+        let retry = self.outbox.next_waiting().map(|(at, _)| at);
+        end.into_iter().chain(retry).min()
     }
 
     fn check(&self, subscriptions: &Slab<Subscription>) {
@@ -102,6 +111,13 @@ impl Roster {
             "and by their subscriber"
         );
         assert_eq!(expected.ends, self.ends, "and by their end");
+        let deliveries = self.members.values();
+        self.outbox
+            .check(deliveries.map(|slot| (*slot, &subscriptions[*slot].delivery)));
+        assert!(
+            self.outbox.in_line || !self.outbox.has_work(),
+            "who has work is in line"
+        );
         assert_eq!(
             self.alarm,
             self.next_due(),
@@ -133,18 +149,24 @@ impl Broker {
         slot
     }
 
-    /// Ends one subscription that is due; false if none is.
+    /// Ends one subscription that is due, or lets one retry come up; false if nothing is due.
     pub(super) fn settle_roster_once(&mut self, slot: Slot) -> bool {
-        match self.rosters[slot].ends.first() {
-            Some(&(at, subscription)) if at <= self.now => {
-                self.remove_subscription(slot, subscription);
-                true
-            }
-            Some(_) | None => false,
+        let roster = &self.rosters[slot];
+        let end = roster.ends.first().copied();
+        if let Some((_, subscription)) = end.filter(|(at, _)| *at <= self.now) {
+            self.remove_subscription(slot, subscription);
+            return true;
         }
+        let retry = roster.outbox.next_waiting();
+        if let Some((_, subscription)) = retry.filter(|(at, _)| *at <= self.now) {
+            self.make_due(subscription);
+            return true;
+        }
+        false
     }
 
-    /// Moves the alarm to where it belongs, and gives the roster back if nobody is on it.
+    /// Moves the alarm to where it belongs, gives the roster back if nobody is on it, and puts it
+    /// in line if it has something to send.
     pub(super) fn finish_roster(&mut self, slot: Slot) {
         let roster = &mut self.rosters[slot];
         let due = roster.next_due();
@@ -157,6 +179,8 @@ impl Broker {
         }
         if self.rosters[slot].members.is_empty() {
             self.take_roster(slot);
+        } else {
+            self.queue_roster(slot);
         }
     }
 
@@ -168,7 +192,7 @@ impl Broker {
         }
     }
 
-    fn find_roster(&self, project: &Project, queue: &QueueName) -> Option<Slot> {
+    pub(super) fn find_roster(&self, project: &Project, queue: &QueueName) -> Option<Slot> {
         self.directory.get(project)?.get(queue).copied()
     }
 
@@ -187,6 +211,18 @@ impl Broker {
         roster
     }
 
+    pub(super) fn rosters_alive(&self) -> impl Iterator<Item = &Roster> {
+        let slots = self.directory.values().flat_map(BTreeMap::values);
+        slots.map(|slot| &self.rosters[*slot])
+    }
+
+    pub(super) fn rosters_retired(&self) -> impl Iterator<Item = &Roster> {
+        self.retired.iter().filter_map(|retired| match retired {
+            Retired::Roster(roster) => Some(roster),
+            Retired::Backlog { .. } => None,
+        })
+    }
+
     /// Compares every index of subscriptions with a full scan. For tests.
     pub(super) fn check_rosters(&self) {
         let (mut rosters, mut subscriptions, mut alarms) = (0, 0, BTreeSet::new());
@@ -201,11 +237,10 @@ impl Broker {
                 alarms.extend(roster.alarm.map(|at| (at, *slot)));
             }
         }
-        for retired in &self.retired {
-            if let Retired::Roster(roster) = retired {
-                subscriptions += roster.members.len();
-            }
-        }
+        subscriptions += self
+            .rosters_retired()
+            .map(|roster| roster.members.len())
+            .sum::<usize>();
         assert_eq!(rosters, self.rosters.len(), "every roster has a name");
         assert_eq!(
             subscriptions,

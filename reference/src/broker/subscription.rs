@@ -19,7 +19,9 @@ use super::input::{
     Caller, NewSubscription, SubscriptionInput, SubscriptionListing, SubscriptionUpdate,
 };
 use super::json_text::JsonText;
-use super::limits::SUBSCRIPTION_END_SECS_MAX;
+use super::limits::{ConfirmationRule, SUBSCRIPTION_END_SECS_MAX};
+use super::notification::{DeliveryCounts, Notice};
+use super::outbox::Delivery;
 use super::output::{Output, SubscriptionOutput, SubscriptionView};
 use super::queue::QueueName;
 use super::retry::RetryPolicy;
@@ -44,6 +46,9 @@ pub(crate) struct Subscription {
     pub(crate) renewed_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) confirmed: bool,
+    pub(crate) retry_policy: Option<RetryPolicy>,
+    pub(crate) delivery: Delivery,
+    pub(crate) counts: DeliveryCounts,
 }
 
 impl Broker {
@@ -66,9 +71,10 @@ impl Broker {
             }
             SubscriptionInput::Confirm(id, confirmed) => {
                 let (_, slot) = self.settled_subscription(caller, &queue, id)?;
-                let subscription = &mut self.subscriptions[slot];
-                subscription.confirmed = confirmed;
-                SubscriptionOutput::Updated(subscription.id)
+                self.subscriptions[slot].confirmed = confirmed;
+                let farewell = self.confirmation_request().filter(|_| !confirmed);
+                self.direct(slot, farewell.map(|_| Notice::UnsubscriptionNotice));
+                SubscriptionOutput::Updated(self.subscriptions[slot].id)
             }
             SubscriptionInput::Delete(id) => {
                 if let Ok((roster, slot)) = self.settled_subscription(caller, &queue, id) {
@@ -115,7 +121,7 @@ impl Broker {
         let default = self.limits.subscription_ttl_secs_default;
         let ttl_secs = new.ttl_secs.unwrap_or(default);
         let expires_at = self.end_of_subscription(ttl_secs)?;
-        RetryPolicy::of_options(&new.options)?;
+        let retry_policy = RetryPolicy::of_options(&new.options)?;
         let roster = self.settled_roster(&caller.project, queue);
         let known = roster.and_then(|roster| self.rosters[roster].find(&new.subscriber));
         let slot = match known {
@@ -138,11 +144,15 @@ impl Broker {
                     renewed_at: now,
                     expires_at,
                     confirmed: false,
+                    retry_policy,
+                    delivery: Delivery::default(),
+                    counts: DeliveryCounts::default(),
                 });
                 roster.insert(slot, &self.subscriptions[slot]);
                 slot
             }
         };
+        self.direct(slot, self.confirmation_request());
         // Only now: a request that is refused leaves no queue behind.
         self.find_or_create_queue(&caller.project, queue);
         Ok(SubscriptionOutput::Created(self.subscriptions[slot].id))
@@ -155,9 +165,8 @@ impl Broker {
         update: SubscriptionUpdate,
     ) -> Result<SubscriptionOutput, BrokerError> {
         // Everything is checked before anything changes.
-        if let Some(options) = &update.options {
-            RetryPolicy::of_options(options)?;
-        }
+        let policy = update.options.as_ref().map(RetryPolicy::of_options);
+        let policy = policy.transpose()?;
         let renewal = update
             .ttl_secs
             .map(|ttl_secs| (ttl_secs, self.end_of_subscription(ttl_secs)));
@@ -177,8 +186,15 @@ impl Broker {
         }
         let subscription = &mut self.subscriptions[slot];
         roster.remove(slot, subscription);
-        if let Some(subscriber) = update.subscriber {
+        let moved = update
+            .subscriber
+            .filter(|subscriber| *subscriber != subscription.subscriber);
+        let asked = moved.is_some();
+        if let Some(subscriber) = moved {
             subscription.subscriber = subscriber;
+        }
+        if let Some(retry_policy) = policy {
+            subscription.retry_policy = retry_policy;
         }
         if let Some(options) = update.options {
             subscription.options = options;
@@ -189,13 +205,22 @@ impl Broker {
             subscription.expires_at = expires_at;
         }
         roster.insert(slot, subscription);
-        Ok(SubscriptionOutput::Updated(subscription.id))
+        // Whoever confirmed was somebody else. Zaqar lets messages go to the new one unasked.
+        if let (true, Some(request)) = (asked, self.confirmation_request()) {
+            self.subscriptions[slot].confirmed = false;
+            self.direct(slot, Some(request));
+        }
+        Ok(SubscriptionOutput::Updated(self.subscriptions[slot].id))
     }
 
     /// Ends a subscription of this roster, whether deleted or expired.
     pub(super) fn remove_subscription(&mut self, roster_slot: Slot, slot: Slot) {
+        let end = self.rosters[roster_slot].outbox.end();
+        self.count_abandoned(slot, end);
         let subscription = self.subscriptions.remove(slot);
-        self.rosters[roster_slot].remove(slot, &subscription);
+        let roster = &mut self.rosters[roster_slot];
+        roster.remove(slot, &subscription);
+        roster.outbox.leave(slot, &subscription.delivery);
     }
 
     fn settled_subscription(
@@ -221,6 +246,14 @@ impl Broker {
             age_secs: self.now.whole_secs_since(subscription.renewed_at),
             options: subscription.options.clone(),
             confirmed: subscription.confirmed,
+        }
+    }
+
+    /// The notice that a new subscriber gets.
+    const fn confirmation_request(&self) -> Option<Notice> {
+        match self.limits.confirmation_rule {
+            ConfirmationRule::NotNeeded => None,
+            ConfirmationRule::Required => Some(Notice::ConfirmationRequest),
         }
     }
 

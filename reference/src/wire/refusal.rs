@@ -148,11 +148,14 @@ pub enum Refusal {
         min: u64,
     },
     /// The options are not an object, or no request can be made of them.
-    #[error("options is not an object with strings as post_data and in post_headers")]
+    #[error("options is not an object with few placeholders in a string post_data, and headers")]
     OptionsInvalid,
     /// An update changes nothing, or what cannot be changed.
     #[error("a subscription is updated by a subscriber, a ttl or options")]
     SubscriptionUpdateInvalid,
+    /// A subscriber that has to confirm cannot be sent a signature.
+    #[error("a project with a comma or a backslash in its name cannot have confirmations signed")]
+    ConfirmationUnsignable,
     /// A confirmation says neither yes nor no.
     #[error("confirmed is not a boolean")]
     ConfirmationInvalid,
@@ -168,6 +171,8 @@ pub enum Failure {
     Refusal(Refusal),
     /// The broker could not carry it out.
     Broker(BrokerError),
+    /// The broker has failed before, by our own fault, and answers nothing any more.
+    Broken,
 }
 
 impl From<Refusal> for Failure {
@@ -185,6 +190,7 @@ impl Failure {
         const NAME: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid queue identification");
         const ABSENT: (StatusCode, &str) = (StatusCode::NOT_FOUND, "Not found");
         match self {
+            Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
             Self::Refusal(refusal) => match refusal {
                 // Zaqar v2, Pre-signed URLs: always 404, so that nothing is learned from a failure.
                 Refusal::RouteUnknown | Refusal::SignatureInvalid => ABSENT,
@@ -223,6 +229,7 @@ impl Failure {
                 | Refusal::SubscriptionTtlInvalid { .. }
                 | Refusal::OptionsInvalid
                 | Refusal::SubscriptionUpdateInvalid
+                | Refusal::ConfirmationUnsignable
                 | Refusal::ConfirmationInvalid
                 | Refusal::SigningKeyMissing
                 | Refusal::PurgeScopeInvalid => BODY,
@@ -251,6 +258,7 @@ impl Failure {
         match self {
             Self::Refusal(refusal) => refusal.to_string(),
             Self::Broker(error) => error.to_string(),
+            Self::Broken => "the broker has failed and answers no more".to_owned(),
         }
     }
 }

@@ -65,7 +65,7 @@ fn of_failure(failure: &Failure) -> Response<Bytes> {
     let mut response = match failure {
         // Whoever does not accept JSON gets none.
         Failure::Refusal(Refusal::NotAcceptable) => empty(status),
-        Failure::Refusal(_) | Failure::Broker(_) => document(status, &error),
+        Failure::Refusal(_) | Failure::Broker(_) | Failure::Broken => document(status, &error),
     };
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_name(ACCEPT));

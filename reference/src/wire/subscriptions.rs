@@ -20,6 +20,11 @@ use super::settings::{Scheme, Settings};
 pub const SUBSCRIBER_BYTES_MAX: usize = 2_048;
 /// Headers that a subscription may add to its deliveries, at most.
 pub const POST_HEADERS_MAX: usize = 32;
+/// What stands in a template for the message, quotes included.
+pub(crate) const MESSAGE_PLACEHOLDER: &str = "\"$zaqar_message$\"";
+/// How often a message may stand in a template. Zaqar has no bound, so that a small subscription
+/// makes large requests.
+const PLACEHOLDERS_MAX: usize = 4;
 /// Headers that decide how a request is framed and where it goes. A subscription that could set
 /// them could say one thing to us and another to whoever forwards the delivery.
 const RESERVED_HEADERS: [&str; 8] = [
@@ -164,8 +169,11 @@ fn options(value: &RawValue) -> Result<JsonText, Refusal> {
     let options = JsonText::new(value);
     let members = options.as_members().ok_or(Refusal::OptionsInvalid)?;
     let template = members.get("post_data");
-    if template.is_some_and(|template| template.as_string().is_none()) {
-        return Err(Refusal::OptionsInvalid);
+    if let Some(template) = template {
+        let template = template.as_string().ok_or(Refusal::OptionsInvalid)?;
+        if template.matches(MESSAGE_PLACEHOLDER).count() > PLACEHOLDERS_MAX {
+            return Err(Refusal::OptionsInvalid);
+        }
     }
     post_headers(&options).ok_or(Refusal::OptionsInvalid)?;
     Ok(options)
@@ -305,6 +313,10 @@ mod tests {
             "[]",
             "\"\"",
             r#"{"post_data":5}"#,
+            &format!(
+                "{{\"post_data\":\"{}\"}}",
+                "\\\"$zaqar_message$\\\"".repeat(5)
+            ),
             r#"{"post_headers":[]}"#,
             r#"{"post_headers":{"a b":"1"}}"#,
             r#"{"post_headers":{"a":1}}"#,

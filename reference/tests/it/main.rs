@@ -7,6 +7,7 @@ mod claims;
 mod deletion;
 mod messages;
 mod model;
+mod notifications;
 mod purity;
 mod queues;
 mod random;

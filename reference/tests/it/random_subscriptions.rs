@@ -1,10 +1,13 @@
 //! Random sequences of commands about subscriptions, compared with a list of them after every
-//! step. A second broker with the same seed does the same, byte for byte.
+//! step, and with what each of them is owed. A second broker with the same seed does the same,
+//! byte for byte.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use nanshe_reference::broker::{
-    ClientId, JsonText, NewSubscription, Project, PurgeScope, QueueName, Subscriber,
+    ClientId, ConfirmationRule, Content, DeliveryCounts, JsonText, NewMessage, NewSubscription,
+    Notification, Outcome, Project, PurgeScope, QueueName, RequestedDelay, Subscriber,
     SubscriptionId, SubscriptionInput, SubscriptionListing, SubscriptionOutput, SubscriptionUpdate,
     Uuid,
 };
@@ -41,6 +44,14 @@ enum Command {
     DeleteQueue {
         queue: usize,
     },
+    Post {
+        queue: usize,
+        count: usize,
+    },
+    Answer {
+        which: prop::sample::Index,
+        outcome: Outcome,
+    },
     Wait {
         nanos: u64,
     },
@@ -49,6 +60,9 @@ enum Command {
 
 fn command() -> impl Strategy<Value = Command> {
     let index = any::<prop::sample::Index>;
+    let outcome = prop_oneof![
+        2 => Just(Outcome::Delivered), 1 => Just(Outcome::Refused), 8 => Just(Outcome::Failed),
+    ];
     prop_oneof![
         8 => (0..2usize, 0..4usize, 60..90u64).prop_map(
             |(queue, subscriber, ttl)| Command::Subscribe { queue, subscriber, ttl }),
@@ -62,6 +76,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0..2usize).prop_map(|queue| Command::DeleteQueue { queue }),
         5 => prop_oneof![0..SECOND, (0..40u64).prop_map(|secs| secs * SECOND)].prop_map(
             |nanos| Command::Wait { nanos }),
+        6 => (0..2usize, 1..4usize).prop_map(|(queue, count)| Command::Post { queue, count }),
+        12 => (index(), outcome).prop_map(|(which, outcome)| Command::Answer { which, outcome }),
         1 => Just(Command::Collect),
     ]
 }
@@ -74,21 +90,39 @@ struct Entry {
     subscriber: usize,
     ends_at: u64,
     confirmed: bool,
+    /// The messages it has not got, by number.
+    owed: VecDeque<u64>,
+    /// Failed attempts at the first of these.
+    failures: u32,
 }
 
 struct Run {
     brokers: [Broker; 2],
+    limits: Limits,
     now: u64,
     entries: Vec<Entry>,
+    posted: u64,
+    /// What was taken and not answered yet.
+    in_flight: Vec<Notification>,
+    counts: DeliveryCounts,
 }
 
 impl Run {
-    fn new() -> Self {
-        let broker = || Broker::new(Limits::default(), 5);
+    fn new(confirmation_rule: ConfirmationRule) -> Self {
+        let limits = Limits {
+            confirmation_rule,
+            deliveries_per_project_max: 3,
+            ..Limits::default()
+        };
+        let broker = || Broker::new(limits.clone(), 5);
         Self {
             brokers: [broker(), broker()],
+            limits: limits.clone(),
             now: SECOND,
             entries: Vec::new(),
+            posted: 0,
+            in_flight: Vec::new(),
+            counts: DeliveryCounts::default(),
         }
     }
 
@@ -141,28 +175,19 @@ impl Run {
                     subscriber: Some(uri(subscriber)),
                     ..SubscriptionUpdate::default()
                 };
-                self.update(which, update, |entry| entry.subscriber = subscriber);
+                let rule = self.limits.confirmation_rule;
+                self.update(which, update, |entry| {
+                    // Somebody else has to confirm for itself.
+                    if entry.subscriber != subscriber && rule == ConfirmationRule::Required {
+                        entry.confirmed = false;
+                        entry.owed.clear();
+                        entry.failures = 0;
+                    }
+                    entry.subscriber = subscriber;
+                });
             }
-            Command::Confirm { which, confirmed } => {
-                let Some(at) = self.pick(which) else { return };
-                let (queue, id) = (self.entries[at].queue, Some(self.entries[at].id));
-                let answer = self.about(queue, SubscriptionInput::Confirm(id, confirmed));
-                assert_eq!(answer.is_ok(), self.lives(at));
-                if answer.is_ok() {
-                    self.entries[at].confirmed = confirmed;
-                }
-            }
-            Command::Delete { which } => {
-                let Some(at) = self.pick(which) else { return };
-                let (queue, id) = (self.entries[at].queue, Some(self.entries[at].id));
-                // Through the other queue it does nothing.
-                for queue in [1 - queue, queue] {
-                    assert_eq!(self.entries_alive(), self.alive());
-                    let answer = self.about(queue, SubscriptionInput::Delete(id));
-                    assert_eq!(answer, Ok(SubscriptionOutput::Deleted));
-                }
-                self.entries[at].ends_at = 0;
-            }
+            Command::Confirm { which, confirmed } => self.confirm(which, confirmed),
+            Command::Delete { which } => self.delete(which),
             Command::Purge { queue } => {
                 let scope = PurgeScope::Subscriptions;
                 self.ask(&Input::PurgeQueue {
@@ -187,7 +212,164 @@ impl Run {
                     assert!(broker.poll_timeout().is_none_or(|at| at > now));
                 }
             }
+            Command::Post { queue, count } => self.post(queue, count),
+            Command::Answer { which, outcome } => {
+                if !self.in_flight.is_empty() {
+                    let taken = self.in_flight.remove(which.index(self.in_flight.len()));
+                    self.answer(&taken, outcome);
+                }
+            }
         }
+        self.drain();
+    }
+
+    fn confirm(&mut self, which: prop::sample::Index, confirmed: bool) {
+        let Some(at) = self.pick(which) else { return };
+        let (queue, id) = (self.entries[at].queue, Some(self.entries[at].id));
+        let answer = self.about(queue, SubscriptionInput::Confirm(id, confirmed));
+        assert_eq!(answer.is_ok(), self.lives(at));
+        if answer.is_ok() {
+            self.entries[at].confirmed = confirmed;
+            if !self.receives(at) {
+                self.withdraw(at);
+            }
+        }
+    }
+
+    fn delete(&mut self, which: prop::sample::Index) {
+        let Some(at) = self.pick(which) else { return };
+        let (queue, id) = (self.entries[at].queue, Some(self.entries[at].id));
+        // Through the other queue it does nothing.
+        for queue in [1 - queue, queue] {
+            assert_eq!(self.entries_alive(), self.alive());
+            let answer = self.about(queue, SubscriptionInput::Delete(id));
+            assert_eq!(answer, Ok(SubscriptionOutput::Deleted));
+        }
+        self.entries[at].ends_at = 0;
+    }
+
+    fn receives(&self, at: usize) -> bool {
+        let rule = self.limits.confirmation_rule;
+        self.lives(at) && (rule == ConfirmationRule::NotNeeded || self.entries[at].confirmed)
+    }
+
+    fn post(&mut self, queue: usize, count: usize) {
+        let mut messages = Vec::new();
+        for _ in 0..count {
+            self.posted += 1;
+            for at in 0..self.entries.len() {
+                if self.entries[at].queue == queue && self.receives(at) {
+                    self.entries[at].owed.push_back(self.posted);
+                }
+            }
+            messages.push(NewMessage {
+                ttl_secs: Some(60),
+                delay: RequestedDelay::Absent,
+                body: JsonText::parse(&self.posted.to_string()).unwrap(),
+            });
+        }
+        let queue = name(queue);
+        self.ask(&Input::PostMessages {
+            queue,
+            bytes: 1,
+            messages,
+        })
+        .unwrap();
+    }
+
+    /// Takes whatever is to be sent, and checks that it may be.
+    fn drain(&mut self) {
+        loop {
+            let [first, second] = self.brokers.each_mut().map(Broker::poll_output);
+            assert_eq!(first, second, "the same inputs give the same outputs");
+            let Some(taken) = first else { break };
+            let at = self
+                .entries
+                .iter()
+                .position(|entry| entry.id == taken.subscription)
+                .unwrap();
+            assert!(self.lives(at), "nothing is sent for what has ended");
+            assert_eq!(uri(self.entries[at].subscriber), taken.subscriber);
+            let mut others = self.in_flight.iter();
+            assert!(
+                others.all(|other| other.subscription != taken.subscription),
+                "one at a time"
+            );
+            if let Content::Message(message) = &taken.content {
+                let number = message.body.as_integer().unwrap();
+                let owed = self.entries[at].owed.front().copied();
+                assert_eq!(
+                    owed,
+                    u64::try_from(number).ok(),
+                    "in order, and none left out"
+                );
+            }
+            self.in_flight.push(taken);
+            assert!(self.in_flight.len() <= self.limits.deliveries_per_project_max);
+        }
+    }
+
+    fn answer(&mut self, taken: &Notification, outcome: Outcome) {
+        let now = Timestamp::from_nanos(self.now);
+        for broker in &mut self.brokers {
+            broker.handle_outcome(now, taken.attempt, outcome);
+            broker.check_invariants();
+        }
+        let at = self
+            .entries
+            .iter()
+            .position(|entry| entry.id == taken.subscription)
+            .unwrap();
+        let lives = self.receives(at);
+        let entry = &mut self.entries[at];
+        let Content::Message(message) = &taken.content else {
+            return;
+        };
+        let number = u64::try_from(message.body.as_integer().unwrap()).unwrap();
+        if !lives || entry.owed.front() != Some(&number) {
+            return;
+        }
+        entry.failures += 1;
+        // One attempt and, by the default policy, fourteen retries.
+        if outcome != Outcome::Failed || entry.failures > 14 {
+            entry.owed.pop_front();
+            entry.failures = 0;
+            match outcome {
+                Outcome::Delivered => self.counts.delivered += 1,
+                Outcome::Refused | Outcome::Failed => self.counts.given_up += 1,
+            }
+        }
+    }
+
+    /// Ends what the list has of a subscription that is over, or gets nothing any more.
+    fn withdraw(&mut self, at: usize) {
+        self.entries[at].owed.clear();
+        self.entries[at].failures = 0;
+    }
+
+    /// Lets everything arrive, and checks that nothing was lost.
+    fn settle(&mut self) {
+        loop {
+            self.drain();
+            while let Some(taken) = self.in_flight.pop() {
+                self.answer(&taken, Outcome::Delivered);
+                self.drain();
+            }
+            let Some(at) = self.brokers[0].poll_timeout() else {
+                break;
+            };
+            if (0..self.entries.len())
+                .all(|at| !self.receives(at) || self.entries[at].owed.is_empty())
+            {
+                break;
+            }
+            self.now = self.now.max(at.as_nanos());
+            self.carry_out(Command::Collect);
+        }
+        let counts = self.brokers[0].delivery_counts();
+        assert_eq!(counts.delivered, self.counts.delivered);
+        assert_eq!(counts.given_up, self.counts.given_up);
+        assert_eq!((counts.pending(), counts.overflowed), (0, 0));
     }
 
     fn subscribe(&mut self, (queue, subscriber): (usize, usize), ttl: u64) {
@@ -221,6 +403,8 @@ impl Run {
                     subscriber,
                     ends_at: self.now + ttl * SECOND,
                     confirmed: false,
+                    owed: VecDeque::new(),
+                    failures: 0,
                 });
             }
         }
@@ -309,23 +493,35 @@ fn uri(subscriber: usize) -> Subscriber {
     Subscriber(Arc::from(format!("http://h/{subscriber}")))
 }
 
+fn rule() -> impl Strategy<Value = ConfirmationRule> {
+    prop_oneof![
+        Just(ConfirmationRule::NotNeeded),
+        Just(ConfirmationRule::Required)
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 300, failure_persistence: None, ..ProptestConfig::default()
+        cases: 150, failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
-    fn subscriptions_agree_with_a_list(commands in prop::collection::vec(command(), 1..80)) {
-        let mut run = Run::new();
+    fn subscriptions_agree_with_a_list(
+        rule in rule(), commands in prop::collection::vec(command(), 1..80),
+    ) {
+        let mut run = Run::new(rule);
         for command in commands {
             run.carry_out(command);
             assert_eq!(run.entries_alive(), run.alive());
         }
+        run.settle();
     }
 
     #[test]
-    fn subscriptions_may_end_unseen(commands in prop::collection::vec(command(), 1..160)) {
-        let mut run = Run::new();
+    fn subscriptions_may_end_unseen(
+        rule in rule(), commands in prop::collection::vec(command(), 1..160),
+    ) {
+        let mut run = Run::new(rule);
         for command in commands {
             // A deletion looks at everything.
             if !matches!(command, Command::Delete { .. }) {
@@ -333,5 +529,6 @@ proptest! {
             }
         }
         assert_eq!(run.entries_alive(), run.alive());
+        run.settle();
     }
 }
