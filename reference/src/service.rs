@@ -154,6 +154,12 @@ impl Service {
         .await;
     }
 
+    /// The time, as the clock has it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
     /// Whether the broker has panicked. Then it answers nothing any more.
     #[must_use]
     pub fn is_broken(&self) -> bool {

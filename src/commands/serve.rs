@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use nanshe_reference::server::{SystemClock, serve};
-use nanshe_reference::{Limits, Service};
+use nanshe_reference::wire::Scheme;
+use nanshe_reference::{Service, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
@@ -28,7 +29,12 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         };
         // Identifiers only have to differ from those of other runs.
         let seed = rand_seed();
-        let service = Service::new(Limits::default(), seed, Arc::new(SystemClock::new()));
+        // The server has no TLS, so it refuses subscribers that need it.
+        let settings = Settings {
+            subscriber_schemes: [Scheme::Http].into(),
+            ..Settings::default()
+        };
+        let service = Service::new(settings, seed, Arc::new(SystemClock::new()));
         shell.print(&format!("serving http://{address}\n"))?;
         let served = serve(listener, service, stop).await;
         served.map_err(|error| HarnessFailed(format!("serving failed: {error}")))?;

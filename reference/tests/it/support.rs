@@ -26,6 +26,27 @@ impl Clock for ManualClock {
     }
 }
 
+/// A clock that stands still, and panics once when it is read for the broker. That is the one way
+/// to make a broker without bugs panic.
+#[derive(Default)]
+pub(crate) struct BrokenClock(AtomicU64);
+
+impl BrokenClock {
+    /// The next request reads it once for itself, and then once under the broker's lock.
+    pub(crate) fn break_under_the_lock(&self) {
+        self.0.store(2, Ordering::Relaxed);
+    }
+}
+
+impl Clock for BrokenClock {
+    fn now(&self) -> Timestamp {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        assert!(left != 1, "this clock breaks on purpose");
+        Timestamp::from_secs(1)
+    }
+}
+
 pub(crate) struct World {
     pub(crate) service: Service,
     clock: Arc<ManualClock>,
