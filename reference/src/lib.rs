@@ -5,13 +5,16 @@
 //! * [`wire`] maps HTTP to inputs and outputs to HTTP, purely.
 //! * [`service`] puts both behind a `tower_service::Service`, for any HTTP stack, real or
 //!   simulated.
-//! * `server` (feature `server`) adds sockets and the clock, and nothing else.
+//! * `server` (feature `server`) adds sockets, webhooks and the clock, and nothing else; `config`
+//!   reads what it and the service obey from TOML.
 //!
 //! ```text
 //! server ──► service ──► wire ──► broker      never the other way
 //! ```
 
 pub mod broker;
+#[cfg(feature = "server")]
+pub mod config;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod service;

@@ -46,7 +46,7 @@ pub const DELIVERY_SECS_MAX: u64 = 10;
 const ACCEPT_RETRY_MS: u64 = 50;
 
 /// The bounds of a server, in real time. `Default` is what the constants of this module say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Connections at one time.
     pub connections_max: usize,

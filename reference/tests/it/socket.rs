@@ -278,3 +278,12 @@ fn the_system_clock_does_not_go_backwards() {
     let first = clock.now();
     assert!(first.as_secs() > 1_700_000_000 && clock.now() >= first);
 }
+
+#[test]
+fn a_scaled_clock_goes_faster() {
+    let scaled = SystemClock::scaled(1_000.try_into().unwrap());
+    let plain = SystemClock::new();
+    let (scaled_start, plain_start) = (scaled.now(), plain.now());
+    while plain.now() < plain_start.plus_nanos(1_000_000) {}
+    assert!(scaled.now() >= scaled_start.plus_secs(1));
+}
