@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(Config::parse("f", &default.to_toml()).unwrap(), default);
         let text = "[messages]\nttl_secs_max = 0x1_000\nttl_secs_default = 61\n\n[sharing]\n\
             signing_key = \"a \\\"b\\\" é\"\n[subscriptions]\nconfirmation_required = true\n\
-            schemes = []\n[clients]\nuuid_required = false\nchars_max = 40\n";
+            schemes = []\n[cors]\nallowed_origins = [\"https://h:8\"]\n[clients]\nuuid_required = false\nchars_max = 40\n";
         let config = Config::parse("f", text).unwrap();
         let limits = &config.settings.limits;
         assert_eq!(
@@ -397,6 +397,10 @@ mod tests {
             (
                 "[subscriptions]\nschemes = [\"https\"]\n",
                 "nanshe.toml:2: `subscriptions.schemes`: is not an array of \"http\"",
+            ),
+            (
+                "[cors]\nallowed_origins = [\"*\"]\n",
+                "nanshe.toml:2: `cors.allowed_origins`: is not",
             ),
             ("[messages]\n\nx == 1\n", "nanshe.toml:3: "),
         ] {

@@ -24,7 +24,7 @@ use crate::broker::{
     AttemptId, Broker, Caller, ConfirmationRule, DeliveryCounts, Input, Limits, Notification,
     Outcome, Timestamp, Uuid, mix,
 };
-use crate::wire::{self, Body, Call, Failure, Reply, Settings};
+use crate::wire::{self, Body, Call, Cors, Failure, Reply, Settings};
 
 /// What is read and thrown away of a body that is too long, so that a client which sends all of it
 /// before it reads still gets the answer.
@@ -179,7 +179,11 @@ impl Service {
             Ok(Call::Known(reply)) => reply,
             Err(refusal) => Reply::Failure(Failure::Refusal(refusal)),
         };
-        wire::encode(&reply, settings, self.draw_request_id()).map(Full::new)
+        let mut response = wire::encode(&reply, settings, self.draw_request_id());
+        if let Some(cors) = Cors::of(&parts, settings) {
+            cors.mark(response.headers_mut());
+        }
+        response.map(Full::new)
     }
 
     fn ask(&self, caller: &Caller, input: Input) -> Reply {

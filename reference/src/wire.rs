@@ -5,6 +5,8 @@
 
 mod bodies;
 mod calendar;
+mod checksum;
+mod cors;
 mod headers;
 mod home;
 pub mod json;
@@ -32,6 +34,7 @@ use crate::broker::{
 };
 
 pub use bodies::Body;
+pub use cors::Cors;
 pub use refusal::{Failure, Refusal};
 pub use settings::{Scheme, Settings};
 pub use share::Share;

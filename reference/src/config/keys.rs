@@ -103,7 +103,7 @@ macro_rules! count {
 
 /// Every key, table by table.
 #[rustfmt::skip]
-pub(super) static KEYS: [Key; 31] = [
+pub(super) static KEYS: [Key; 33] = [
     limit!("queues", "per_page_max", "queues on a page", 1, PAGE_MAX, queues_per_page_max),
     limit!("queues", "metadata_bytes_max", "bytes in a body with metadata, a share or a subscription",
         1, BYTES_MAX, queue_metadata_bytes_max),
@@ -132,6 +132,15 @@ pub(super) static KEYS: [Key; 31] = [
                 true => BulkDeleteRule::NeedsClaims,
                 false => BulkDeleteRule::IgnoresClaims,
             },
+        },
+    },
+    Key {
+        table: "messages",
+        name: "checksums",
+        meaning: "whether messages show the MD5 of their body",
+        kind: Kind::Flag {
+            get: |config| config.settings.checksums,
+            set: |config, shown| config.settings.checksums = shown,
         },
     },
 
@@ -199,6 +208,21 @@ pub(super) static KEYS: [Key; 31] = [
     },
 
     Key {
+        table: "cors",
+        name: "allowed_origins",
+        meaning: "origins, as https://host:port, whose pages may see responses",
+        kind: Kind::List {
+            expected: "origins, each a scheme and a host without a path",
+            get: |config| config.settings.cors_origins.iter().cloned().collect(),
+            set: |config, origins| {
+                let origin = |origin: &&str| is_origin(origin).then(|| (*origin).to_owned());
+                config.settings.cors_origins = origins.iter().map(origin).collect::<Option<_>>()?;
+                Some(())
+            },
+        },
+    },
+
+    Key {
         table: "clients",
         name: "uuid_required",
         meaning: "whether a Client-ID must be a UUID",
@@ -237,6 +261,15 @@ pub(super) static KEYS: [Key; 31] = [
     count!("deliveries_max", "webhooks under way at one time", deliveries_max),
     wait!("delivery_secs_max", "seconds that a webhook may take", delivery),
 ];
+
+/// Whether a browser may spell an origin like this.
+fn is_origin(text: &str) -> bool {
+    let visible = text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b',');
+    let host = text.split_once("://").map(|(_, host)| host);
+    visible && host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
+}
 
 fn widen<T: TryInto<u64>>(number: T) -> u64 {
     number

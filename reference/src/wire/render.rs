@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 
 use crate::broker::attributes::shown;
 use crate::broker::{
-    BrokerError, ClaimView, JsonText, Limits, MessageId, MessageListing, MessageView, Output,
-    QueueListing, QueueName, QueueView, Stats, StatsMessage, SubscriptionOutput, Uuid,
+    BrokerError, ClaimId, ClaimView, JsonText, Limits, MessageId, MessageListing, MessageView,
+    Output, QueueListing, QueueName, QueueView, Stats, StatsMessage, SubscriptionOutput, Uuid,
 };
 
 use super::refusal::{Failure, Refusal};
 use super::settings::Settings;
 use super::share::Share;
 use super::subscriptions::{self, SubscriptionDocument, SubscriptionPage};
-use super::{Reply, calendar, home};
+use super::{Reply, calendar, checksum, home};
 
 /// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
 /// headers that are much longer.
@@ -30,7 +30,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
 
 pub(crate) fn response(reply: &Reply, settings: &Settings, request: Uuid) -> Response<Bytes> {
     let mut response = match reply {
-        Reply::Output(output) => of_output(output, &settings.limits),
+        Reply::Output(output) => of_output(output, settings),
         Reply::Failure(failure) => of_failure(failure),
         Reply::Shared(share) => document(StatusCode::OK, &share_document(share)),
         Reply::Versions => document(StatusCode::MULTIPLE_CHOICES, &home::versions()),
@@ -81,7 +81,8 @@ fn of_failure(failure: &Failure) -> Response<Bytes> {
     response
 }
 
-fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
+fn of_output(output: &Output, settings: &Settings) -> Response<Bytes> {
+    let limits = &settings.limits;
     match output {
         Output::QueueCreated { queue } => located(empty(StatusCode::CREATED), &queue_path(queue)),
         Output::QueueExists { queue } => located(empty(StatusCode::NO_CONTENT), &queue_path(queue)),
@@ -112,7 +113,7 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
             document(
                 StatusCode::OK,
                 &MessagePage {
-                    messages: documents(queue, messages),
+                    messages: documents((queue, settings), messages),
                     links,
                 },
             )
@@ -120,12 +121,13 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
         Output::Messages { queue, messages } => document(
             StatusCode::OK,
             &Messages {
-                messages: documents(queue, messages),
+                messages: documents((queue, settings), messages),
             },
         ),
-        Output::Message { queue, message } => {
-            document(StatusCode::OK, &MessageDocument::new(queue, message))
-        }
+        Output::Message { queue, message } => document(
+            StatusCode::OK,
+            &MessageDocument::new((queue, settings), message),
+        ),
         Output::MessagesPopped { messages } => {
             let messages = messages.iter().map(PoppedDocument::new).collect();
             document(StatusCode::OK, &Popped { messages })
@@ -134,14 +136,11 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
             queue,
             claim,
             messages,
-        } => {
-            let messages = documents(queue, messages);
-            let response = document(StatusCode::CREATED, &Messages { messages });
-            located(response, &format!("{}/claims/{claim}", queue_path(queue)))
-        }
-        Output::Claim { queue, claim } => {
-            document(StatusCode::OK, &ClaimDocument::new(queue, claim))
-        }
+        } => claimed((queue, settings), *claim, messages),
+        Output::Claim { queue, claim } => document(
+            StatusCode::OK,
+            &ClaimDocument::new((queue, settings), claim),
+        ),
         Output::Subscriptions { queue, output } => of_subscriptions(queue, output),
         Output::Pong
         | Output::QueueDeleted
@@ -151,6 +150,16 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
         | Output::ClaimRenewed
         | Output::ClaimReleased => empty(StatusCode::NO_CONTENT),
     }
+}
+
+fn claimed(
+    (queue, settings): Context<'_>,
+    claim: ClaimId,
+    messages: &[MessageView],
+) -> Response<Bytes> {
+    let messages = documents((queue, settings), messages);
+    let response = document(StatusCode::CREATED, &Messages { messages });
+    located(response, &format!("{}/claims/{claim}", queue_path(queue)))
 }
 
 fn of_subscriptions(queue: &QueueName, output: &SubscriptionOutput) -> Response<Bytes> {
@@ -282,10 +291,13 @@ pub(crate) fn queue_path(queue: &QueueName) -> String {
     format!("/v2/queues/{}", queue.as_str())
 }
 
-fn documents<'a>(queue: &QueueName, messages: &'a [MessageView]) -> Vec<MessageDocument<'a>> {
+/// A queue, and the settings under which something in it is shown.
+type Context<'a> = (&'a QueueName, &'a Settings);
+
+fn documents<'a>(context: Context<'_>, messages: &'a [MessageView]) -> Vec<MessageDocument<'a>> {
     messages
         .iter()
-        .map(|message| MessageDocument::new(queue, message))
+        .map(|message| MessageDocument::new(context, message))
         .collect()
 }
 
@@ -354,10 +366,12 @@ struct MessageDocument<'a> {
     ttl: u32,
     age: u64,
     body: &'a JsonText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
 }
 
 impl<'a> MessageDocument<'a> {
-    fn new(queue: &QueueName, message: &'a MessageView) -> Self {
+    fn new((queue, settings): Context<'_>, message: &'a MessageView) -> Self {
         let claim = message
             .claim
             .map(|claim| format!("?claim_id={claim}"))
@@ -368,6 +382,7 @@ impl<'a> MessageDocument<'a> {
             ttl: message.ttl_secs,
             age: message.age_secs,
             body: &message.body,
+            checksum: settings.checksums.then(|| checksum::of(&message.body)),
         }
     }
 }
@@ -410,11 +425,11 @@ struct ClaimDocument<'a> {
 }
 
 impl<'a> ClaimDocument<'a> {
-    fn new(queue: &QueueName, claim: &'a ClaimView) -> Self {
+    fn new((queue, settings): Context<'_>, claim: &'a ClaimView) -> Self {
         Self {
             age: claim.age_secs,
             ttl: claim.ttl_secs,
-            messages: documents(queue, &claim.messages),
+            messages: documents((queue, settings), &claim.messages),
             href: format!("{}/claims/{}", queue_path(queue), claim.id),
         }
     }

@@ -25,6 +25,10 @@ pub struct Settings {
     /// The subscribers that can be sent to; others are refused. Mail, and whatever needs Keystone,
     /// is refused in any case.
     pub subscriber_schemes: BTreeSet<Scheme>,
+    /// Whether messages show a checksum of their body.
+    pub checksums: bool,
+    /// The origins whose pages may see responses, as browsers spell them: `https://host:port`.
+    pub cors_origins: BTreeSet<String>,
 }
 
 impl Default for Settings {
@@ -33,6 +37,8 @@ impl Default for Settings {
             limits: Limits::default(),
             signing_key: None,
             subscriber_schemes: [Scheme::Http, Scheme::Https].into(),
+            checksums: false,
+            cors_origins: BTreeSet::new(),
         }
     }
 }

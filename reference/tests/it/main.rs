@@ -4,6 +4,7 @@
 mod appendix;
 mod checks;
 mod claims;
+mod cors;
 mod deletion;
 mod messages;
 mod model;
