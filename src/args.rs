@@ -108,7 +108,7 @@ pub(crate) struct Serve {
     /// What to serve with, in place of Zaqar's defaults: see --print-config
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<String>,
-    /// Print the whole configuration as TOML, with what every key means, and exit
+    /// Print the whole configuration as TOML, secrets included, with what every key means, and exit
     #[arg(long)]
     pub(crate) print_config: bool,
     /// For tests: let this many seconds pass for the broker in every second, so that a client need

@@ -1,8 +1,8 @@
 //! The broker: one entry ([`Broker::handle`]), one exit ([`Broker::poll_output`]) and one alarm
 //! ([`Broker::poll_timeout`]). What came of an output comes back ([`Broker::handle_outcome`]).
 //!
-//! Owns projects, queues, messages, claims and subscriptions. Must not know HTTP, sockets, clocks or threads.
-//! Same inputs, same outputs, byte for byte.
+//! Owns projects, queues, messages, claims and subscriptions. Must not know HTTP, sockets, clocks
+//! or threads. Same inputs, same outputs, byte for byte.
 //!
 //! What happens by itself (a delay, a claim or a message ends) is an index per queue. A queue is
 //! *settled*, its due endings carried out, before anything is looked up in it, so what ended is
@@ -11,7 +11,8 @@
 //!
 //! Every step is O(log n) in all that a user can grow. Settling is so on average: whoever touches
 //! a queue in which a million messages just ended pays for all of them, once. The exceptions are
-//! listings with filters, which visit the project's queues.
+//! listings with filters, which visit the project's queues. Subscribers cost a post nothing,
+//! however many: see [`Broker::poll_output`].
 
 pub mod attributes;
 mod backlog;

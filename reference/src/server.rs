@@ -38,7 +38,9 @@ pub const HEADER_READ_SECS_MAX: u64 = 30;
 pub const BODY_READ_SECS_MAX: u64 = 60;
 /// How long a stop waits for requests that are being answered.
 pub const STOP_SECS_MAX: u64 = 10;
-/// Webhooks under way at one time, for all tenants.
+/// Webhooks under way at one time, for all tenants. Each has a bound of its own in the limits of
+/// the service; so it takes as many tenants as that goes into this, with nothing but slow
+/// subscribers, to delay another one, and then for [`DELIVERY_SECS_MAX`].
 pub const DELIVERIES_MAX: usize = 256;
 /// How long a webhook may take.
 pub const DELIVERY_SECS_MAX: u64 = 10;

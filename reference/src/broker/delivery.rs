@@ -4,6 +4,10 @@
 //! `Limits::deliveries_per_project_max`. Projects take turns, and so do the queues of a project
 //! and the subscriptions to a queue, so whoever answers slowly delays nobody but itself, and its
 //! own project when it is that with all its subscriptions.
+//!
+//! What was posted is sent, even if it has been claimed, deleted or purged since, or if its queue
+//! has: as in Zaqar, a notification says that something was posted. Dead letters are moved, not
+//! posted, and tell nobody.
 
 use std::collections::VecDeque;
 
@@ -39,7 +43,8 @@ pub(crate) struct Sender {
 }
 
 impl Broker {
-    /// What is to be sent next, if anything is. To be drained after every input.
+    /// What is to be sent next, if anything is. To be drained after every input, or as fast as
+    /// there is room to send: what is not taken yet waits in logs that have bounds.
     pub fn poll_output(&mut self) -> Option<Notification> {
         while let Some(project) = self.project_line.pop_front() {
             let sender = self.senders.get_mut(&project);

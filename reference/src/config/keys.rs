@@ -105,8 +105,8 @@ macro_rules! count {
 #[rustfmt::skip]
 pub(super) static KEYS: [Key; 33] = [
     limit!("queues", "per_page_max", "queues on a page", 1, PAGE_MAX, queues_per_page_max),
-    limit!("queues", "metadata_bytes_max", "bytes in a body with metadata, a share or a subscription",
-        1, BYTES_MAX, queue_metadata_bytes_max),
+    limit!("queues", "metadata_bytes_max",
+        "bytes in a body with metadata, a share or a subscription", 1, BYTES_MAX, queue_metadata_bytes_max),
 
     limit!("messages", "ttl_secs_default", "lifetime of a message that names none",
         MESSAGE_TTL_SECS_MIN, SECS_MAX, message_ttl_secs_default),
@@ -169,7 +169,8 @@ pub(super) static KEYS: [Key; 33] = [
             }).collect(),
             set: |config, schemes| {
                 let known = |scheme: &&str| (*scheme == "http").then_some(Scheme::Http);
-                config.settings.subscriber_schemes = schemes.iter().map(known).collect::<Option<_>>()?;
+                let schemes = schemes.iter().map(known).collect::<Option<_>>()?;
+                config.settings.subscriber_schemes = schemes;
                 Some(())
             },
         },
