@@ -105,6 +105,16 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8888")]
     pub(crate) bind: SocketAddr,
+    /// What to serve with, in place of Zaqar's defaults: see --print-config
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
+    /// Print the whole configuration as TOML, secrets included, with what every key means, and exit
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// For tests: let this many seconds pass for the broker in every second, so that a client need
+    /// not wait a minute for the end of a claim
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) time_scale: u32,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,8 @@
-//! The broker: one entry ([`Broker::handle`]) and one alarm ([`Broker::poll_timeout`]).
+//! The broker: one entry ([`Broker::handle`]), one exit ([`Broker::poll_output`]) and one alarm
+//! ([`Broker::poll_timeout`]). What came of an output comes back ([`Broker::handle_outcome`]).
 //!
-//! Owns projects, queues, messages and claims. Must not know HTTP, sockets, clocks or threads.
-//! Same inputs, same outputs, byte for byte.
+//! Owns projects, queues, messages, claims and subscriptions. Must not know HTTP, sockets, clocks
+//! or threads. Same inputs, same outputs, byte for byte.
 //!
 //! What happens by itself (a delay, a claim or a message ends) is an index per queue. A queue is
 //! *settled*, its due endings carried out, before anything is looked up in it, so what ended is
@@ -10,11 +11,13 @@
 //!
 //! Every step is O(log n) in all that a user can grow. Settling is so on average: whoever touches
 //! a queue in which a million messages just ended pays for all of them, once. The exceptions are
-//! listings with filters, which visit the project's queues.
+//! listings with filters, which visit the project's queues. Subscribers cost a post nothing,
+//! however many: see [`Broker::poll_output`].
 
 pub mod attributes;
 mod backlog;
 mod claim;
+mod delivery;
 mod error;
 mod id;
 mod input;
@@ -23,36 +26,52 @@ mod lane;
 pub mod limits;
 mod marker;
 mod message;
+mod notification;
+mod outbox;
 mod output;
 mod posting;
 mod queue;
+mod retry;
+mod roster;
 mod slab;
+mod subscription;
 mod timestamp;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use attributes::{AttributeFault, Metadata};
 pub use error::BrokerError;
-pub use id::{ClaimId, MessageId, Uuid};
+pub use id::{ClaimId, MessageId, SubscriptionId, Uuid};
 pub use input::{
-    Caller, Change, ClaimTerms, Fence, Input, MessageListing, NewMessage, Project, PurgeScope,
-    QueueListing, RequestedDelay,
+    Caller, Change, ClaimTerms, Fence, Input, MessageListing, NewMessage, NewSubscription, Project,
+    PurgeScope, QueueListing, RequestedDelay, SubscriptionInput, SubscriptionListing,
+    SubscriptionUpdate,
 };
 pub use json_text::JsonText;
-pub use limits::{BulkDeleteRule, ClientIdRule, Limits};
+pub use limits::{BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits};
 pub use message::ClientId;
-pub use output::{ClaimView, MessageView, Output, QueueView, Stats, StatsMessage};
+pub use notification::{
+    AttemptId, Content, DeliveryCounts, Notice, Notification, Outcome, PostedMessage,
+};
+pub use output::{
+    ClaimView, MessageView, Output, QueueView, Stats, StatsMessage, SubscriptionOutput,
+    SubscriptionView,
+};
 pub use queue::QueueName;
+pub use subscription::Subscriber;
 pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Timer};
 use claim::Claim;
+use delivery::{Attempt, Sender};
 use id::IdSource;
 pub(crate) use id::mix;
 use marker::Markers;
 use message::{BacklogId, Message, Rank, State};
 use queue::Queue;
+use roster::Roster;
 use slab::{Slab, Slot};
+use subscription::Subscription;
 
 /// How many endings and removals an input carries out beyond what it needs itself, and what it
 /// posts.
@@ -79,12 +98,32 @@ pub struct Broker {
     retired: VecDeque<Retired>,
     /// The queue whose alarm the current input may have to move.
     touched: Option<Slot>,
+    next_roster_serial: u64,
+    /// The subscriptions of a name, whether there is a queue of it or not.
+    directory: BTreeMap<Project, BTreeMap<QueueName, Slot>>,
+    rosters: Slab<Roster>,
+    subscriptions: Slab<Subscription>,
+    /// The next ending of each roster.
+    roster_alarms: BTreeSet<(Timestamp, Slot)>,
+    /// The roster whose alarm the current input may have to move.
+    touched_roster: Option<Slot>,
+    /// What is under way to subscribers.
+    attempts: BTreeMap<AttemptId, Attempt>,
+    next_attempt: u64,
+    next_turn: u64,
+    senders: BTreeMap<Project, Sender>,
+    /// Projects with something to send, each once.
+    project_line: VecDeque<Project>,
+    counts: DeliveryCounts,
 }
 
 /// What a deletion or a purge cut off. Nothing leads there any more; only its memory is owed.
-struct Retired {
-    backlog: Backlog,
-    claim_ends: BTreeSet<(Timestamp, Slot)>,
+enum Retired {
+    Backlog {
+        backlog: Backlog,
+        claim_ends: BTreeSet<(Timestamp, Slot)>,
+    },
+    Roster(Roster),
 }
 
 impl Broker {
@@ -108,6 +147,18 @@ impl Broker {
             alarms: BTreeSet::new(),
             retired: VecDeque::new(),
             touched: None,
+            next_roster_serial: 0,
+            directory: BTreeMap::new(),
+            rosters: Slab::new(),
+            subscriptions: Slab::new(),
+            roster_alarms: BTreeSet::new(),
+            touched_roster: None,
+            attempts: BTreeMap::new(),
+            next_attempt: 0,
+            next_turn: 0,
+            senders: BTreeMap::new(),
+            project_line: VecDeque::new(),
+            counts: DeliveryCounts::default(),
         }
     }
 
@@ -137,10 +188,24 @@ impl Broker {
         if let Some(slot) = self.touched.take() {
             self.reset_alarm(slot);
         }
+        if let Some(slot) = self.touched_roster.take() {
+            self.finish_roster(slot);
+        }
         result
     }
 
-    /// Carries out everything that is due. Optional: nothing that is due is ever visible.
+    /// Lets time pass, and carries out a bounded part of what is due.
+    ///
+    /// # Panics
+    /// If `now` is before an earlier `now`.
+    pub fn advance(&mut self, now: Timestamp) {
+        assert!(now >= self.now, "time does not go backwards");
+        self.now = now;
+        self.collect(COLLECTED_PER_INPUT);
+    }
+
+    /// Carries out everything that is due. Of what clients see it changes nothing, for what is due
+    /// is never visible; but retries of deliveries come up only with this or with another input.
     ///
     /// # Panics
     /// If `now` is before an earlier `now`.
@@ -153,7 +218,8 @@ impl Broker {
     /// When something happens next by itself. In the past if it is due and was not carried out.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.alarms.first().map(|(at, _)| *at)
+        let alarms = [self.alarms.first(), self.roster_alarms.first()];
+        alarms.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
     /// The bounds this broker keeps.
@@ -197,6 +263,9 @@ impl Broker {
             Input::ReadClaim { queue, id } => self.read_claim(caller, queue, id),
             Input::RenewClaim { queue, id, terms } => self.renew_claim(caller, &queue, (id, terms)),
             Input::ReleaseClaim { queue, id } => Ok(self.release_claim(caller, &queue, id)),
+            Input::Subscriptions { queue, input } => {
+                self.handle_subscriptions(caller, queue, input)
+            }
         }
     }
 
@@ -215,14 +284,24 @@ impl Broker {
             if self.discard_one() {
                 continue;
             }
-            match self.alarms.first() {
-                Some(&(at, slot)) if at <= self.now => {
+            let due = |alarm: &&(Timestamp, Slot)| alarm.0 <= self.now;
+            let queue = self.alarms.first().filter(due).copied();
+            let roster = self.roster_alarms.first().filter(due).copied();
+            // What is due first comes first, so that neither kind waits for the other.
+            let settled = match (queue, roster) {
+                (Some((at, slot)), roster) if roster.is_none_or(|(other, _)| at <= other) => {
                     let settled = self.settle_one(slot);
-                    assert!(settled, "invariant: an alarm means that something is due");
                     self.reset_alarm(slot);
+                    settled
                 }
-                Some(_) | None => return,
-            }
+                (_, Some((_, slot))) => {
+                    let settled = self.settle_roster_once(slot);
+                    self.finish_roster(slot);
+                    settled
+                }
+                (_, None) => return,
+            };
+            assert!(settled, "invariant: an alarm means that something is due");
         }
     }
 
@@ -250,18 +329,35 @@ impl Broker {
         }
     }
 
-    /// Gives back a message or a claim that a deletion or a purge cut off; false if none is left.
+    /// Gives back one thing that a deletion or a purge cut off; false if none is left.
     fn discard_one(&mut self) -> bool {
         let Some(retired) = self.retired.front_mut() else {
             return false;
         };
-        if let Some((_, claim)) = retired.claim_ends.pop_first() {
-            self.claims.remove(claim);
-        } else if let Some(message) = retired.backlog.discard_first() {
-            self.messages.remove(message);
-        } else {
-            self.retired.pop_front();
+        match retired {
+            Retired::Backlog {
+                backlog,
+                claim_ends,
+            } => {
+                if let Some((_, claim)) = claim_ends.pop_first() {
+                    self.claims.remove(claim);
+                    return true;
+                }
+                if let Some(message) = backlog.discard_first() {
+                    self.messages.remove(message);
+                    return true;
+                }
+            }
+            Retired::Roster(roster) => {
+                let end = roster.outbox.end();
+                if let Some(subscription) = roster.discard_first() {
+                    self.count_abandoned(subscription, end);
+                    self.subscriptions.remove(subscription);
+                    return true;
+                }
+            }
         }
+        self.retired.pop_front();
         true
     }
 
@@ -330,9 +426,17 @@ impl Broker {
             );
         }
         for retired in &self.retired {
-            messages += retired.backlog.free_count() + retired.backlog.claimed_count();
-            claims += retired.claim_ends.len();
+            if let Retired::Backlog {
+                backlog,
+                claim_ends,
+            } = retired
+            {
+                messages += backlog.free_count() + backlog.claimed_count();
+                claims += claim_ends.len();
+            }
         }
+        self.check_rosters();
+        self.check_deliveries();
         assert_eq!(queues, self.queues.len(), "every queue has a name");
         assert_eq!(
             messages,

@@ -5,7 +5,8 @@
 //! * [`wire`] maps HTTP to inputs and outputs to HTTP, purely.
 //! * [`service`] puts both behind a `tower_service::Service`, for any HTTP stack, real or
 //!   simulated.
-//! * `server` (feature `server`) adds sockets and the clock, and nothing else.
+//! * `server` (feature `server`) adds sockets, webhooks and the clock, and nothing else; `config`
+//!   reads what it and the service obey from TOML.
 //!
 //! ```text
 //! server ──► service ──► wire ──► broker      never the other way
@@ -13,9 +14,12 @@
 
 pub mod broker;
 #[cfg(feature = "server")]
+pub mod config;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod service;
 pub mod wire;
 
 pub use broker::{Broker, BrokerError, Caller, Input, Limits, Output, Timestamp};
 pub use service::{Clock, Service};
+pub use wire::{Settings, SigningKey};

@@ -1,19 +1,19 @@
-//! The service on sockets: HTTP/1.1 over TCP.
+//! The service on sockets: HTTP/1.1 over TCP, and webhooks to subscribers.
 //!
 //! The only module of this crate that does I/O. Owns connections, their bounds, the clock, and the
 //! orderly stop; must not know what is in a request.
-#![expect(
-    clippy::disallowed_types,
-    reason = "this is the shell that turns real time into an argument"
-)]
+
+mod clock;
+mod sender;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
@@ -26,8 +26,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::broker::Timestamp;
-use crate::service::{Clock, Service};
+use crate::service::Service;
+
+pub use clock::SystemClock;
 
 /// Connections at one time. More of them wait in the backlog of the listener.
 pub const CONNECTIONS_MAX: usize = 4_096;
@@ -37,54 +38,103 @@ pub const HEADER_READ_SECS_MAX: u64 = 30;
 pub const BODY_READ_SECS_MAX: u64 = 60;
 /// How long a stop waits for requests that are being answered.
 pub const STOP_SECS_MAX: u64 = 10;
+/// Webhooks under way at one time, for all tenants. Each has a bound of its own in the limits of
+/// the service; so it takes as many tenants as that goes into this, with nothing but slow
+/// subscribers, to delay another one, and then for [`DELIVERY_SECS_MAX`].
+pub const DELIVERIES_MAX: usize = 256;
+/// How long a webhook may take.
+pub const DELIVERY_SECS_MAX: u64 = 10;
 /// The pause after a failed accept, which is mostly for want of file descriptors.
 const ACCEPT_RETRY_MS: u64 = 50;
 
-/// The time of this machine: the wall clock at the start, and the monotone clock since then.
-pub struct SystemClock {
-    started_at: Instant,
-    epoch: Timestamp,
+/// The bounds of a server, in real time. `Default` is what the constants of this module say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Connections at one time.
+    pub connections_max: usize,
+    /// How long the head of a request may take, and a connection be idle.
+    pub header_read: Duration,
+    /// How long the body of a request may take.
+    pub body_read: Duration,
+    /// How long a stop waits for requests that are being answered.
+    pub stop: Duration,
+    /// Webhooks under way at one time.
+    pub deliveries_max: usize,
+    /// How long a webhook may take, from the look-up of the name to the head of the answer.
+    pub delivery: Duration,
+    /// How many seconds pass for the service in a second: that of its [`SystemClock`].
+    pub time_scale: NonZeroU32,
 }
 
-impl SystemClock {
-    /// A clock that starts now.
-    #[must_use]
-    pub fn new() -> Self {
-        let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+impl Default for Options {
+    fn default() -> Self {
         Self {
-            started_at: Instant::now(),
-            epoch: Timestamp::from_nanos(nanos(since_epoch)),
+            connections_max: CONNECTIONS_MAX,
+            header_read: Duration::from_secs(HEADER_READ_SECS_MAX),
+            body_read: Duration::from_secs(BODY_READ_SECS_MAX),
+            stop: Duration::from_secs(STOP_SECS_MAX),
+            deliveries_max: DELIVERIES_MAX,
+            delivery: Duration::from_secs(DELIVERY_SECS_MAX),
+            time_scale: NonZeroU32::MIN,
         }
     }
 }
 
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        self.epoch.plus_nanos(nanos(self.started_at.elapsed()))
-    }
-}
-
-/// Serves until `stop` is done. Then requests under way are answered, for at most
-/// [`STOP_SECS_MAX`], and idle connections are closed.
+/// Serves with the default options until `stop` is done: see [`serve_with`].
 ///
 /// # Errors
-/// If the listener has no address any more. A failed accept is no error: it is tried again.
+/// As [`serve_with`].
 pub async fn serve(
     listener: TcpListener,
     service: Service,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    serve_with(listener, service, Options::default(), stop).await
+}
+
+/// Serves until `stop` is done. Then requests under way are answered, for as long as the options
+/// allow, idle connections are closed, and webhooks under way are cut off.
+///
+/// # Errors
+/// If the listener has no address any more, or the broker has panicked: then there is nothing left
+/// to serve. A failed accept is no error: it is tried again.
+pub async fn serve_with(
+    listener: TcpListener,
+    service: Service,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     listener.local_addr()?;
-    let connections = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut tasks = JoinSet::new();
+    let mut sender = JoinSet::new();
+    sender.spawn(sender::send_all(service.clone(), options));
     let mut stop = pin!(stop);
+    // The sender ends by itself only if the broker is broken.
+    let mut stop = pin!(poll_fn(|context| match sender.poll_join_next(context) {
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending => stop.as_mut().poll(context),
+    }));
+    let connections = GracefulShutdown::new();
+    let tasks = accept_all(&listener, &service, &options, &connections, stop.as_mut()).await;
+    drop(listener);
+    // What is not answered by then is cut off, for dropping the tasks aborts them.
+    drop(timeout(options.stop, connections.shutdown()).await);
+    drop(tasks);
+    if service.is_broken() {
+        return Err(io::Error::other("the broker has panicked"));
+    }
+    Ok(())
+}
+
+/// Accepts connections until `stop` is done, and returns those that are open.
+async fn accept_all<S: Future<Output = ()>>(
+    listener: &TcpListener,
+    service: &Service,
+    options: &Options,
+    connections: &GracefulShutdown,
+    mut stop: Pin<&mut S>,
+) -> JoinSet<()> {
+    let permits = Arc::new(Semaphore::new(options.connections_max));
+    let mut tasks = JoinSet::new();
     loop {
         let admission = async {
             let permit = Arc::clone(&permits).acquire_owned().await;
@@ -92,16 +142,16 @@ pub async fn serve(
             (listener.accept().await, permit)
         };
         let Some((accepted, permit)) = unless(stop.as_mut(), pin!(admission)).await else {
-            break;
+            return tasks;
         };
         let Ok((stream, _)) = accepted else {
             let pause = sleep(Duration::from_millis(ACCEPT_RETRY_MS));
             if unless(stop.as_mut(), pin!(pause)).await.is_none() {
-                break;
+                return tasks;
             }
             continue;
         };
-        let connection = connections.watch(connection(stream, service.clone()));
+        let connection = connections.watch(connection(stream, service.clone(), options));
         tasks.spawn(async move {
             // How a connection ends is the client's business: whatever it was owed, it got or left.
             drop(connection.await);
@@ -109,31 +159,25 @@ pub async fn serve(
         });
         while tasks.try_join_next().is_some() {}
     }
-    drop(listener);
-    // What is not answered by then is cut off, for dropping the tasks aborts them.
-    drop(timeout(Duration::from_secs(STOP_SECS_MAX), connections.shutdown()).await);
-    Ok(())
 }
 
 /// An HTTP/1.1 connection that can be told to end after the request under way.
 fn connection(
     stream: TcpStream,
     service: Service,
-) -> impl GracefulConnection<Error = hyper::Error> + Send {
+    options: &Options,
+) -> impl GracefulConnection<Error = hyper::Error> + Send + use<> {
+    let body_read = options.body_read;
     // Without it small answers wait for acknowledgements; if it fails, they are merely slow.
     drop(stream.set_nodelay(true));
     let answer = service_fn(move |request: Request<Incoming>| {
         // All that takes time in a request is the arrival of its body.
         let response = tower_service::Service::call(&mut service.clone(), request);
-        async {
-            timeout(Duration::from_secs(BODY_READ_SECS_MAX), response)
-                .await
-                .map(never_fails)
-        }
+        async move { timeout(body_read, response).await.map(never_fails) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(HEADER_READ_SECS_MAX))
+        .header_read_timeout(options.header_read)
         .keep_alive(true)
         .serve_connection(TokioIo::new(stream), answer)
 }
@@ -156,8 +200,4 @@ where
         Poll::Pending => work.as_mut().poll(context).map(Some),
     })
     .await
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

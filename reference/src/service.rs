@@ -1,21 +1,30 @@
 //! The broker behind a `tower_service::Service`: any HTTP stack, real or simulated, can serve it.
 //!
 //! Owns the lock, the order in which time reaches the broker, and the reading of bodies. Uses no
-//! runtime: it neither spawns nor sleeps.
+//! runtime: it neither spawns nor sleeps. So it does not send notifications either: whoever has a
+//! runtime takes them, sends them and reports, as `server` does.
+//!
+//! If the broker ever panics, which would be a bug of ours, its state may be half changed. The
+//! request at hand is not answered, the panic goes on into whoever called, and every later request
+//! is answered 500: neither a wrong answer nor silence. `server` ends itself then.
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 
-use crate::broker::{Broker, Caller, Input, Limits, Timestamp, Uuid, mix};
-use crate::wire::{self, Body, Call, Failure, Reply};
+use crate::broker::{
+    AttemptId, Broker, Caller, ConfirmationRule, DeliveryCounts, Input, Limits, Notification,
+    Outcome, Timestamp, Uuid, mix,
+};
+use crate::wire::{self, Body, Call, Cors, Failure, Reply, Settings};
 
 /// What is read and thrown away of a body that is too long, so that a client which sends all of it
 /// before it reads still gets the answer.
@@ -34,9 +43,11 @@ pub struct Service {
 }
 
 struct Shared {
-    limits: Limits,
+    settings: Settings,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Whoever waits for a change; at most one.
+    waiting: Mutex<Option<Waker>>,
     request_key: u64,
     requests: AtomicU64,
 }
@@ -44,23 +55,43 @@ struct Shared {
 struct State {
     broker: Broker,
     latest: Timestamp,
+    /// Until when whoever sends notifications sleeps, if nothing else wakes it.
+    asleep_until: Option<Timestamp>,
+}
+
+/// Wakes whoever sends notifications when the broker panics, once the lock is released.
+struct Alarm<'a>(&'a Shared);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.wake();
+        }
+    }
 }
 
 impl Service {
-    /// A service without queues. All ids are drawn from the seed.
+    /// A service without queues. All ids are drawn from the seed. `Limits` alone are settings too.
     #[must_use]
-    pub fn new(limits: Limits, seed: u64, clock: Arc<dyn Clock>) -> Self {
-        let broker = Broker::new(limits.clone(), seed);
+    pub fn new(settings: impl Into<Settings>, seed: u64, clock: Arc<dyn Clock>) -> Self {
+        let mut settings = settings.into();
+        if settings.signing_key.is_none() {
+            // Zaqar v2, "Confirmation flow": it takes the option and a key.
+            settings.limits.confirmation_rule = ConfirmationRule::NotNeeded;
+        }
+        let broker = Broker::new(settings.limits.clone(), seed);
         let state = Mutex::new(State {
             broker,
             latest: Timestamp::default(),
+            asleep_until: None,
         });
         let (request_key, requests) = (mix(!seed), AtomicU64::new(0));
         Self {
             shared: Arc::new(Shared {
-                limits,
+                settings,
                 clock,
                 state,
+                waiting: Mutex::default(),
                 request_key,
                 requests,
             }),
@@ -70,7 +101,69 @@ impl Service {
     /// The bounds this service keeps.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.shared.limits
+        &self.shared.settings.limits
+    }
+
+    /// Lets time pass for the broker. Returns when to do so again, unless it changes before.
+    pub fn advance(&self) -> Option<Timestamp> {
+        self.with_broker(|broker, now| {
+            broker.advance(now);
+            broker.poll_timeout()
+        })?
+    }
+
+    /// The next notification to be sent. Its outcome is to be reported to [`Self::conclude`], be
+    /// it ever so bad: until then nothing else is sent for that subscription.
+    #[must_use]
+    pub fn next_notification(&self) -> Option<Notification> {
+        self.with_broker(|broker, _| broker.poll_output())?
+    }
+
+    /// The request that brings a notification to its subscriber.
+    #[must_use]
+    pub fn webhook(&self, notification: &Notification) -> Request<Bytes> {
+        wire::webhook::request(notification, &self.shared.settings)
+    }
+
+    /// Reports what came of a notification.
+    pub fn conclude(&self, attempt: AttemptId, outcome: Outcome) {
+        self.with_broker(|broker, now| broker.handle_outcome(now, attempt, outcome));
+    }
+
+    /// What became of all that subscribers were owed; `None` if the broker is broken.
+    #[must_use]
+    pub fn delivery_counts(&self) -> Option<DeliveryCounts> {
+        self.with_broker(|broker, _| broker.delivery_counts())
+    }
+
+    /// Waits until there may be a notification, or until the time that [`Self::advance`] returned
+    /// is no longer the next, or the broker is broken. Only one can wait at a time.
+    pub async fn changed(&self, until: Option<Timestamp>) {
+        poll_fn(|context| {
+            self.shared.await_wake(context.waker());
+            let Ok(mut state) = self.shared.state.lock() else {
+                return Poll::Ready(());
+            };
+            state.asleep_until = until;
+            if state.has_news() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// The time, as the clock has it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Whether the broker has panicked. Then it answers nothing any more.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.shared.state.is_poisoned()
     }
 
     async fn respond<B>(self, request: Request<B>) -> Response<Full<Bytes>>
@@ -79,29 +172,43 @@ impl Service {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let limits = &self.shared.limits;
-        let body = read(body, limits.body_bytes_max()).await;
-        let reply = match wire::decode(&parts, &body, limits) {
+        let settings = &self.shared.settings;
+        let body = read(body, settings.limits.body_bytes_max()).await;
+        let reply = match wire::decode(&parts, &body, settings, self.shared.clock.now()) {
             Ok(Call::Ask { caller, input }) => self.ask(&caller, input),
             Ok(Call::Known(reply)) => reply,
             Err(refusal) => Reply::Failure(Failure::Refusal(refusal)),
         };
-        wire::encode(&reply, limits, self.draw_request_id()).map(Full::new)
+        let mut response = wire::encode(&reply, settings, self.draw_request_id());
+        if let Some(cors) = Cors::of(&parts, settings) {
+            cors.mark(response.headers_mut());
+        }
+        response.map(Full::new)
     }
 
     fn ask(&self, caller: &Caller, input: Input) -> Reply {
-        let mut state = self
-            .shared
-            .state
-            .lock()
-            .expect("invariant: no request panics");
+        let answer = self.with_broker(|broker, now| broker.handle(now, caller, input));
+        match answer {
+            Some(Ok(output)) => Reply::Output(output),
+            Some(Err(error)) => Reply::Failure(Failure::Broker(error)),
+            None => Reply::Failure(Failure::Broken),
+        }
+    }
+
+    /// Asks the broker something, unless it is broken, and wakes who waits for what came of it.
+    fn with_broker<T>(&self, ask: impl FnOnce(&mut Broker, Timestamp) -> T) -> Option<T> {
+        let _alarm = Alarm(&self.shared);
+        let mut state = self.shared.state.lock().ok()?;
         // The clock is read under the lock and never taken back, so time does not go backwards.
         let now = self.shared.clock.now().max(state.latest);
         state.latest = now;
-        match state.broker.handle(now, caller, input) {
-            Ok(output) => Reply::Output(output),
-            Err(error) => Reply::Failure(Failure::Broker(error)),
+        let answer = ask(&mut state.broker, now);
+        let changed = state.has_news();
+        drop(state);
+        if changed {
+            self.shared.wake();
         }
+        Some(answer)
     }
 
     fn draw_request_id(&self) -> Uuid {
@@ -112,6 +219,28 @@ impl Service {
         bytes[..8].copy_from_slice(&high.to_be_bytes());
         bytes[8..].copy_from_slice(&low.to_be_bytes());
         Uuid::version_4(bytes)
+    }
+}
+
+impl Shared {
+    fn await_wake(&self, waker: &Waker) {
+        let waiting = &mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        *waiting = Some(waker.clone());
+    }
+
+    fn wake(&self) {
+        let waiting = &mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waker) = waiting.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    fn has_news(&self) -> bool {
+        let timeout = self.broker.poll_timeout();
+        let earlier = |at| self.asleep_until.is_none_or(|until| at < until);
+        self.broker.has_output() || timeout.is_some_and(earlier)
     }
 }
 

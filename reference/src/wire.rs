@@ -4,6 +4,9 @@
 //! or locks, and keeps no state: reading and rendering happen outside of the broker's lock.
 
 mod bodies;
+mod calendar;
+mod checksum;
+mod cors;
 mod headers;
 mod home;
 pub mod json;
@@ -12,6 +15,11 @@ mod query;
 mod refusal;
 mod render;
 mod route;
+mod settings;
+mod share;
+mod signing;
+mod subscriptions;
+pub mod webhook;
 
 use bytes::Bytes;
 use http::Method;
@@ -20,12 +28,18 @@ use http::request::Parts;
 
 use crate::broker::limits::{PAGE_SIZE_DEFAULT, QUEUE_NAME_CHARS_MAX};
 use crate::broker::{
-    BulkDeleteRule, Caller, ClaimId, Fence, Input, Limits, MessageId, MessageListing, Output,
-    QueueListing, QueueName, Uuid,
+    BulkDeleteRule, Caller, ClaimId, ConfirmationRule, Fence, Input, Limits, MessageId,
+    MessageListing, Output, QueueListing, QueueName, SubscriptionId, SubscriptionInput,
+    SubscriptionListing, Timestamp, Uuid,
 };
 
 pub use bodies::Body;
+pub use cors::Cors;
 pub use refusal::{Failure, Refusal};
+pub use settings::{Scheme, Settings};
+pub use share::Share;
+pub use signing::{Grant, SigningKey};
+pub use subscriptions::{POST_HEADERS_MAX, SUBSCRIBER_BYTES_MAX};
 
 use query::Query;
 use route::Route;
@@ -51,6 +65,8 @@ pub enum Reply {
     Output(Output),
     /// Why it was not carried out.
     Failure(Failure),
+    /// A signature that lets others in.
+    Shared(Share),
     /// The versions of the API.
     Versions,
     /// The home document of the API.
@@ -62,12 +78,19 @@ pub enum Reply {
     },
 }
 
-/// Reads a request. Checks come in the order in which Zaqar makes them: path, form content type,
-/// `Accept`, client, project, queue name, method, and what is particular to the operation.
+/// Reads a request that came at `now`. Checks come in the order in which Zaqar makes them: path,
+/// signature, form content type, `Accept`, client, project, queue name, method, and what is
+/// particular to the operation.
 ///
 /// # Errors
 /// If the request is to be refused without asking the broker.
-pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refusal> {
+pub fn decode(
+    parts: &Parts,
+    body: &Body,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Call, Refusal> {
+    let limits = &settings.limits;
     let route = Route::of(parts.uri.path()).ok_or(Refusal::RouteUnknown)?;
     if parts.method == Method::OPTIONS {
         // Before the headers: a preflight cannot carry them.
@@ -75,6 +98,7 @@ pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refus
             allow: route.allow(),
         }));
     }
+    share::check_signature(parts, settings.signing_key.as_ref(), now)?;
     headers::check_media_types(&parts.headers)?;
     let not_allowed = Refusal::MethodNotAllowed {
         allow: route.allow(),
@@ -104,37 +128,26 @@ pub fn decode(parts: &Parts, body: &Body, limits: &Limits) -> Result<Call, Refus
     let Some(queue) = queue else {
         return unnamed(&route, caller, parts, limits);
     };
+    if let Route::Share { .. } = route {
+        let share = share::sign(body, settings, (&caller.project, &queue), now)?;
+        return Ok(Call::Known(Reply::Shared(share)));
+    }
     let request = Request {
         parts,
         body,
         limits,
+        settings,
+        caller: &caller,
         query: query_of(parts),
     };
-    let input = match route {
-        Route::Queue { .. } => request.queue(queue),
-        Route::Stats { .. } => Ok(Input::QueueStats { queue }),
-        Route::Purge { .. } => Ok(Input::PurgeQueue {
-            queue,
-            scope: bodies::purge_scope(body, limits)?,
-        }),
-        Route::Messages { .. } => request.messages(queue),
-        Route::Message { id, .. } => request.message(queue, &id),
-        Route::Claims { .. } => request.claims(queue),
-        Route::Claim { id, .. } => request.claim(queue, &id),
-        Route::Root | Route::Home | Route::Ping | Route::Queues => {
-            panic!("invariant: a route without a queue was answered above")
-        }
-    };
-    Ok(Call::Ask {
-        caller,
-        input: input?,
-    })
+    let input = request.input(route, queue)?;
+    Ok(Call::Ask { caller, input })
 }
 
 /// Renders a response. `request` goes into the `X-OpenStack-Request-Id` header.
 #[must_use]
-pub fn encode(reply: &Reply, limits: &Limits, request: Uuid) -> http::Response<Bytes> {
-    render::response(reply, limits, request)
+pub fn encode(reply: &Reply, settings: &Settings, request: Uuid) -> http::Response<Bytes> {
+    render::response(reply, settings, request)
 }
 
 /// Reads a request to a resource that belongs to no queue.
@@ -155,10 +168,37 @@ struct Request<'a> {
     parts: &'a Parts,
     body: &'a Body,
     limits: &'a Limits,
+    settings: &'a Settings,
+    caller: &'a Caller,
     query: Query,
 }
 
 impl Request<'_> {
+    fn input(&self, route: Route, queue: QueueName) -> Result<Input, Refusal> {
+        match route {
+            Route::Queue { .. } => self.queue(queue),
+            Route::Stats { .. } => Ok(Input::QueueStats { queue }),
+            Route::Purge { .. } => {
+                let scope = bodies::purge_scope(self.body, self.limits)?;
+                Ok(Input::PurgeQueue { queue, scope })
+            }
+            Route::Messages { .. } => self.messages(queue),
+            Route::Message { id, .. } => self.message(queue, &id),
+            Route::Claims { .. } => self.claims(queue),
+            Route::Claim { id, .. } => self.claim(queue, &id),
+            Route::Subscriptions { .. } => self.subscriptions().map(of_queue(queue)),
+            Route::Subscription { id, .. } => self.subscription(&id).map(of_queue(queue)),
+            Route::Confirmation { id, .. } => {
+                let confirmed = subscriptions::confirmation(self.body, self.settings)?;
+                let input = SubscriptionInput::Confirm(subscription_id(&id), confirmed);
+                Ok(of_queue(queue)(input))
+            }
+            Route::Root | Route::Home | Route::Ping | Route::Queues | Route::Share { .. } => {
+                panic!("invariant: these routes were answered before")
+            }
+        }
+    }
+
     fn queue(&self, queue: QueueName) -> Result<Input, Refusal> {
         if self.parts.method == Method::PUT {
             let metadata = bodies::metadata(self.body, self.limits)?;
@@ -273,6 +313,35 @@ impl Request<'_> {
         Ok(Input::ReadClaim { queue, id })
     }
 
+    fn subscriptions(&self) -> Result<SubscriptionInput, Refusal> {
+        if self.parts.method == Method::POST {
+            let new = subscriptions::new_subscription(self.body, self.settings)?;
+            let asks = self.limits.confirmation_rule == ConfirmationRule::Required;
+            if asks && signing::is_ambiguous(&self.caller.project.0) {
+                return Err(Refusal::ConfirmationUnsignable);
+            }
+            return Ok(SubscriptionInput::Create(new));
+        }
+        let limit_max = self.limits.subscriptions_per_page_max;
+        let limit = self.query.count("limit", limit_max)?;
+        Ok(SubscriptionInput::List(SubscriptionListing {
+            marker: self.query.text("marker").map(str::to_owned),
+            limit: limit.unwrap_or(PAGE_SIZE_DEFAULT.min(limit_max)),
+        }))
+    }
+
+    fn subscription(&self, id: &str) -> Result<SubscriptionInput, Refusal> {
+        let id = subscription_id(id);
+        if self.parts.method == Method::PATCH {
+            let update = subscriptions::update(self.body, self.settings)?;
+            return Ok(SubscriptionInput::Update(id, update));
+        }
+        if self.parts.method == Method::DELETE {
+            return Ok(SubscriptionInput::Delete(id));
+        }
+        Ok(SubscriptionInput::Read(id))
+    }
+
     /// The ids among the listed ones. Those that are spelled like none count, but name nothing.
     fn message_ids(&self, ids: &[&str]) -> Result<Vec<MessageId>, Refusal> {
         let max = self.limits.messages_per_page_max;
@@ -302,6 +371,15 @@ fn query_of(parts: &Parts) -> Query {
 
 fn message_id(text: &str) -> Option<MessageId> {
     Uuid::parse_canonical(text).map(MessageId)
+}
+
+/// What makes an input of what is asked about the subscriptions to this queue.
+fn of_queue(queue: QueueName) -> impl FnOnce(SubscriptionInput) -> Input {
+    |input| Input::Subscriptions { queue, input }
+}
+
+fn subscription_id(text: &str) -> Option<SubscriptionId> {
+    Uuid::parse_canonical(text).map(SubscriptionId)
 }
 
 fn claim_id(text: &str) -> Option<ClaimId> {

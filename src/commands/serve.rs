@@ -1,16 +1,28 @@
 //! `nanshe serve`.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use nanshe_reference::server::{SystemClock, serve};
-use nanshe_reference::{Limits, Service};
+use nanshe_conformance::document;
+use nanshe_reference::Service;
+use nanshe_reference::config::Config;
+use nanshe_reference::server::{SystemClock, serve_with};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
 use crate::output::{Exit, HarnessFailed, Shell};
 
 pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    let config = configuration(args)?;
+    if args.print_config {
+        shell.print(&config.to_toml())?;
+        return Ok(Exit::Valid);
+    }
+    let time_scale = NonZeroU32::new(args.time_scale).context("a clock does not stand still")?;
+    let Config {
+        settings, options, ..
+    } = config.scaled(time_scale);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(args.bind)
@@ -28,13 +40,22 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         };
         // Identifiers only have to differ from those of other runs.
         let seed = rand_seed();
-        let service = Service::new(Limits::default(), seed, Arc::new(SystemClock::new()));
+        let service = Service::new(settings, seed, Arc::new(SystemClock::scaled(time_scale)));
         shell.print(&format!("serving http://{address}\n"))?;
-        let served = serve(listener, service, stop).await;
+        let served = serve_with(listener, service, options, stop).await;
         served.map_err(|error| HarnessFailed(format!("serving failed: {error}")))?;
         shell.say("stopped");
         Ok(Exit::Valid)
     })
+}
+
+/// The configuration that the file says, or the default one.
+fn configuration(args: &Serve) -> anyhow::Result<Config> {
+    let Some(file) = &args.config else {
+        return Ok(Config::default());
+    };
+    let text = document::read(file)?;
+    Ok(Config::parse(file, &text)?)
 }
 
 /// A seed that the next start will not have.
@@ -43,4 +64,34 @@ fn rand_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let nanos = now.map_or(0, |now| now.as_nanos() & u128::from(u64::MAX));
     u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use nanshe_reference::config::Config;
+
+    use crate::commands::tests::nanshe;
+    use crate::output::Exit;
+
+    #[test]
+    fn the_configuration_is_printed_as_it_would_be_read() {
+        let (exit, out, error) = nanshe(&["serve", "--print-config"]);
+        assert_eq!((exit, error.as_str()), (Exit::Valid, ""));
+        assert_eq!(Config::parse("out", &out), Ok(Config::default()));
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_followed_is_refused_in_one_line() {
+        // This file is TOML, but no configuration.
+        let (exit, out, error) = nanshe(&["serve", "--config", "Cargo.toml"]);
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+        assert!(
+            error.starts_with("nanshe: Cargo.toml:1: `workspace`: there is no"),
+            "{error}"
+        );
+        assert_eq!(error.lines().count(), 1);
+        let (exit, _, error) = nanshe(&["serve", "--config", "no/such.toml"]);
+        assert_eq!((exit, error.lines().count()), (Exit::Usage, 1));
+        assert_eq!(nanshe(&["serve", "--time-scale", "0"]).0, Exit::Usage);
+    }
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::json_text::JsonText;
 use super::limits::{Limits, MESSAGE_TTL_SECS_MIN};
 use super::queue::QueueName;
+use super::retry::{RETRY_POLICY, RetryPolicy};
 
 /// Queue metadata as stored: members and their values, in order of their names.
 pub type Metadata = BTreeMap<String, JsonText>;
@@ -18,7 +19,6 @@ const DEAD_LETTER_QUEUE: &str = "_dead_letter_queue";
 const DEAD_LETTER_TTL: &str = "_dead_letter_queue_messages_ttl";
 const CLAIM_COUNT: &str = "_max_claim_count";
 const ENCRYPTION: &str = "_enable_encrypt_messages";
-const RETRY_POLICY: &str = "_retry_policy";
 
 /// The reserved members that are shown even where they are unset.
 const SHOWN: [&str; 7] = [
@@ -30,11 +30,6 @@ const SHOWN: [&str; 7] = [
     CLAIM_COUNT,
     ENCRYPTION,
 ];
-
-/// Shortest distance between the two delays of a retry policy.
-const RETRY_DELAY_SPAN_SECS_MIN: i64 = 10;
-const RETRY_DELAY_SECS_MIN_DEFAULT: i64 = 5;
-const RETRY_DELAY_SECS_MAX_DEFAULT: i64 = 30;
 
 /// A reserved member with a value it may not have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -67,6 +62,7 @@ pub(crate) struct Attributes {
     pub(crate) message_ttl_secs: Option<u32>,
     pub(crate) message_delay_secs: Option<u32>,
     pub(crate) dead_letters: Option<DeadLetters>,
+    pub(crate) retry_policy: Option<RetryPolicy>,
 }
 
 /// Where messages go that were handed out too often. Only with both `_max_claim_count` and
@@ -90,7 +86,7 @@ impl Attributes {
         let dead_letter_ttl_secs = integer(metadata, DEAD_LETTER_TTL, ttl_range)?;
         let claim_count_max = claim_count_max(metadata)?;
         check_encryption(metadata)?;
-        check_retry_policy(metadata)?;
+        let retry_policy = set(metadata, RETRY_POLICY).map(RetryPolicy::read);
         let dead_letter_queue = metadata
             .get(DEAD_LETTER_QUEUE)
             .and_then(JsonText::as_string)
@@ -109,6 +105,7 @@ impl Attributes {
             message_ttl_secs,
             message_delay_secs: message_delay_secs.filter(|&secs| secs > 0),
             dead_letters,
+            retry_policy: retry_policy.transpose()?,
         })
     }
 }
@@ -191,61 +188,6 @@ fn check_encryption(metadata: &Metadata) -> Result<(), AttributeFault> {
         }
         Some(_) | None => Ok(()),
     }
-}
-
-/// Zaqar v2, notification delivery policy: counts and delays are integers, the delays at least ten
-/// seconds apart, the backoff one of four functions.
-fn check_retry_policy(metadata: &Metadata) -> Result<(), AttributeFault> {
-    let Some(value) = set(metadata, RETRY_POLICY) else {
-        return Ok(());
-    };
-    let policy: Metadata = value
-        .as_members()
-        .ok_or(AttributeFault::RetryPolicy("it is not an object"))?;
-    let number = |member: &str, default: i64| match policy.get(member) {
-        None => Ok(default),
-        Some(value) => {
-            value
-                .as_integer()
-                .filter(|&number| number >= 0)
-                .ok_or(AttributeFault::RetryPolicy(
-                    "a count or a delay is not a whole number",
-                ))
-        }
-    };
-    for member in [
-        "retries_with_no_delay",
-        "minimum_delay_retries",
-        "maximum_delay_retries",
-    ] {
-        number(member, 0)?;
-    }
-    let delay_secs_min = number("minimum_delay", RETRY_DELAY_SECS_MIN_DEFAULT)?;
-    let delay_secs_max = number("maximum_delay", RETRY_DELAY_SECS_MAX_DEFAULT)?;
-    if delay_secs_max.saturating_sub(delay_secs_min) < RETRY_DELAY_SPAN_SECS_MIN {
-        return Err(AttributeFault::RetryPolicy(
-            "the delays are not ten seconds apart",
-        ));
-    }
-    let function = policy.get("retry_backoff_function").map(JsonText::as_str);
-    let known = [
-        "\"linear\"",
-        "\"arithmetic\"",
-        "\"geometric\"",
-        "\"exponential\"",
-    ];
-    if function.is_some_and(|function| !known.contains(&function)) {
-        return Err(AttributeFault::RetryPolicy(
-            "the backoff function is unknown",
-        ));
-    }
-    let flag = policy.get("ignore_subscription_override");
-    if flag.is_some_and(|flag| flag.as_bool().is_none()) {
-        return Err(AttributeFault::RetryPolicy(
-            "ignore_subscription_override is not a boolean",
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

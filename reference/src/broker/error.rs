@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::attributes::AttributeFault;
+use super::queue::QueueName;
 
 /// Why an input was not carried out. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -49,6 +50,18 @@ pub enum BrokerError {
     /// The claim named is not alive in this queue, or the message is not claimed.
     #[error("the claim does not exist or has expired, or does not hold the message")]
     ClaimDoesNotHoldMessage,
+    /// The queue has no such subscription, or it has ended.
+    #[error("the subscription does not exist or has expired")]
+    SubscriptionDoesNotExist,
+    /// The queue has another subscription of this subscriber.
+    #[error("the subscriber has subscribed already")]
+    SubscriberIsSubscribed {
+        /// The queue.
+        queue: QueueName,
+    },
+    /// The subscription would outlive the calendar.
+    #[error("the subscription would end after the year 9999")]
+    SubscriptionIsTooLong,
     /// The queue has no such claim, or it has ended.
     #[error("the claim does not exist or has expired")]
     ClaimDoesNotExist,

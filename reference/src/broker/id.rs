@@ -116,6 +116,16 @@ impl fmt::Display for ClaimId {
     }
 }
 
+/// Names a subscription for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubscriptionId(pub Uuid);
+
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
 /// Draws ids from the seed.
 pub(crate) struct IdSource {
     generator: ChaCha8Rng,

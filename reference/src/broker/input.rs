@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::attributes::Metadata;
-use super::id::{ClaimId, MessageId};
+use super::id::{ClaimId, MessageId, SubscriptionId};
 use super::json_text::JsonText;
 use super::message::ClientId;
 use super::queue::QueueName;
+use super::subscription::Subscriber;
 
 /// A tenant. Queues of two projects never meet, whatever their names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,6 +152,30 @@ pub enum Input {
         /// Its id; `None` if it is spelled like none.
         id: Option<ClaimId>,
     },
+    /// Something about the subscriptions to a queue, be there such a queue or not.
+    Subscriptions {
+        /// The queue.
+        queue: QueueName,
+        /// What.
+        input: SubscriptionInput,
+    },
+}
+
+/// A request about the subscriptions to one queue. An id is `None` if it is spelled like none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubscriptionInput {
+    /// A page of subscriptions.
+    List(SubscriptionListing),
+    /// Subscribes, and creates the queue if need be.
+    Create(NewSubscription),
+    /// One subscription.
+    Read(Option<SubscriptionId>),
+    /// Changes a subscription: all that is given, or nothing.
+    Update(Option<SubscriptionId>, SubscriptionUpdate),
+    /// Says whether the subscriber does want what it gets.
+    Confirm(Option<SubscriptionId>, bool),
+    /// Ends a subscription.
+    Delete(Option<SubscriptionId>),
 }
 
 /// Which queues a page shows.
@@ -243,6 +268,37 @@ pub struct MessageListing {
     pub include_claimed: bool,
     /// Whether to show delayed messages.
     pub include_delayed: bool,
+}
+
+/// Which subscriptions a page shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionListing {
+    /// Only ids greater than this one.
+    pub marker: Option<String>,
+    /// How many, at most.
+    pub limit: usize,
+}
+
+/// A subscription to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSubscription {
+    /// Who gets the messages.
+    pub subscriber: Subscriber,
+    /// Its lifetime; `None`: the default.
+    pub ttl_secs: Option<u64>,
+    /// How messages are delivered: a JSON object.
+    pub options: JsonText,
+}
+
+/// What changes about a subscription. `None`: this does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionUpdate {
+    /// Who gets the messages.
+    pub subscriber: Option<Subscriber>,
+    /// Its lifetime, from now.
+    pub ttl_secs: Option<u64>,
+    /// How messages are delivered: a JSON object.
+    pub options: Option<JsonText>,
 }
 
 /// The claim under which a message is deleted.

@@ -15,6 +15,12 @@ pub const CLAIM_TTL_SECS_MIN: u32 = 60;
 /// Shortest grace of a claim.
 pub const CLAIM_GRACE_SECS_MIN: u32 = 60;
 
+/// Shortest lifetime of a subscription.
+pub const SUBSCRIPTION_TTL_SECS_MIN: u64 = 60;
+
+/// No subscription ends after this second since the Unix epoch, the last of the year 9999.
+pub const SUBSCRIPTION_END_SECS_MAX: u64 = 253_402_300_799;
+
 /// Which strings are client ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientIdRule {
@@ -38,6 +44,15 @@ pub enum BulkDeleteRule {
     NeedsClaims,
 }
 
+/// Whether subscribers have to say that they want what they get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfirmationRule {
+    /// Whoever is subscribed gets messages.
+    NotNeeded,
+    /// Whoever is subscribed is asked first, and gets messages once it has confirmed.
+    Required,
+}
+
 /// The bounds a broker keeps. `Default` is the table of Zaqar's configuration reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -57,6 +72,19 @@ pub struct Limits {
     pub claim_grace_secs_default: u32,
     /// Longest grace of a claim.
     pub claim_grace_secs_max: u32,
+    /// Lifetime of a subscription that names none.
+    pub subscription_ttl_secs_default: u64,
+    /// Most subscriptions on a page.
+    pub subscriptions_per_page_max: usize,
+    /// Messages kept for subscribers of one queue that have not got them, at most. Beyond it the
+    /// oldest are dropped for those who lack them, and counted.
+    pub notifications_pending_max: usize,
+    /// Bytes in the bodies of these, at most.
+    pub notification_bytes_pending_max: usize,
+    /// Attempts to send something that are under way for one project, at most.
+    pub deliveries_per_project_max: usize,
+    /// Whether subscribers have to confirm.
+    pub confirmation_rule: ConfirmationRule,
     /// Most queues on a page.
     pub queues_per_page_max: usize,
     /// Most messages on a page, and most ids in a bulk read or delete.
@@ -84,6 +112,12 @@ impl Default for Limits {
             claim_ttl_secs_max: 43_200,
             claim_grace_secs_default: 60,
             claim_grace_secs_max: 43_200,
+            subscription_ttl_secs_default: 3_600,
+            subscriptions_per_page_max: 20,
+            notifications_pending_max: 10_000,
+            notification_bytes_pending_max: 16 * 1024 * 1024,
+            deliveries_per_project_max: 16,
+            confirmation_rule: ConfirmationRule::NotNeeded,
             queues_per_page_max: 20,
             messages_per_page_max: 20,
             messages_per_claim_or_pop_max: 20,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::attributes::Metadata;
-use super::id::{ClaimId, MessageId};
-use super::input::{MessageListing, QueueListing};
+use super::id::{ClaimId, MessageId, SubscriptionId};
+use super::input::{MessageListing, QueueListing, SubscriptionListing};
 use super::json_text::JsonText;
 use super::queue::QueueName;
+use super::subscription::Subscriber;
 use super::timestamp::Timestamp;
 
 /// What came of a request.
@@ -110,6 +111,28 @@ pub enum Output {
     ClaimRenewed,
     /// The claim does not exist, whether it did or not.
     ClaimReleased,
+    /// Something about the subscriptions to a queue.
+    Subscriptions {
+        /// The queue.
+        queue: QueueName,
+        /// What.
+        output: SubscriptionOutput,
+    },
+}
+
+/// What came of a request about subscriptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubscriptionOutput {
+    /// Subscriptions in order of their ids, and what was asked.
+    Page(SubscriptionListing, Vec<SubscriptionView>),
+    /// The subscriber is subscribed, be it since now or, unconfirmed, since before.
+    Created(SubscriptionId),
+    /// A live subscription.
+    One(SubscriptionView),
+    /// The subscription is as it was asked to be.
+    Updated(SubscriptionId),
+    /// The subscription does not exist, whether it did or not.
+    Deleted,
 }
 
 /// A queue as listed.
@@ -119,6 +142,23 @@ pub struct QueueView {
     pub name: QueueName,
     /// Its metadata as stored, if that was asked.
     pub metadata: Option<Arc<Metadata>>,
+}
+
+/// A subscription as a client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionView {
+    /// Its id.
+    pub id: SubscriptionId,
+    /// Who gets the messages.
+    pub subscriber: Subscriber,
+    /// Its lifetime.
+    pub ttl_secs: u64,
+    /// Whole seconds since it was made or renewed.
+    pub age_secs: u64,
+    /// How messages are delivered: a JSON object.
+    pub options: JsonText,
+    /// Whether the subscriber said that it wants them.
+    pub confirmed: bool,
 }
 
 /// How many messages a queue holds.

@@ -5,6 +5,7 @@ use super::id::{ClaimId, MessageId};
 use super::input::{Caller, Fence, MessageListing, NewMessage, Project, RequestedDelay};
 use super::limits::BulkDeleteRule;
 use super::message::{Message, State};
+use super::notification::PostedMessage;
 use super::output::{MessageView, Output};
 use super::queue::QueueName;
 use super::slab::Slot;
@@ -24,11 +25,19 @@ impl Broker {
             .settled_queue(&caller.project, &queue)
             .unwrap_or_else(|| self.find_or_create_queue(&caller.project, &queue));
         self.touched = Some(queue_slot);
-        let ids = messages
-            .into_iter()
-            .zip(delays)
-            .map(|(message, delay_secs)| self.append(caller, queue_slot, (message, delay_secs)))
-            .collect();
+        let (mut ids, mut posted) = (Vec::new(), Vec::new());
+        for (message, delay_secs) in messages.into_iter().zip(delays) {
+            let slot = self.append(caller, queue_slot, (message, delay_secs));
+            let message = &self.messages[slot];
+            ids.push(message.id);
+            posted.push(PostedMessage {
+                ttl_secs: message.ttl_secs,
+                delay_secs,
+                body: message.body.clone(),
+            });
+        }
+        // Only now, when all of them are stored: nobody hears of a message that is not there.
+        self.notify(&caller.project, &queue, posted);
         Ok(Output::MessagesPosted { queue, ids })
     }
 
@@ -270,7 +279,7 @@ impl Broker {
         caller: &Caller,
         queue_slot: Slot,
         (message, delay_secs): (NewMessage, u32),
-    ) -> MessageId {
+    ) -> Slot {
         let rank = self.draw_rank();
         let queue = &mut self.queues[queue_slot];
         let (ids, now, backlog) = (&mut self.ids, self.now, queue.backlog.id);
@@ -297,6 +306,6 @@ impl Broker {
             state,
         });
         queue.backlog.attach(slot, &self.messages);
-        self.messages[slot].id
+        slot
     }
 }

@@ -149,7 +149,8 @@ impl Broker {
         Ok(Output::QueueMetadata { metadata })
     }
 
-    /// The queue is gone at once, whatever it holds; its memory is given back little by little.
+    /// The queue is gone at once, whatever it holds; its memory is given back little by little. Its
+    /// subscriptions stay, for the queue of the same name that a post may create.
     pub(super) fn delete_queue(&mut self, caller: &Caller, queue: &QueueName) -> Output {
         let Some(slot) = self.find_queue(&caller.project, queue) else {
             return Output::QueueDeleted;
@@ -166,7 +167,7 @@ impl Broker {
         if let Some(alarm) = deleted.alarm {
             self.alarms.remove(&(alarm, slot));
         }
-        self.retired.push_back(Retired {
+        self.retired.push_back(Retired::Backlog {
             backlog: deleted.backlog,
             claim_ends: deleted.claim_ends,
         });
@@ -202,7 +203,7 @@ impl Broker {
         Output::QueueStats { queue, stats }
     }
 
-    /// The messages are gone at once, however many; their memory is given back little by little.
+    /// What is purged is gone at once, however much; its memory is given back little by little.
     /// Claims stay, empty, until they end.
     pub(super) fn purge_queue(
         &mut self,
@@ -210,14 +211,19 @@ impl Broker {
         queue: &QueueName,
         scope: PurgeScope,
     ) -> Output {
-        let messages = match scope {
-            PurgeScope::Messages | PurgeScope::Everything => true,
-            PurgeScope::Nothing | PurgeScope::Subscriptions => false,
+        let (messages, subscriptions) = match scope {
+            PurgeScope::Nothing => (false, false),
+            PurgeScope::Messages => (true, false),
+            PurgeScope::Subscriptions => (false, true),
+            PurgeScope::Everything => (true, true),
         };
+        if subscriptions {
+            self.purge_subscriptions(&caller.project, queue);
+        }
         if messages && let Some(slot) = self.settled_queue(&caller.project, queue) {
             let empty = Backlog::new(self.draw_backlog_id());
             let backlog = std::mem::replace(&mut self.queues[slot].backlog, empty);
-            self.retired.push_back(Retired {
+            self.retired.push_back(Retired::Backlog {
                 backlog,
                 claim_ends: BTreeSet::new(),
             });

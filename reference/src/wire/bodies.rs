@@ -37,7 +37,7 @@ impl Body {
         }
     }
 
-    fn required(&self, bytes_max: usize) -> Result<&RawValue, Refusal> {
+    pub(crate) fn required(&self, bytes_max: usize) -> Result<&RawValue, Refusal> {
         self.optional(bytes_max)?.ok_or(Refusal::BodyMissing)
     }
 

@@ -85,7 +85,7 @@ fn uuid(text: &str) -> Option<Uuid> {
 }
 
 /// Header bytes as characters, one each, so that no two projects are taken for one.
-fn latin_1(value: &HeaderValue) -> String {
+pub(crate) fn latin_1(value: &HeaderValue) -> String {
     value
         .as_bytes()
         .iter()

@@ -53,9 +53,10 @@ fn variables_of(template: &str) -> Vec<&str> {
 const QUEUE: &str = "/v2/queues/{queue_name}";
 const MESSAGE: &str = "/v2/queues/{queue_name}/messages/{message_id}";
 const CLAIM: &str = "/v2/queues/{queue_name}/claims/{claim_id}";
+const SUBSCRIPTION: &str = "/v2/queues/{queue_name}/subscriptions/{subscription_id}";
 
 /// Relation, template and methods.
-const RELATIONS: [(&str, &str, &[&str]); 14] = [
+const RELATIONS: [(&str, &str, &[&str]); 19] = [
     (
         "queues",
         "/v2/queues{?marker,limit,detailed,name,with_count}",
@@ -63,6 +64,7 @@ const RELATIONS: [(&str, &str, &[&str]); 14] = [
     ),
     ("queue", QUEUE, &["GET", "PUT", "PATCH", "DELETE"]),
     ("queue_stats", "/v2/queues/{queue_name}/stats", &["GET"]),
+    ("queue_share", "/v2/queues/{queue_name}/share", &["POST"]),
     ("queue_purge", "/v2/queues/{queue_name}/purge", &["POST"]),
     (
         "messages",
@@ -93,6 +95,18 @@ const RELATIONS: [(&str, &str, &[&str]); 14] = [
     ),
     ("patch_claim", CLAIM, &["PATCH"]),
     ("delete_claim", CLAIM, &["DELETE"]),
+    (
+        "subscriptions_get",
+        "/v2/queues/{queue_name}/subscriptions{?marker,limit}",
+        &["GET"],
+    ),
+    (
+        "subscriptions_post",
+        "/v2/queues/{queue_name}/subscriptions",
+        &["POST"],
+    ),
+    ("subscription", SUBSCRIPTION, &["GET", "DELETE"]),
+    ("subscription_patch", SUBSCRIPTION, &["PATCH"]),
     ("ping", "/v2/ping", &["GET", "HEAD"]),
 ];
 

@@ -123,6 +123,42 @@ pub enum Refusal {
     /// The patch cannot be read.
     #[error("the patch is invalid: {0}")]
     PatchInvalid(&'static str),
+    /// The signature does not cover the request, or its time is over.
+    #[error("no resource has this path")]
+    SignatureInvalid,
+    /// There is no key to sign with.
+    #[error("this service has no key to sign URLs with")]
+    SigningKeyMissing,
+    /// What is to be shared cannot be.
+    #[error("the share is invalid: {0}")]
+    ShareInvalid(&'static str),
+    /// Nobody is to be subscribed.
+    #[error("the subscription has no subscriber")]
+    SubscriberMissing,
+    /// The subscriber is no URI, or none of a scheme that there is.
+    #[error("the subscriber is not the URI of an address that can be sent to")]
+    SubscriberInvalid,
+    /// Nothing is sent to such subscribers here.
+    #[error("the scheme of the subscriber is not supported: {0}")]
+    SubscriberSchemeUnsupported(&'static str),
+    /// The lifetime of a subscription is too short, or no integer.
+    #[error("ttl is not an integer from {min} on")]
+    SubscriptionTtlInvalid {
+        /// The least value.
+        min: u64,
+    },
+    /// The options are not an object, or no request can be made of them.
+    #[error("options is not an object with few placeholders in a string post_data, and headers")]
+    OptionsInvalid,
+    /// An update changes nothing, or what cannot be changed.
+    #[error("a subscription is updated by a subscriber, a ttl or options")]
+    SubscriptionUpdateInvalid,
+    /// A subscriber that has to confirm cannot be sent a signature.
+    #[error("a project with a comma or a backslash in its name cannot have confirmations signed")]
+    ConfirmationUnsignable,
+    /// A confirmation says neither yes nor no.
+    #[error("confirmed is not a boolean")]
+    ConfirmationInvalid,
     /// A purge names something that cannot be purged.
     #[error("resource_types is not an array of messages and subscriptions")]
     PurgeScopeInvalid,
@@ -135,6 +171,8 @@ pub enum Failure {
     Refusal(Refusal),
     /// The broker could not carry it out.
     Broker(BrokerError),
+    /// The broker has failed before, by our own fault, and answers nothing any more.
+    Broken,
 }
 
 impl From<Refusal> for Failure {
@@ -152,8 +190,10 @@ impl Failure {
         const NAME: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid queue identification");
         const ABSENT: (StatusCode, &str) = (StatusCode::NOT_FOUND, "Not found");
         match self {
+            Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
             Self::Refusal(refusal) => match refusal {
-                Refusal::RouteUnknown => ABSENT,
+                // Zaqar v2, Pre-signed URLs: always 404, so that nothing is learned from a failure.
+                Refusal::RouteUnknown | Refusal::SignatureInvalid => ABSENT,
                 Refusal::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Media type not acceptable"),
                 Refusal::MethodNotAllowed { .. } => {
                     (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -182,20 +222,31 @@ impl Failure {
                 | Refusal::MessageBodyMissing
                 | Refusal::MemberOutOfRange { .. }
                 | Refusal::PatchInvalid(_)
+                | Refusal::ShareInvalid(_)
+                | Refusal::SubscriberMissing
+                | Refusal::SubscriberInvalid
+                | Refusal::SubscriberSchemeUnsupported(_)
+                | Refusal::SubscriptionTtlInvalid { .. }
+                | Refusal::OptionsInvalid
+                | Refusal::SubscriptionUpdateInvalid
+                | Refusal::ConfirmationUnsignable
+                | Refusal::ConfirmationInvalid
+                | Refusal::SigningKeyMissing
                 | Refusal::PurgeScopeInvalid => BODY,
             },
             Self::Broker(error) => match error {
                 BrokerError::QueueDoesNotExist
                 | BrokerError::MessageDoesNotExist
                 | BrokerError::MessagesDoNotExist
+                | BrokerError::SubscriptionDoesNotExist
                 | BrokerError::ClaimDoesNotExist => ABSENT,
                 BrokerError::AttributeIsInvalid(_)
                 | BrokerError::MetadataIsTooLarge { .. }
                 | BrokerError::PostIsTooLarge { .. }
+                | BrokerError::SubscriptionIsTooLong
                 | BrokerError::DelayIsInvalid { .. } => BODY,
-                BrokerError::MetadataMemberDoesNotExist { .. } => {
-                    (StatusCode::CONFLICT, "Conflict")
-                }
+                BrokerError::MetadataMemberDoesNotExist { .. }
+                | BrokerError::SubscriberIsSubscribed { .. } => (StatusCode::CONFLICT, "Conflict"),
                 BrokerError::MessageIsClaimed => (StatusCode::FORBIDDEN, "Unable to delete"),
                 BrokerError::ClaimDoesNotHoldMessage => PARAMETER,
             },
@@ -207,6 +258,7 @@ impl Failure {
         match self {
             Self::Refusal(refusal) => refusal.to_string(),
             Self::Broker(error) => error.to_string(),
+            Self::Broken => "the broker has failed and answers no more".to_owned(),
         }
     }
 }

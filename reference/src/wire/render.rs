@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 
 use crate::broker::attributes::shown;
 use crate::broker::{
-    ClaimView, JsonText, Limits, MessageId, MessageListing, MessageView, Output, QueueListing,
-    QueueName, QueueView, Stats, StatsMessage, Uuid,
+    BrokerError, ClaimId, ClaimView, JsonText, Limits, MessageId, MessageListing, MessageView,
+    Output, QueueListing, QueueName, QueueView, Stats, StatsMessage, SubscriptionOutput, Uuid,
 };
 
 use super::refusal::{Failure, Refusal};
-use super::{Reply, home};
+use super::settings::Settings;
+use super::share::Share;
+use super::subscriptions::{self, SubscriptionDocument, SubscriptionPage};
+use super::{Reply, calendar, checksum, home};
 
 /// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
 /// headers that are much longer.
@@ -25,10 +28,11 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-pub(crate) fn response(reply: &Reply, limits: &Limits, request: Uuid) -> Response<Bytes> {
+pub(crate) fn response(reply: &Reply, settings: &Settings, request: Uuid) -> Response<Bytes> {
     let mut response = match reply {
-        Reply::Output(output) => of_output(output, limits),
+        Reply::Output(output) => of_output(output, settings),
         Reply::Failure(failure) => of_failure(failure),
+        Reply::Shared(share) => document(StatusCode::OK, &share_document(share)),
         Reply::Versions => document(StatusCode::MULTIPLE_CHOICES, &home::versions()),
         Reply::Home => {
             let mut response = document(StatusCode::OK, &home::home());
@@ -61,12 +65,15 @@ fn of_failure(failure: &Failure) -> Response<Bytes> {
     let mut response = match failure {
         // Whoever does not accept JSON gets none.
         Failure::Refusal(Refusal::NotAcceptable) => empty(status),
-        Failure::Refusal(_) | Failure::Broker(_) => document(status, &error),
+        Failure::Refusal(_) | Failure::Broker(_) | Failure::Broken => document(status, &error),
     };
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_name(ACCEPT));
     if let Failure::Refusal(Refusal::MethodNotAllowed { allow }) = failure {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Failure::Broker(BrokerError::SubscriberIsSubscribed { queue }) = failure {
+        headers.insert(LOCATION, header_value(&subscriptions::path(queue)));
     }
     if let Failure::Refusal(Refusal::PatchMediaType { media_type }) = failure {
         headers.insert("accept-patch", HeaderValue::from_static(media_type));
@@ -74,7 +81,8 @@ fn of_failure(failure: &Failure) -> Response<Bytes> {
     response
 }
 
-fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
+fn of_output(output: &Output, settings: &Settings) -> Response<Bytes> {
+    let limits = &settings.limits;
     match output {
         Output::QueueCreated { queue } => located(empty(StatusCode::CREATED), &queue_path(queue)),
         Output::QueueExists { queue } => located(empty(StatusCode::NO_CONTENT), &queue_path(queue)),
@@ -105,7 +113,7 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
             document(
                 StatusCode::OK,
                 &MessagePage {
-                    messages: documents(queue, messages),
+                    messages: documents((queue, settings), messages),
                     links,
                 },
             )
@@ -113,12 +121,13 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
         Output::Messages { queue, messages } => document(
             StatusCode::OK,
             &Messages {
-                messages: documents(queue, messages),
+                messages: documents((queue, settings), messages),
             },
         ),
-        Output::Message { queue, message } => {
-            document(StatusCode::OK, &MessageDocument::new(queue, message))
-        }
+        Output::Message { queue, message } => document(
+            StatusCode::OK,
+            &MessageDocument::new((queue, settings), message),
+        ),
         Output::MessagesPopped { messages } => {
             let messages = messages.iter().map(PoppedDocument::new).collect();
             document(StatusCode::OK, &Popped { messages })
@@ -127,14 +136,12 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
             queue,
             claim,
             messages,
-        } => {
-            let messages = documents(queue, messages);
-            let response = document(StatusCode::CREATED, &Messages { messages });
-            located(response, &format!("{}/claims/{claim}", queue_path(queue)))
-        }
-        Output::Claim { queue, claim } => {
-            document(StatusCode::OK, &ClaimDocument::new(queue, claim))
-        }
+        } => claimed((queue, settings), *claim, messages),
+        Output::Claim { queue, claim } => document(
+            StatusCode::OK,
+            &ClaimDocument::new((queue, settings), claim),
+        ),
+        Output::Subscriptions { queue, output } => of_subscriptions(queue, output),
         Output::Pong
         | Output::QueueDeleted
         | Output::QueuePurged
@@ -143,6 +150,48 @@ fn of_output(output: &Output, limits: &Limits) -> Response<Bytes> {
         | Output::ClaimRenewed
         | Output::ClaimReleased => empty(StatusCode::NO_CONTENT),
     }
+}
+
+fn claimed(
+    (queue, settings): Context<'_>,
+    claim: ClaimId,
+    messages: &[MessageView],
+) -> Response<Bytes> {
+    let messages = documents((queue, settings), messages);
+    let response = document(StatusCode::CREATED, &Messages { messages });
+    located(response, &format!("{}/claims/{claim}", queue_path(queue)))
+}
+
+fn of_subscriptions(queue: &QueueName, output: &SubscriptionOutput) -> Response<Bytes> {
+    let path = subscriptions::path(queue);
+    match output {
+        SubscriptionOutput::Page(listing, subscriptions) => document(
+            StatusCode::OK,
+            &SubscriptionPage::new(queue, listing, subscriptions),
+        ),
+        SubscriptionOutput::Created(id) => {
+            let created = json!({"subscription_id": id.to_string()});
+            located(document(StatusCode::CREATED, &created), &path)
+        }
+        SubscriptionOutput::One(subscription) => {
+            let shown = SubscriptionDocument::new(queue, subscription);
+            document(StatusCode::OK, &shown)
+        }
+        SubscriptionOutput::Updated(id) => {
+            located(empty(StatusCode::NO_CONTENT), &format!("{path}/{id}"))
+        }
+        SubscriptionOutput::Deleted => empty(StatusCode::NO_CONTENT),
+    }
+}
+
+fn share_document(share: &Share) -> Value {
+    json!({
+        "paths": share.grant.paths,
+        "methods": share.grant.methods,
+        "project": share.grant.project.0.as_ref(),
+        "expires": calendar::date_time(share.grant.expires_at_secs),
+        "signature": share.signature,
+    })
 }
 
 fn posted(queue: &QueueName, ids: &[MessageId]) -> Response<Bytes> {
@@ -227,7 +276,7 @@ fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
     let entry = |message: &StatsMessage| {
         json!({
             "age": message.age_secs,
-            "created": utc(message.posted_at.as_secs()),
+            "created": format!("{}Z", calendar::date_time(message.posted_at.as_secs())),
             "href": format!("{}/messages/{}", queue_path(queue), message.id),
         })
     };
@@ -238,31 +287,17 @@ fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
     document
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ` of seconds since the Unix epoch, in the Gregorian calendar.
-fn utc(secs: u64) -> String {
-    let (days, second) = (secs / 86_400, secs % 86_400);
-    // Days since 0000-03-01, so that a leap day is the last day of its year; eras of 400 years.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let leaps = day_of_era / 1_460 + day_of_era / 146_096 - day_of_era / 36_524;
-    let year_of_era = (day_of_era - leaps) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-fn queue_path(queue: &QueueName) -> String {
+pub(crate) fn queue_path(queue: &QueueName) -> String {
     format!("/v2/queues/{}", queue.as_str())
 }
 
-fn documents<'a>(queue: &QueueName, messages: &'a [MessageView]) -> Vec<MessageDocument<'a>> {
+/// A queue, and the settings under which something in it is shown.
+type Context<'a> = (&'a QueueName, &'a Settings);
+
+fn documents<'a>(context: Context<'_>, messages: &'a [MessageView]) -> Vec<MessageDocument<'a>> {
     messages
         .iter()
-        .map(|message| MessageDocument::new(queue, message))
+        .map(|message| MessageDocument::new(context, message))
         .collect()
 }
 
@@ -294,13 +329,13 @@ fn header_value(text: &str) -> HeaderValue {
 }
 
 #[derive(Serialize)]
-struct Link {
+pub(crate) struct Link {
     rel: &'static str,
     href: String,
 }
 
 impl Link {
-    fn next(path: &str, query: &[(&str, String)]) -> Self {
+    pub(crate) fn next(path: &str, query: &[(&str, String)]) -> Self {
         let encode = |text| utf8_percent_encode(text, QUERY);
         let pairs: Vec<String> = query
             .iter()
@@ -331,10 +366,12 @@ struct MessageDocument<'a> {
     ttl: u32,
     age: u64,
     body: &'a JsonText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
 }
 
 impl<'a> MessageDocument<'a> {
-    fn new(queue: &QueueName, message: &'a MessageView) -> Self {
+    fn new((queue, settings): Context<'_>, message: &'a MessageView) -> Self {
         let claim = message
             .claim
             .map(|claim| format!("?claim_id={claim}"))
@@ -345,6 +382,7 @@ impl<'a> MessageDocument<'a> {
             ttl: message.ttl_secs,
             age: message.age_secs,
             body: &message.body,
+            checksum: settings.checksums.then(|| checksum::of(&message.body)),
         }
     }
 }
@@ -387,11 +425,11 @@ struct ClaimDocument<'a> {
 }
 
 impl<'a> ClaimDocument<'a> {
-    fn new(queue: &QueueName, claim: &'a ClaimView) -> Self {
+    fn new((queue, settings): Context<'_>, claim: &'a ClaimView) -> Self {
         Self {
             age: claim.age_secs,
             ttl: claim.ttl_secs,
-            messages: documents(queue, &claim.messages),
+            messages: documents((queue, settings), &claim.messages),
             href: format!("{}/claims/{}", queue_path(queue), claim.id),
         }
     }
@@ -400,15 +438,6 @@ impl<'a> ClaimDocument<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn instants_are_written_in_utc() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(utc(1_795_331_931), "2026-11-22T07:18:51Z");
-        assert_eq!(utc(4_107_542_400), "2100-03-01T00:00:00Z");
-    }
 
     #[test]
     fn links_quote_what_they_carry() {

@@ -1,5 +1,7 @@
 //! Paths and methods. Owns which exist; must not look at headers, queries or bodies.
 
+use std::borrow::Cow;
+
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -13,10 +15,14 @@ pub(crate) enum Route {
     Queue { queue: String },
     Stats { queue: String },
     Purge { queue: String },
+    Share { queue: String },
     Messages { queue: String },
     Message { queue: String, id: String },
     Claims { queue: String },
     Claim { queue: String, id: String },
+    Subscriptions { queue: String },
+    Subscription { queue: String, id: String },
+    Confirmation { queue: String, id: String },
 }
 
 impl Route {
@@ -25,7 +31,7 @@ impl Route {
     /// The whole path is decoded before it is split, so an encoded slash is a slash (Zaqar v2,
     /// observed), and a trailing slash is an empty last name.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        let path = percent_decode_str(path).decode_utf8_lossy();
+        let path = decode(path);
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match segments.as_slice() {
             [""] => Self::Root,
@@ -40,8 +46,10 @@ impl Route {
                 match *kind {
                     "stats" => Self::Stats { queue },
                     "purge" => Self::Purge { queue },
+                    "share" => Self::Share { queue },
                     "messages" => Self::Messages { queue },
                     "claims" => Self::Claims { queue },
+                    "subscriptions" => Self::Subscriptions { queue },
                     _ => return None,
                 }
             }
@@ -50,6 +58,14 @@ impl Route {
                 id: (*id).to_owned(),
             },
             ["v2", "queues", queue, "claims", id] => Self::Claim {
+                queue: (*queue).to_owned(),
+                id: (*id).to_owned(),
+            },
+            ["v2", "queues", queue, "subscriptions", id] => Self::Subscription {
+                queue: (*queue).to_owned(),
+                id: (*id).to_owned(),
+            },
+            ["v2", "queues", queue, "subscriptions", id, "confirm"] => Self::Confirmation {
                 queue: (*queue).to_owned(),
                 id: (*id).to_owned(),
             },
@@ -63,10 +79,12 @@ impl Route {
             Self::Root | Self::Home | Self::Queues | Self::Stats { .. } => "GET, OPTIONS",
             Self::Ping => "GET, HEAD, OPTIONS",
             Self::Queue { .. } => "DELETE, GET, OPTIONS, PATCH, PUT",
-            Self::Purge { .. } | Self::Claims { .. } => "OPTIONS, POST",
+            Self::Purge { .. } | Self::Share { .. } | Self::Claims { .. } => "OPTIONS, POST",
             Self::Messages { .. } => "DELETE, GET, OPTIONS, POST",
             Self::Message { .. } => "DELETE, GET, OPTIONS",
-            Self::Claim { .. } => "DELETE, GET, OPTIONS, PATCH",
+            Self::Claim { .. } | Self::Subscription { .. } => "DELETE, GET, OPTIONS, PATCH",
+            Self::Subscriptions { .. } => "GET, OPTIONS, POST",
+            Self::Confirmation { .. } => "OPTIONS, PUT",
         }
     }
 
@@ -83,12 +101,21 @@ impl Route {
             Self::Queue { queue }
             | Self::Stats { queue }
             | Self::Purge { queue }
+            | Self::Share { queue }
             | Self::Messages { queue }
             | Self::Message { queue, .. }
             | Self::Claims { queue }
-            | Self::Claim { queue, .. } => Some(queue),
+            | Self::Claim { queue, .. }
+            | Self::Subscriptions { queue }
+            | Self::Subscription { queue, .. }
+            | Self::Confirmation { queue, .. } => Some(queue),
         }
     }
+}
+
+/// A path as it is routed, and as signatures name it.
+pub(crate) fn decode(path: &str) -> Cow<'_, str> {
+    percent_decode_str(path).decode_utf8_lossy()
 }
 
 #[cfg(test)]

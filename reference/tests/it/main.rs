@@ -4,13 +4,18 @@
 mod appendix;
 mod checks;
 mod claims;
+mod cors;
 mod deletion;
 mod messages;
 mod model;
+mod notifications;
 mod purity;
 mod queues;
 mod random;
+mod random_subscriptions;
+mod sharing;
 #[cfg(feature = "server")]
 mod socket;
+mod subscriptions;
 mod support;
 mod transport;

@@ -1,8 +1,55 @@
 //! Posting, listing, reading, delay, expiry.
 
+use nanshe_reference::Settings;
 use serde_json::json;
 
-use crate::support::{ALICE, BOB, World, id};
+use crate::support::{ALICE, Answer, BOB, World, id, text};
+
+/// The flag for encryption is kept and changes nothing that anybody sees.
+#[test]
+fn encryption_is_transparent() {
+    let world = World::new();
+    let made = world.send("PUT /v2/queues/q", r#"{"_enable_encrypt_messages":true}"#);
+    assert_eq!(made.status, 201);
+    let paths = world.post("q", 60, &[7]);
+    assert_eq!(
+        world.send(&format!("GET {}", paths[0]), "").json()["body"],
+        7
+    );
+    let metadata = world.send("GET /v2/queues/q", "").json();
+    assert_eq!(metadata["_enable_encrypt_messages"], true);
+}
+
+#[test]
+fn checksums_are_shown_where_they_are_wanted() {
+    let world = World::with_settings(Settings {
+        checksums: true,
+        ..Settings::default()
+    });
+    let body = r#"{"messages":[{"body":{"a" :"\u00e9"}},{"body":null}]}"#;
+    world.send("POST /v2/queues/q/messages", body);
+    let sums = |answer: &Answer| {
+        let messages = answer.json()["messages"].as_array().unwrap().clone();
+        messages
+            .iter()
+            .map(|message| message["checksum"].clone())
+            .collect::<Vec<_>>()
+    };
+    let expected = ["MD5:b61e59fffb433d9dc2a6f1fa17ca206d", ""];
+    let listed = world.send("GET /v2/queues/q/messages?echo=true", "");
+    assert_eq!(sums(&listed), expected);
+    let item = text(&listed.json()["messages"][0]["href"]);
+    assert_eq!(
+        world.send(&format!("GET {item}"), "").json()["checksum"],
+        expected[0]
+    );
+    assert_eq!(sums(&world.send("POST /v2/queues/q/claims", "")), expected);
+    // By default there are none.
+    let world = World::new();
+    world.post("q", 60, &[1]);
+    let listed = world.send("GET /v2/queues/q/messages?echo=true", "").json();
+    assert!(listed["messages"][0].get("checksum").is_none());
+}
 
 #[test]
 fn a_batch_is_stored_completely_or_not_at_all() {

@@ -8,7 +8,7 @@ use nanshe_reference::broker::{
     NewMessage, Project, PurgeScope, QueueName, RequestedDelay, Uuid,
 };
 use nanshe_reference::wire::{self, Failure, Reply};
-use nanshe_reference::{Broker, BrokerError, Caller, Input, Limits, Output, Timestamp};
+use nanshe_reference::{Broker, BrokerError, Caller, Input, Limits, Output, Settings, Timestamp};
 use proptest::prelude::*;
 
 use crate::model::{Model, ModelClaim, ModelMessage, ModelView};
@@ -103,7 +103,7 @@ fn command() -> impl Strategy<Value = Command> {
 
 struct Run {
     brokers: [Broker; 2],
-    limits: Limits,
+    settings: Settings,
     model: Model,
     claims: Vec<ClaimId>,
     configured: [bool; 3],
@@ -122,7 +122,7 @@ impl Run {
         };
         Self {
             brokers,
-            limits,
+            settings: limits.into(),
             model,
             claims: Vec::new(),
             configured: [false; 3],
@@ -146,7 +146,7 @@ impl Run {
                 Ok(output) => Reply::Output(output),
                 Err(error) => Reply::Failure(Failure::Broker(error)),
             };
-            wire::encode(&reply, &self.limits, Uuid::from_bytes([0; 16])).into_body()
+            wire::encode(&reply, &self.settings, Uuid::from_bytes([0; 16])).into_body()
         });
         assert_eq!(first, second, "the same inputs give the same bytes");
         let [answer, _] = answers;

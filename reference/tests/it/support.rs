@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use nanshe_reference::{Clock, Limits, Service, Timestamp};
+use nanshe_reference::{Clock, Limits, Service, Settings, Timestamp};
 use serde_json::Value;
 
 /// A client that posts.
@@ -23,6 +23,27 @@ pub(crate) struct ManualClock(AtomicU64);
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A clock that stands still, and panics once when it is read for the broker. That is the one way
+/// to make a broker without bugs panic.
+#[derive(Default)]
+pub(crate) struct BrokenClock(AtomicU64);
+
+impl BrokenClock {
+    /// The next request reads it once for itself, and then once under the broker's lock.
+    pub(crate) fn break_under_the_lock(&self) {
+        self.0.store(2, Ordering::Relaxed);
+    }
+}
+
+impl Clock for BrokenClock {
+    fn now(&self) -> Timestamp {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        assert!(left != 1, "this clock breaks on purpose");
+        Timestamp::from_secs(1)
     }
 }
 
@@ -77,10 +98,14 @@ impl World {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
+        Self::with_settings(limits.into())
+    }
+
+    pub(crate) fn with_settings(settings: Settings) -> Self {
         let start = Timestamp::from_secs(1_795_331_931);
         let clock = Arc::new(ManualClock(AtomicU64::new(start.as_nanos())));
         Self {
-            service: Service::new(limits, 42, clock.clone()),
+            service: Service::new(settings, 42, clock.clone()),
             clock,
         }
     }
@@ -102,7 +127,10 @@ impl World {
 
     pub(crate) fn send_as(&self, caller: (&str, &str), line: &str, body: &str) -> Answer {
         let mut headers = vec![("client-id", caller.0), ("x-project-id", caller.1)];
-        if line.starts_with("PATCH /v2/queues/") && !line.contains("/claims/") {
+        if line.starts_with("PATCH /v2/queues/")
+            && !line.contains("/claims/")
+            && !line.contains("/subscriptions/")
+        {
             headers.push(("content-type", PATCH_TYPE));
         }
         self.send_raw(line, &headers, body)

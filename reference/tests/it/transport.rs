@@ -10,8 +10,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame};
+use http_body_util::Full;
+use nanshe_reference::{Limits, Service};
 
-use crate::support::{ALICE, World};
+use crate::support::{ALICE, BrokenClock, World, finish};
 
 /// A body of pieces, without a length known beforehand.
 struct Pieces {
@@ -105,4 +107,30 @@ impl Body for Announced {
 fn a_body_that_is_announced_as_huge_is_not_read_at_all() {
     let world = World::new();
     assert_eq!(world.call(post(Announced(u64::MAX))).status, 400);
+}
+
+#[test]
+fn a_broken_broker_answers_500_and_never_anything_else() {
+    let clock = Arc::new(BrokenClock::default());
+    let service = Service::new(Limits::default(), 1, clock.clone());
+    let ask = || {
+        let request = Request::get("/v2/queues").header("client-id", ALICE);
+        let request = request
+            .header("x-project-id", "p")
+            .body(Full::<Bytes>::default())
+            .unwrap();
+        finish(tower_service::Service::call(&mut service.clone(), request)).unwrap()
+    };
+    assert_eq!(ask().status(), 200);
+    clock.break_under_the_lock();
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask)).is_err());
+    assert!(service.is_broken());
+    for _ in 0..3 {
+        assert_eq!(ask().status(), 500);
+    }
+    assert_eq!(
+        (service.next_notification(), service.delivery_counts()),
+        (None, None)
+    );
+    finish(service.changed(None));
 }

@@ -1,0 +1,286 @@
+//! The keys of a configuration: where each stands, what it means, which values it takes.
+
+use std::time::Duration;
+
+use super::{Config, Key};
+use crate::broker::limits::{CLAIM_GRACE_SECS_MIN, CLAIM_TTL_SECS_MIN, MESSAGE_TTL_SECS_MIN};
+use crate::broker::limits::{SUBSCRIPTION_END_SECS_MAX, SUBSCRIPTION_TTL_SECS_MIN};
+use crate::broker::{BulkDeleteRule, ConfirmationRule};
+use crate::wire::{Scheme, SigningKey};
+
+/// What a key takes, and the way to it.
+pub(super) enum Kind {
+    Number {
+        min: u64,
+        max: u64,
+        get: fn(&Config) -> u64,
+        set: fn(&mut Config, u64),
+    },
+    Flag {
+        get: fn(&Config) -> bool,
+        set: fn(&mut Config, bool),
+    },
+    Text {
+        get: fn(&Config) -> String,
+        set: fn(&mut Config, &str),
+    },
+    /// `set` returns `None` if an item is none of those expected.
+    List {
+        expected: &'static str,
+        get: fn(&Config) -> Vec<String>,
+        set: fn(&mut Config, &[&str]) -> Option<()>,
+    },
+}
+
+/// Seconds that fit the broker's counting, for what has no bound of its own.
+const SECS_MAX: u64 = u32::MAX as u64;
+/// Things on a page.
+const PAGE_MAX: u64 = 1_000;
+/// Bytes in a body.
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Seconds that a client, a subscriber or a stop may take.
+const WAIT_SECS_MAX: u64 = 3_600;
+
+/// The first of each pair may not be greater than the second.
+pub(super) const ORDERED: [(&str, &str); 5] = [
+    ("messages.ttl_secs_default", "messages.ttl_secs_max"),
+    ("messages.delay_secs_default", "messages.delay_secs_max"),
+    ("claims.ttl_secs_default", "claims.ttl_secs_max"),
+    ("claims.grace_secs_default", "claims.grace_secs_max"),
+    ("clients.chars_min", "clients.chars_max"),
+];
+
+/// A number of `Limits`, of any unsigned type: values are within its range, for ours is narrower.
+macro_rules! limit {
+    ($table:literal, $name:literal, $meaning:literal, $min:expr, $max:expr, $field:ident) => {
+        Key {
+            table: $table,
+            name: $name,
+            meaning: $meaning,
+            kind: Kind::Number {
+                min: $min as u64,
+                max: $max,
+                get: |config| widen(config.settings.limits.$field),
+                set: |config, number| config.settings.limits.$field = narrow(number),
+            },
+        }
+    };
+}
+
+/// A duration of `Options`, in seconds.
+macro_rules! wait {
+    ($name:literal, $meaning:literal, $field:ident) => {
+        Key {
+            table: "server",
+            name: $name,
+            meaning: $meaning,
+            kind: Kind::Number {
+                min: 1,
+                max: WAIT_SECS_MAX,
+                get: |config| config.options.$field.as_secs(),
+                set: |config, secs| config.options.$field = Duration::from_secs(secs),
+            },
+        }
+    };
+}
+
+/// Something of `Options` that is counted.
+macro_rules! count {
+    ($name:literal, $meaning:literal, $field:ident) => {
+        Key {
+            table: "server",
+            name: $name,
+            meaning: $meaning,
+            kind: Kind::Number {
+                min: 1,
+                max: 65_536,
+                get: |config| widen(config.options.$field),
+                set: |config, number| config.options.$field = narrow(number),
+            },
+        }
+    };
+}
+
+/// Every key, table by table.
+#[rustfmt::skip]
+pub(super) static KEYS: [Key; 33] = [
+    limit!("queues", "per_page_max", "queues on a page", 1, PAGE_MAX, queues_per_page_max),
+    limit!("queues", "metadata_bytes_max",
+        "bytes in a body with metadata, a share or a subscription", 1, BYTES_MAX, queue_metadata_bytes_max),
+
+    limit!("messages", "ttl_secs_default", "lifetime of a message that names none",
+        MESSAGE_TTL_SECS_MIN, SECS_MAX, message_ttl_secs_default),
+    limit!("messages", "ttl_secs_max", "longest lifetime of a message",
+        MESSAGE_TTL_SECS_MIN, SECS_MAX, message_ttl_secs_max),
+    limit!("messages", "delay_secs_default", "delay shown for a queue that names none",
+        0, SECS_MAX, message_delay_secs_default),
+    limit!("messages", "delay_secs_max", "longest delay of a message",
+        0, SECS_MAX, message_delay_secs_max),
+    limit!("messages", "per_page_max", "messages on a page, and ids in a bulk request",
+        1, PAGE_MAX, messages_per_page_max),
+    limit!("messages", "per_claim_or_pop_max", "messages in one claim or pop",
+        1, PAGE_MAX, messages_per_claim_or_pop_max),
+    limit!("messages", "post_bytes_max", "bytes in a body with messages",
+        1, BYTES_MAX, messages_post_bytes_max),
+    Key {
+        table: "messages",
+        name: "delete_needs_claims",
+        meaning: "whether a bulk delete must name the claims that hold its messages",
+        kind: Kind::Flag {
+            get: |config| config.settings.limits.bulk_delete_rule == BulkDeleteRule::NeedsClaims,
+            set: |config, needs| config.settings.limits.bulk_delete_rule = match needs {
+                true => BulkDeleteRule::NeedsClaims,
+                false => BulkDeleteRule::IgnoresClaims,
+            },
+        },
+    },
+    Key {
+        table: "messages",
+        name: "checksums",
+        meaning: "whether messages show the MD5 of their body",
+        kind: Kind::Flag {
+            get: |config| config.settings.checksums,
+            set: |config, shown| config.settings.checksums = shown,
+        },
+    },
+
+    limit!("claims", "ttl_secs_default", "lifetime of a claim that names none",
+        CLAIM_TTL_SECS_MIN, SECS_MAX, claim_ttl_secs_default),
+    limit!("claims", "ttl_secs_max", "longest lifetime of a claim",
+        CLAIM_TTL_SECS_MIN, SECS_MAX, claim_ttl_secs_max),
+    limit!("claims", "grace_secs_default", "grace of a claim that names none",
+        CLAIM_GRACE_SECS_MIN, SECS_MAX, claim_grace_secs_default),
+    limit!("claims", "grace_secs_max", "longest grace of a claim",
+        CLAIM_GRACE_SECS_MIN, SECS_MAX, claim_grace_secs_max),
+
+    limit!("subscriptions", "ttl_secs_default", "lifetime of a subscription that names none",
+        SUBSCRIPTION_TTL_SECS_MIN, SUBSCRIPTION_END_SECS_MAX, subscription_ttl_secs_default),
+    limit!("subscriptions", "per_page_max", "subscriptions on a page",
+        1, PAGE_MAX, subscriptions_per_page_max),
+    Key {
+        table: "subscriptions",
+        name: "schemes",
+        meaning: "who may subscribe: only \"http\", for there is no TLS, mail relay or Keystone",
+        kind: Kind::List {
+            expected: "\"http\", the only scheme that the server can send to",
+            get: |config| config.settings.subscriber_schemes.iter().map(|scheme| match scheme {
+                Scheme::Http => "http".to_owned(),
+                Scheme::Https => "https".to_owned(),
+            }).collect(),
+            set: |config, schemes| {
+                let known = |scheme: &&str| (*scheme == "http").then_some(Scheme::Http);
+                let schemes = schemes.iter().map(known).collect::<Option<_>>()?;
+                config.settings.subscriber_schemes = schemes;
+                Some(())
+            },
+        },
+    },
+    Key {
+        table: "subscriptions",
+        name: "confirmation_required",
+        meaning: "whether subscribers get nothing before they have confirmed",
+        kind: Kind::Flag {
+            get: |config| config.settings.limits.confirmation_rule == ConfirmationRule::Required,
+            set: |config, required| config.settings.limits.confirmation_rule = match required {
+                true => ConfirmationRule::Required,
+                false => ConfirmationRule::NotNeeded,
+            },
+        },
+    },
+
+    limit!("notifications", "pending_max", "messages kept for the subscribers of one queue",
+        1, 1_000_000, notifications_pending_max),
+    limit!("notifications", "pending_bytes_max", "bytes of these",
+        1, 1024 * BYTES_MAX, notification_bytes_pending_max),
+    limit!("notifications", "per_project_max", "webhooks under way for one project",
+        1, 65_536, deliveries_per_project_max),
+
+    Key {
+        table: "sharing",
+        name: "signing_key",
+        meaning: "the secret that URLs are signed with; empty: nothing can be shared",
+        kind: Kind::Text {
+            get: |config| {
+                let key = config.settings.signing_key.as_ref();
+                key.map(|key| key.secret().to_owned()).unwrap_or_default()
+            },
+            set: |config, secret| config.settings.signing_key = SigningKey::new(secret.to_owned()),
+        },
+    },
+
+    Key {
+        table: "cors",
+        name: "allowed_origins",
+        meaning: "origins, as https://host:port, whose pages may see responses",
+        kind: Kind::List {
+            expected: "origins, each a scheme and a host without a path",
+            get: |config| config.settings.cors_origins.iter().cloned().collect(),
+            set: |config, origins| {
+                let origin = |origin: &&str| is_origin(origin).then(|| (*origin).to_owned());
+                config.settings.cors_origins = origins.iter().map(origin).collect::<Option<_>>()?;
+                Some(())
+            },
+        },
+    },
+
+    Key {
+        table: "clients",
+        name: "uuid_required",
+        meaning: "whether a Client-ID must be a UUID",
+        kind: Kind::Flag {
+            get: |config| config.clients.uuid_required,
+            set: |config, required| config.clients.uuid_required = required,
+        },
+    },
+    Key {
+        table: "clients",
+        name: "chars_min",
+        meaning: "characters in a Client-ID that need not be a UUID",
+        kind: Kind::Number {
+            min: 1,
+            max: 1_024,
+            get: |config| widen(config.clients.chars_min),
+            set: |config, chars| config.clients.chars_min = narrow(chars),
+        },
+    },
+    Key {
+        table: "clients",
+        name: "chars_max",
+        meaning: "characters in a Client-ID that need not be a UUID",
+        kind: Kind::Number {
+            min: 1,
+            max: 1_024,
+            get: |config| widen(config.clients.chars_max),
+            set: |config, chars| config.clients.chars_max = narrow(chars),
+        },
+    },
+
+    count!("connections_max", "connections at one time", connections_max),
+    wait!("header_read_secs_max", "seconds that the head of a request may take", header_read),
+    wait!("body_read_secs_max", "seconds that the body of a request may take", body_read),
+    wait!("stop_secs_max", "seconds that a stop waits for requests under way", stop),
+    count!("deliveries_max", "webhooks under way at one time", deliveries_max),
+    wait!("delivery_secs_max", "seconds that a webhook may take", delivery),
+];
+
+/// Whether a browser may spell an origin like this.
+fn is_origin(text: &str) -> bool {
+    let visible = text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b',');
+    let host = text.split_once("://").map(|(_, host)| host);
+    visible && host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
+}
+
+fn widen<T: TryInto<u64>>(number: T) -> u64 {
+    number
+        .try_into()
+        .ok()
+        .expect("invariant: our numbers have at most 64 bits")
+}
+
+fn narrow<T: TryFrom<u64>>(number: u64) -> T {
+    T::try_from(number)
+        .ok()
+        .expect("invariant: the range of a key fits its type")
+}

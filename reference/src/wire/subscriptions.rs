@@ -1,0 +1,366 @@
+//! Subscriptions on the wire: their bodies, the URIs of subscribers, and how they are shown.
+
+use http::{HeaderName, HeaderValue, Uri};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::broker::limits::SUBSCRIPTION_TTL_SECS_MIN;
+use crate::broker::{
+    JsonText, NewSubscription, QueueName, Subscriber, SubscriptionListing, SubscriptionUpdate,
+    SubscriptionView,
+};
+
+use super::bodies::Body;
+use super::json;
+use super::refusal::Refusal;
+use super::render::{Link, queue_path};
+use super::settings::{Scheme, Settings};
+
+/// Bytes in the URI of a subscriber, at most.
+pub const SUBSCRIBER_BYTES_MAX: usize = 2_048;
+/// Headers that a subscription may add to its deliveries, at most.
+pub const POST_HEADERS_MAX: usize = 32;
+/// What stands in a template for the message, quotes included.
+pub(crate) const MESSAGE_PLACEHOLDER: &str = "\"$zaqar_message$\"";
+/// How often a message may stand in a template. Zaqar has no bound, so that a small subscription
+/// makes large requests.
+const PLACEHOLDERS_MAX: usize = 4;
+/// Headers that decide how a request is framed and where it goes. A subscription that could set
+/// them could say one thing to us and another to whoever forwards the delivery.
+const RESERVED_HEADERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Members that Zaqar's own names collide with, observed, and `confirmed`, which has a resource of
+/// its own.
+const UPDATE_FORBIDDEN: [&str; 4] = ["confirmed", "project", "queue", "subscription_id"];
+
+pub(crate) fn new_subscription(
+    body: &Body,
+    settings: &Settings,
+) -> Result<NewSubscription, Refusal> {
+    let document = body.required(settings.limits.queue_metadata_bytes_max)?;
+    let members = json::members(document).ok_or(Refusal::BodyNotObject)?;
+    let uri = members
+        .get("subscriber")
+        .ok_or(Refusal::SubscriberMissing)?;
+    let options = members
+        .get("options")
+        .map(|value| options(value))
+        .transpose()?;
+    let empty = || JsonText::parse("{}").expect("invariant: this is JSON");
+    Ok(NewSubscription {
+        subscriber: subscriber(uri, settings)?,
+        ttl_secs: members
+            .get("ttl")
+            .map(|value| ttl_secs(value))
+            .transpose()?,
+        options: options.unwrap_or_else(empty),
+    })
+}
+
+pub(crate) fn update(body: &Body, settings: &Settings) -> Result<SubscriptionUpdate, Refusal> {
+    let document = body.required(settings.limits.queue_metadata_bytes_max)?;
+    let members = json::members(document).ok_or(Refusal::BodyNotObject)?;
+    if members
+        .keys()
+        .any(|name| UPDATE_FORBIDDEN.contains(&name.as_str()))
+    {
+        return Err(Refusal::SubscriptionUpdateInvalid);
+    }
+    let uri = members.get("subscriber");
+    let update = SubscriptionUpdate {
+        subscriber: uri.map(|uri| subscriber(uri, settings)).transpose()?,
+        ttl_secs: members
+            .get("ttl")
+            .map(|value| ttl_secs(value))
+            .transpose()?,
+        options: members
+            .get("options")
+            .map(|value| options(value))
+            .transpose()?,
+    };
+    if update == SubscriptionUpdate::default() {
+        return Err(Refusal::SubscriptionUpdateInvalid);
+    }
+    Ok(update)
+}
+
+/// What a subscriber answers to the request to confirm.
+pub(crate) fn confirmation(body: &Body, settings: &Settings) -> Result<bool, Refusal> {
+    let document = body.required(settings.limits.queue_metadata_bytes_max)?;
+    let members = json::members(document).ok_or(Refusal::BodyNotObject)?;
+    let confirmed = members.get("confirmed").map(|value| value.get());
+    match confirmed {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(_) | None => Err(Refusal::ConfirmationInvalid),
+    }
+}
+
+/// The headers that the options ask for. `None`: they are no headers.
+pub(crate) fn post_headers(options: &JsonText) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let members = options.as_members()?;
+    let Some(headers) = members.get("post_headers") else {
+        return Some(Vec::new());
+    };
+    let headers = headers.as_members()?;
+    if headers.len() > POST_HEADERS_MAX {
+        return None;
+    }
+    let header = |(name, value): (String, JsonText)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        let value = HeaderValue::from_str(&value.as_string()?).ok()?;
+        (!RESERVED_HEADERS.contains(&name.as_str())).then_some((name, value))
+    };
+    headers.into_iter().map(header).collect()
+}
+
+/// The scheme and the address of a URI that something can be posted to.
+fn parse_uri(text: &str) -> Result<Scheme, Refusal> {
+    let (scheme, rest) = text.split_once(':').ok_or(Refusal::SubscriberInvalid)?;
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        "mailto" => {
+            return Err(Refusal::SubscriberSchemeUnsupported(
+                "there is no mail relay",
+            ));
+        }
+        "trust+http" | "trust+https" => {
+            return Err(Refusal::SubscriberSchemeUnsupported("there is no Keystone"));
+        }
+        _ => return Err(Refusal::SubscriberInvalid),
+    };
+    let uri: Uri = text.parse().map_err(|_| Refusal::SubscriberInvalid)?;
+    let authority = uri.authority().ok_or(Refusal::SubscriberInvalid)?;
+    let (host, port) = (
+        authority.host(),
+        authority.port_u16().map(|port| format!(":{port}")),
+    );
+    // What is left over would be a port that is none, or credentials, which are not sent.
+    let whole = authority.as_str() == format!("{host}{}", port.unwrap_or_default());
+    if host.is_empty() || !whole || !rest.starts_with("//") {
+        return Err(Refusal::SubscriberInvalid);
+    }
+    Ok(scheme)
+}
+
+fn subscriber(value: &RawValue, settings: &Settings) -> Result<Subscriber, Refusal> {
+    let text = json::string(value).filter(|text| text.len() <= SUBSCRIBER_BYTES_MAX);
+    let text = text.ok_or(Refusal::SubscriberInvalid)?;
+    if !settings.subscriber_schemes.contains(&parse_uri(&text)?) {
+        return Err(Refusal::SubscriberSchemeUnsupported(
+            "this service does not send to such subscribers",
+        ));
+    }
+    Ok(Subscriber(text.into()))
+}
+
+/// How messages are delivered. Policies are read by the broker; all that goes into a request is
+/// checked here, so that whatever is stored can be sent.
+fn options(value: &RawValue) -> Result<JsonText, Refusal> {
+    let options = JsonText::new(value);
+    let members = options.as_members().ok_or(Refusal::OptionsInvalid)?;
+    let template = members.get("post_data");
+    if let Some(template) = template {
+        let template = template.as_string().ok_or(Refusal::OptionsInvalid)?;
+        if template.matches(MESSAGE_PLACEHOLDER).count() > PLACEHOLDERS_MAX {
+            return Err(Refusal::OptionsInvalid);
+        }
+    }
+    post_headers(&options).ok_or(Refusal::OptionsInvalid)?;
+    Ok(options)
+}
+
+fn ttl_secs(value: &RawValue) -> Result<u64, Refusal> {
+    let number = json::integer(value).and_then(|number| u64::try_from(number).ok());
+    let number = number.filter(|&number| number >= SUBSCRIPTION_TTL_SECS_MIN);
+    number.ok_or(Refusal::SubscriptionTtlInvalid {
+        min: SUBSCRIPTION_TTL_SECS_MIN,
+    })
+}
+
+/// The path of the subscriptions to a queue.
+pub(crate) fn path(queue: &QueueName) -> String {
+    format!("{}/subscriptions", queue_path(queue))
+}
+
+#[derive(Serialize)]
+pub(crate) struct SubscriptionDocument<'a> {
+    id: String,
+    source: &'a str,
+    subscriber: &'a str,
+    ttl: u64,
+    age: u64,
+    options: &'a JsonText,
+    confirmed: bool,
+}
+
+impl<'a> SubscriptionDocument<'a> {
+    pub(crate) fn new(queue: &'a QueueName, subscription: &'a SubscriptionView) -> Self {
+        Self {
+            id: subscription.id.to_string(),
+            source: queue.as_str(),
+            subscriber: &subscription.subscriber.0,
+            ttl: subscription.ttl_secs,
+            age: subscription.age_secs,
+            options: &subscription.options,
+            confirmed: subscription.confirmed,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct SubscriptionPage<'a> {
+    subscriptions: Vec<SubscriptionDocument<'a>>,
+    links: Vec<Link>,
+}
+
+impl<'a> SubscriptionPage<'a> {
+    pub(crate) fn new(
+        queue: &'a QueueName,
+        listing: &SubscriptionListing,
+        subscriptions: &'a [SubscriptionView],
+    ) -> Self {
+        let document = |subscription| SubscriptionDocument::new(queue, subscription);
+        let next = |last: &SubscriptionView| {
+            let query = [
+                ("limit", listing.limit.to_string()),
+                ("marker", last.id.to_string()),
+            ];
+            Link::next(&path(queue), &query)
+        };
+        Self {
+            subscriptions: subscriptions.iter().map(document).collect(),
+            links: subscriptions.last().map(next).into_iter().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &str) -> Body {
+        Body::Complete(text.to_owned().into())
+    }
+
+    #[test]
+    fn subscribers_are_addresses_that_can_be_posted_to() {
+        let read = |uri: &str| {
+            let document = serde_json::json!({"subscriber": uri}).to_string();
+            new_subscription(&body(&document), &Settings::default())
+        };
+        for uri in [
+            "http://h",
+            "HTTPS://h:8/p?q=1",
+            "http://[::1]:80/",
+            "http://h/#part",
+        ] {
+            assert_eq!(read(uri).unwrap().subscriber.0.as_ref(), uri);
+        }
+        let long = format!("http://h/{}", "x".repeat(SUBSCRIBER_BYTES_MAX));
+        for uri in [
+            "",
+            "h",
+            "/path",
+            "http:",
+            "http://",
+            "http:///p",
+            "http://u:p@h",
+            "http://h:x/",
+            "http://h:65536/",
+            "http://h/ x",
+            "ftp://h",
+            "mailto:a@h",
+            "trust+http://h",
+            &long,
+        ] {
+            assert!(read(uri).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn schemes_may_be_left_out() {
+        let settings = Settings {
+            subscriber_schemes: [Scheme::Http].into(),
+            ..Settings::default()
+        };
+        let read = |text| new_subscription(&body(text), &settings);
+        assert!(read(r#"{"subscriber":"http://h"}"#).is_ok());
+        assert!(read(r#"{"subscriber":"https://h"}"#).is_err());
+    }
+
+    #[test]
+    fn options_are_what_a_request_can_be_made_of() {
+        let read = |text: &str| options(serde_json::from_str(text).unwrap());
+        for text in [
+            "{}",
+            r#"{"post_headers":{"X-A":"1","content-type":"text/plain"},"post_data":"x"}"#,
+            r#"{"from":5,"anything":[null]}"#,
+        ] {
+            assert_eq!(read(text).unwrap().as_str(), text);
+        }
+        for text in [
+            "null",
+            "[]",
+            "\"\"",
+            r#"{"post_data":5}"#,
+            &format!(
+                "{{\"post_data\":\"{}\"}}",
+                "\\\"$zaqar_message$\\\"".repeat(5)
+            ),
+            r#"{"post_headers":[]}"#,
+            r#"{"post_headers":{"a b":"1"}}"#,
+            r#"{"post_headers":{"a":1}}"#,
+            r#"{"post_headers":{"a":"x\r\nb: y"}}"#,
+            r#"{"post_headers":{"Host":"h"}}"#,
+            r#"{"post_headers":{"Content-Length":"0"}}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn updates_name_something_that_can_be_updated() {
+        let read = |text| update(&body(text), &Settings::default());
+        assert_eq!(read(r#"{"ttl":60,"other":1}"#).unwrap().ttl_secs, Some(60));
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"other":1}"#,
+            r#"{"ttl":59}"#,
+            r#"{"ttl":null}"#,
+            r#"{"ttl":60,"confirmed":true}"#,
+            r#"{"ttl":60,"queue":"q"}"#,
+            r#"{"options":null}"#,
+            r#"{"subscriber":""}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn confirmations_are_booleans() {
+        let read = |text| confirmation(&body(text), &Settings::default());
+        assert_eq!(read(r#"{"confirmed":true,"x":1}"#), Ok(true));
+        assert_eq!(read(r#"{"confirmed": false}"#), Ok(false));
+        for text in [
+            "",
+            "{}",
+            "true",
+            r#"{"confirmed":1}"#,
+            r#"{"confirmed":"true"}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}
