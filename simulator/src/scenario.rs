@@ -12,6 +12,9 @@ use toml::Spanned;
 /// Time after the last heal in which what is still on its way arrives, whatever the latency.
 pub const SETTLE: Duration = Duration::from_secs(30);
 
+/// What an implementation behind a store may need for one operation.
+const STORE_ROUND_TRIPS: Duration = Duration::from_millis(20);
+
 /// Bounds of what a scenario may ask for.
 const WORK_SECS_MAX: u64 = 7 * 24 * 3600;
 const PATIENCE_MS_MAX: u64 = 600_000;
@@ -171,7 +174,9 @@ impl Scenario {
         let check = Check { document };
         check.range(&file.work_secs, 1, WORK_SECS_MAX)?;
         check.range(&file.patience_ms, 1, PATIENCE_MS_MAX)?;
-        check.pair(&file.link.latency_us, 0, LATENCY_US_MAX)?;
+        // Time passes only on links and in pauses: without any, a run would never end.
+        check.pair(&file.link.latency_us, 1, LATENCY_US_MAX)?;
+        check.patience(&file.patience_ms, &file.link.latency_us)?;
         check.pair(&file.server_clock.offset_ms, -OFFSET_MS_MAX, OFFSET_MS_MAX)?;
         check.pair(&file.server_clock.drift_ppm, -DRIFT_PPM_MAX, DRIFT_PPM_MAX)?;
         check.name(&file.name)?;
@@ -206,10 +211,11 @@ impl Scenario {
             faults: faults.collect::<Result<_, _>>()?,
             mix,
         };
+        check.kills(&file.fault)?;
         let needed = scenario.longest_run().as_secs() + 1;
         if scenario.mix.message_ttl_secs < needed {
             let message = format!(
-                "is {}, but the drain may come only {needed} s after the start: a message must live \
+                "is {}, but the drain may end only {needed} s after the start: a message must live \
                  as long, or nobody can tell expired from lost",
                 scenario.mix.message_ttl_secs
             );
@@ -237,14 +243,31 @@ impl Scenario {
         node_names(&self.mix).split_off(1)
     }
 
-    /// An upper bound of the time until the drain has begun.
+    /// An upper bound of the time until the drain has ended.
     fn longest_run(&self) -> Duration {
         let lease = Duration::from_secs(self.mix.claim_ttl_secs);
         // Consumers finish what they hold: a lease and a half, and a pause and an answer a message.
         let pause = Duration::from_millis(self.mix.pause_ms_max);
         let batch = u32::try_from(self.mix.batch_max).unwrap_or(u32::MAX);
         let finish = lease * 2 + (pause + self.patience * 2) * (batch + 3);
-        self.work + finish + self.latest_effect() + lease * 2 + self.slack() * 2
+        self.work
+            + finish
+            + self.latest_effect()
+            + lease * 2
+            + self.slack() * 2
+            + self.longest_drain()
+    }
+
+    /// An upper bound of the time that a drain takes: every message may still be there, and is claimed
+    /// and deleted one after the other, each with a connection of its own at worst.
+    fn longest_drain(&self) -> Duration {
+        let messages =
+            u64::from(self.mix.producers) * u64::from(self.mix.posts) * self.mix.batch_max;
+        let operations = messages
+            .saturating_mul(2)
+            .saturating_add(u64::from(self.mix.queues) * 4);
+        let each = self.latency.1 * 4 + STORE_ROUND_TRIPS;
+        each.saturating_mul(u32::try_from(operations).unwrap_or(u32::MAX))
     }
 }
 
@@ -260,6 +283,24 @@ impl Check<'_> {
         }
         let message = format!("is {}, expected {min} to {max}", value.get_ref());
         Err(self.document.error(Some(value.span()), message))
+    }
+
+    /// A connection and an answer each take a round trip.
+    fn patience(
+        &self,
+        millis: &Spanned<u64>,
+        latency: &Spanned<[u64; 2]>,
+    ) -> Result<(), DocumentError> {
+        let [_, longest_us] = *latency.get_ref();
+        let round_trip_ms = longest_us.saturating_mul(2).div_ceil(1_000);
+        if *millis.get_ref() > round_trip_ms {
+            return Ok(());
+        }
+        let message = format!(
+            "is {}, but a round trip may take {round_trip_ms} ms: nothing would ever be answered",
+            millis.get_ref()
+        );
+        Err(self.document.error(Some(millis.span()), message))
     }
 
     fn pair<T: PartialOrd + std::fmt::Debug + Copy>(
@@ -362,6 +403,31 @@ impl Check<'_> {
             from: seconds(&table.from_secs),
             lasts: seconds(&table.for_secs),
         })
+    }
+
+    /// A client that is dead cannot die: kills of one node must not overlap, whatever is drawn.
+    fn kills(&self, tables: &[FaultTable]) -> Result<(), DocumentError> {
+        let kills = || {
+            tables
+                .iter()
+                .filter(|table| matches!(table.kind.get_ref(), KindWord::Kill))
+        };
+        let span = |table: &FaultTable| {
+            let ([from, _], [_, to]) = (*table.from_secs.get_ref(), *table.from_secs.get_ref());
+            (from, to + table.for_secs.get_ref()[1])
+        };
+        let name = |table: &FaultTable| table.node.as_ref().map(|node| node.get_ref().clone());
+        for (number, one) in kills().enumerate() {
+            for other in kills().skip(number + 1) {
+                let (one_span, other_span) = (span(one), span(other));
+                let overlap = one_span.0 <= other_span.1 && other_span.0 <= one_span.1;
+                if overlap && name(one) == name(other) {
+                    let message = "may begin while another kill of that node is in force";
+                    return Err(self.document.error(Some(other.from_secs.span()), message));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn loss(&self, table: &FaultTable) -> Result<(f64, Loss), DocumentError> {

@@ -4,62 +4,71 @@ use super::Findings;
 use super::facts::{Facts, Index, Message};
 use crate::history::Operation;
 
-/// Two claims held a message in overlapping certain leases, or a claim or pop was granted it inside
-/// another's certain lease.
+/// Two deliveries of a message, neither of which can have come after the other: a claim and what
+/// overlaps its certain lease, or two pops. Nothing explains the second: no lease before it may have
+/// ended or been released.
 pub(super) fn overlap(facts: &Facts<'_>) -> Findings {
     let mut findings = Findings::default();
     for message in &facts.messages {
         let deliveries: Vec<Index> = facts.deliveries(message).collect();
-        for &holder in &deliveries {
-            if is_pop(facts, holder) {
-                continue;
-            }
-            findings.exercised += u64::from(is_challenged(facts, message, holder));
-            for &taker in deliveries.iter().filter(|&&taker| taker != holder) {
-                if overlaps(facts, message, holder, taker) {
-                    let lease = facts.certain_lease(message, holder, taker);
-                    let summary = format!(
-                        "handed out while another held it for certain from {} until {}",
-                        lease.from, lease.until
-                    );
-                    let renewals = facts
-                        .claim_of(holder)
-                        .map_or(&[][..], |claim| &claim.renewals);
-                    let proof = [message.post, holder, taker].into_iter();
-                    let proof = proof.chain(renewals.iter().copied());
-                    findings.violate(|| facts.violation(message.token, summary, proof));
+        let removed_at = facts.certain_removal(message).map(|(_, at)| at);
+        for (place, &one) in deliveries.iter().enumerate() {
+            findings.exercised += u64::from(is_challenged(facts, message, one));
+            for &other in &deliveries[place + 1..] {
+                if can_precede(facts, one, other) || can_precede(facts, other, one) {
+                    continue;
                 }
+                // What comes back after its removal is judged by `delivery/resurrected`.
+                let later_at = facts
+                    .record(one)
+                    .invoked_at
+                    .max(facts.record(other).invoked_at);
+                if removed_at.is_some_and(|removed_at| removed_at < later_at) {
+                    continue;
+                }
+                let holder = if is_pop(facts, one) { other } else { one };
+                let summary = if is_pop(facts, holder) {
+                    "popped twice".to_owned()
+                } else {
+                    let lease = facts.certain_lease(message, holder, one.max(other));
+                    let free_from = facts.free_from(holder);
+                    format!(
+                        "handed out twice: granted at {} at the latest, and free for nobody else \
+                         before {free_from}",
+                        lease.from
+                    )
+                };
+                let renewals = facts
+                    .claim_of(holder)
+                    .map_or(&[][..], |claim| &claim.renewals);
+                let proof = [message.post, one, other].into_iter();
+                let proof = proof.chain(renewals.iter().copied());
+                findings.violate(|| facts.violation(message.token, summary, proof));
             }
         }
     }
     findings
 }
 
-fn is_pop(facts: &Facts<'_>, take: Index) -> bool {
-    matches!(facts.record(take).operation, Operation::Pop { .. })
+/// Whether the message can have been handed out by `first` and, after that, by `second`: the lease of
+/// `first` may have ended by the time `second` is answered. What a pop took never comes back.
+fn can_precede(facts: &Facts<'_>, first: Index, second: Index) -> bool {
+    let answered_at = facts.record(second).completed_at;
+    !is_pop(facts, first)
+        && facts.record(first).invoked_at <= answered_at
+        && facts.free_from(first) <= answered_at
 }
 
-/// Whether `taker` was handed the message inside the holder's certain lease.
-fn overlaps(facts: &Facts<'_>, message: &Message<'_>, holder: Index, taker: Index) -> bool {
-    let held = facts.certain_lease(message, holder, taker);
-    let taken = facts.record(taker);
-    if held.covers(taken.invoked_at, taken.completed_at) {
-        return true;
-    }
-    // Neither grant is surely inside the other's lease, but both leases are certain at one time. Of
-    // such a pair only one order is told.
-    holder < taker
-        && !is_pop(facts, taker)
-        && held.meets(facts.certain_lease(message, taker, holder))
-        && !facts.certain_lease(message, taker, holder).covers(
-            facts.record(holder).invoked_at,
-            facts.record(holder).completed_at,
-        )
+fn is_pop(facts: &Facts<'_>, take: Index) -> bool {
+    matches!(facts.record(take).operation, Operation::Pop { .. })
 }
 
 /// Whether some other claim or pop on the queue was surely decided inside the certain lease, and so
 /// could have broken it.
 fn is_challenged(facts: &Facts<'_>, message: &Message<'_>, holder: Index) -> bool {
+    if is_pop(facts, holder) {
+        return false;
+    }
     let lease = facts.certain_lease(message, holder, holder);
     let takes = &facts.queues[message.queue].takes;
     let first = takes.partition_point(|&take| facts.record(take).invoked_at < lease.from);

@@ -2,8 +2,7 @@
 //! gone must stay gone.
 
 use super::Findings;
-use super::facts::{Facts, Index, Message};
-use crate::environment::Instant;
+use super::facts::{Facts, Index};
 use crate::history::{Answer, Operation, Outcome};
 
 /// A token never attempted, or whose post certainly failed, or before its post, is seen; or an answer
@@ -51,7 +50,7 @@ pub(super) fn unexpected(facts: &Facts<'_>) -> Findings {
 pub(super) fn resurrected(facts: &Facts<'_>) -> Findings {
     let mut findings = Findings::default();
     for message in &facts.messages {
-        let Some((removal, removed_at)) = certain_removal(facts, message) else {
+        let Some((removal, removed_at)) = facts.certain_removal(message) else {
             continue;
         };
         // The removal could have been broken by every later look at the queue.
@@ -72,20 +71,4 @@ pub(super) fn resurrected(facts: &Facts<'_>) -> Findings {
         }
     }
     findings
-}
-
-/// The first removal that certainly happened to a message that certainly was there, and from when on.
-fn certain_removal(facts: &Facts<'_>, message: &Message<'_>) -> Option<(Index, Instant)> {
-    let stored_from = facts.stored_from(message)?;
-    let deletes = message.deletes.iter().copied().filter(|&delete| {
-        let delete = facts.record(delete);
-        delete.is_ok() && stored_from <= delete.invoked_at
-    });
-    // A pop that returned the message took it, whatever else is known.
-    let pops = message.sightings.iter().copied();
-    let pops = pops.filter(|&index| matches!(facts.record(index).operation, Operation::Pop { .. }));
-    deletes
-        .chain(pops)
-        .map(|index| (index, facts.record(index).completed_at))
-        .min_by_key(|&(index, at)| (at, index))
 }

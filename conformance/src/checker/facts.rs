@@ -15,7 +15,8 @@ pub(super) struct Facts<'h> {
     pub(super) messages: Vec<Message<'h>>,
     /// Tokens seen that nobody posted, with the observation.
     pub(super) strangers: Vec<(&'h str, Index)>,
-    claims: BTreeMap<&'h str, Claim>,
+    /// By queue and identifier: nobody promises that identifiers differ between queues.
+    claims: BTreeMap<(&'h str, &'h str), Claim>,
     pub(super) queues: BTreeMap<&'h str, Queue>,
 }
 
@@ -25,10 +26,21 @@ pub(super) struct Message<'h> {
     pub(super) queue: &'h str,
     pub(super) ttl_secs: u64,
     pub(super) post: Index,
+    /// Its place in the batch.
+    pub(super) place: usize,
     /// Ok observations of it, in the order of their completions.
     pub(super) sightings: Vec<Index>,
     /// Deletes of it, by its identifier, in the order of their invocations.
     pub(super) deletes: Vec<Index>,
+    /// Ok reads by its identifier that found it, or did not, in the order of their invocations.
+    pub(super) reads: Vec<Index>,
+}
+
+impl Message<'_> {
+    /// What tells it from all others: its post, and its place in the batch.
+    pub(super) fn post_place(&self) -> (Index, usize) {
+        (self.post, self.place)
+    }
 }
 
 /// What was done with one claim.
@@ -60,7 +72,7 @@ impl<'h> Facts<'h> {
             queues: BTreeMap::new(),
         };
         let by_token = facts.gather_messages();
-        let mut by_id: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut by_id: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for (index, record) in history.records.iter().enumerate() {
             facts.gather_answer(index, record, &by_token, &mut by_id);
         }
@@ -81,7 +93,7 @@ impl<'h> Facts<'h> {
             let Operation::Post { queue, messages } = &record.operation else {
                 continue;
             };
-            for posted in messages {
+            for (place, posted) in messages.iter().enumerate() {
                 by_token.insert(posted.token.as_str(), self.messages.len());
                 let facts = self.queues.entry(queue.as_str()).or_default();
                 facts.messages.push(self.messages.len());
@@ -90,8 +102,10 @@ impl<'h> Facts<'h> {
                     queue,
                     ttl_secs: posted.ttl_secs,
                     post,
+                    place,
                     sightings: Vec::new(),
                     deletes: Vec::new(),
+                    reads: Vec::new(),
                 });
             }
         }
@@ -103,23 +117,24 @@ impl<'h> Facts<'h> {
         index: Index,
         record: &'h Record,
         by_token: &BTreeMap<&'h str, usize>,
-        by_id: &mut BTreeMap<&'h str, usize>,
+        by_id: &mut BTreeMap<(&'h str, &'h str), usize>,
     ) {
         let Outcome::Ok(answer) = &record.outcome else {
             return;
         };
+        let queue = record.operation.queue();
         if let (Operation::Post { messages, .. }, Answer::Post { ids }) =
             (&record.operation, answer)
         {
             for (posted, id) in messages.iter().zip(ids) {
-                by_id.insert(id, by_token[posted.token.as_str()]);
+                by_id.insert((queue, id), by_token[posted.token.as_str()]);
             }
         }
         for seen in answer.seen() {
             match by_token.get(seen.token.as_str()) {
                 None => self.strangers.push((&seen.token, index)),
                 Some(&message) => {
-                    by_id.entry(&seen.id).or_insert(message);
+                    by_id.entry((queue, &seen.id)).or_insert(message);
                     self.messages[message].sightings.push(index);
                 }
             }
@@ -130,9 +145,10 @@ impl<'h> Facts<'h> {
         &mut self,
         index: Index,
         record: &'h Record,
-        by_id: &BTreeMap<&str, usize>,
+        by_id: &BTreeMap<(&str, &str), usize>,
     ) {
-        let queue = self.queues.entry(record.operation.queue()).or_default();
+        let name = record.operation.queue();
+        let queue = self.queues.entry(name).or_default();
         if !matches!(record.operation, Operation::Get { .. }) {
             queue.operations.push(index);
         }
@@ -143,17 +159,32 @@ impl<'h> Facts<'h> {
                 Outcome::Fail { .. } => {}
             },
             Operation::Renew { claim, .. } => {
-                self.claims.entry(claim).or_default().renewals.push(index);
+                self.claims
+                    .entry((name, claim))
+                    .or_default()
+                    .renewals
+                    .push(index);
             }
             Operation::Release { claim, .. } => {
-                self.claims.entry(claim).or_default().releases.push(index);
+                self.claims
+                    .entry((name, claim))
+                    .or_default()
+                    .releases
+                    .push(index);
             }
             Operation::Delete { message, .. } => {
-                if let Some(&message) = by_id.get(message.as_str()) {
+                if let Some(&message) = by_id.get(&(name, message.as_str())) {
                     self.messages[message].deletes.push(index);
                 }
             }
-            Operation::Post { .. } | Operation::Get { .. } => {}
+            Operation::Get { message, .. } => {
+                if let (Some(&message), true) =
+                    (by_id.get(&(name, message.as_str())), record.is_ok())
+                {
+                    self.messages[message].reads.push(index);
+                }
+            }
+            Operation::Post { .. } => {}
         }
     }
 
@@ -166,7 +197,9 @@ impl<'h> Facts<'h> {
         match self.record(take).answer() {
             Some(Answer::Claim {
                 claim: Some(claim), ..
-            }) => self.claims.get(claim.as_str()),
+            }) => self
+                .claims
+                .get(&(self.record(take).operation.queue(), claim.as_str())),
             _ => None,
         }
     }
@@ -205,5 +238,30 @@ impl<'h> Facts<'h> {
         deletes
             .filter(|&index| self.record(index).is_possible())
             .chain(pops)
+    }
+
+    /// The first removal that certainly happened to a message that certainly was there, and from when
+    /// on: a delete or a pop, or a read that found nothing any more.
+    pub(super) fn certain_removal(&self, message: &Message<'_>) -> Option<(Index, Instant)> {
+        let stored_from = self.stored_from(message)?;
+        let absences = message.reads.iter().copied().filter(|&read| {
+            matches!(
+                self.record(read).answer(),
+                Some(Answer::Get { message: None })
+            )
+        });
+        let deletes = message.deletes.iter().copied();
+        let deletes = deletes.filter(|&delete| self.record(delete).is_ok());
+        let after_it_was_there = deletes
+            .chain(absences)
+            .filter(|&index| stored_from <= self.record(index).invoked_at);
+        // A pop that returned the message took it, whatever else is known.
+        let pops = message.sightings.iter().copied();
+        let pops =
+            pops.filter(|&index| matches!(self.record(index).operation, Operation::Pop { .. }));
+        after_it_was_there
+            .chain(pops)
+            .map(|index| (index, self.record(index).completed_at))
+            .min_by_key(|&(index, at)| (at, index))
     }
 }

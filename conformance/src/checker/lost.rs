@@ -6,8 +6,10 @@
 //! queue, operations without an answer until `i + λ` included (the *quiescent* profile). The closing
 //! drain is full of such answers.
 
-use super::Findings;
+use std::collections::BTreeSet;
+
 use super::facts::{Facts, Index, Message, Queue};
+use super::{Findings, Violation};
 use crate::environment::Instant;
 use crate::history::{Answer, Operation, Outcome};
 
@@ -28,41 +30,37 @@ pub(super) fn lost(facts: &Facts<'_>) -> Findings {
 
 /// Reads by identifier that found nothing where something certainly was.
 fn absent(facts: &Facts<'_>, findings: &mut Findings) {
-    let mut ids = std::collections::BTreeMap::new();
-    for (index, message) in facts.messages.iter().enumerate() {
-        let post = facts.record(message.post);
-        if let (Operation::Post { messages, .. }, Some(Answer::Post { ids: given })) =
-            (&post.operation, post.answer())
-        {
-            let place = messages
-                .iter()
-                .position(|posted| posted.token == message.token);
-            ids.extend(place.map(|place| (given[place].as_str(), index)));
-        }
-    }
-    for (index, record) in facts.history.records.iter().enumerate() {
-        let (Operation::Get { message: id, .. }, Some(Answer::Get { message: None })) =
-            (&record.operation, record.answer())
-        else {
-            continue;
-        };
-        let Some(message) = ids
-            .get(id.as_str())
-            .map(|&message| &facts.messages[message])
-        else {
-            continue;
-        };
-        if present(facts, message, record.invoked_at, record.completed_at) {
+    for message in &facts.messages {
+        for &read in &message.reads {
+            let record = facts.record(read);
+            if !present(
+                facts,
+                message,
+                (record.invoked_at, record.completed_at),
+                read,
+            ) {
+                continue;
+            }
             findings.exercised += 1;
-            let summary = "absent, although it was certainly there".to_owned();
-            let proof = [message.post, index];
-            findings.violate(|| facts.violation(message.token, summary, proof));
+            if matches!(record.answer(), Some(Answer::Get { message: None })) {
+                let summary = "absent, although it was certainly there".to_owned();
+                let proof = [message.post, read]
+                    .into_iter()
+                    .chain(message.sightings.first().copied());
+                findings.violate(|| facts.violation(message.token, summary, proof));
+            }
         }
     }
 }
 
-/// Whether the message certainly is stored from `from` to `until`, claimed or not.
-fn present(facts: &Facts<'_>, message: &Message<'_>, from: Instant, until: Instant) -> bool {
+/// Whether the message certainly is stored from `from` to `until`, claimed or not, as far as others
+/// than `judged` tell.
+fn present(
+    facts: &Facts<'_>,
+    message: &Message<'_>,
+    (from, until): (Instant, Instant),
+    judged: Index,
+) -> bool {
     let unanswered = &facts.queues[message.queue].unanswered;
     let popped = unanswered.iter().map(|&pop| facts.record(pop)).any(|pop| {
         matches!(pop.operation, Operation::Pop { .. })
@@ -72,10 +70,16 @@ fn present(facts: &Facts<'_>, message: &Message<'_>, from: Instant, until: Insta
     let removed = facts
         .removals(message)
         .any(|index| facts.record(index).invoked_at <= until);
+    let absent_before = message.reads.iter().any(|&read| {
+        let record = facts.record(read);
+        let is_absence = matches!(record.answer(), Some(Answer::Get { message: None }));
+        is_absence && read != judged && record.invoked_at <= until
+    });
     facts
         .stored_from(message)
         .is_some_and(|stored| stored <= from)
         && until < facts.lives_until(message)
+        && !absent_before
         && !popped
         && !removed
 }
@@ -91,54 +95,42 @@ struct Candidate<'f, 'h> {
     is_accounted_for: bool,
 }
 
-/// Judges the queue's short answers. Returns how many accepted messages stay open: never taken for
-/// certain, never missed for certain.
+impl Candidate<'_, '_> {
+    fn is_delivered(&self, facts: &Facts<'_>) -> bool {
+        facts.deliveries(self.message).next().is_some()
+    }
+
+    /// Whether nobody can tell what became of it: it was never handed out, though nothing certainly
+    /// took it away; or it was, and its holder never finished, and nobody looked again.
+    fn is_open(&self, facts: &Facts<'_>, end: Instant) -> bool {
+        let is_settled = self.is_accounted_for || facts.certain_removal(self.message).is_some();
+        !is_settled && (!self.is_delivered(facts) || self.active_until > end)
+    }
+}
+
+/// Judges the queue's short answers. Returns how many accepted messages stay open.
 fn short(facts: &Facts<'_>, queue: &Queue, findings: &mut Findings) -> usize {
     let mut waiting = candidates(facts, queue);
-    findings.exercised += u64::try_from(waiting.len()).unwrap_or(u64::MAX);
     waiting.sort_by_key(|candidate| candidate.active_from);
     let mut waiting = waiting.into_iter().peekable();
     let mut active: Vec<Candidate<'_, '_>> = Vec::new();
+    let mut past: Vec<Candidate<'_, '_>> = Vec::new();
     for take in quiescent_short_takes(facts, queue) {
         let record = facts.record(take);
-        let (from, until) = (record.invoked_at, record.completed_at);
-        while let Some(candidate) = waiting.next_if(|next| next.active_from <= from) {
+        while let Some(candidate) = waiting.next_if(|next| next.active_from <= record.invoked_at) {
             active.push(candidate);
         }
         // Takes come in the order of time: what has ended by now is never judged again.
-        active.retain(|candidate| until < candidate.active_until);
-        let mut due: Vec<usize> = (0..active.len())
-            .filter(|&index| {
-                let message = active[index].message;
-                !message.sightings.contains(&take) && !may_be_held(facts, message, from, until)
-            })
-            .collect();
-        let (explained, excuses) = unanswered_takes(facts, queue, from, until);
-        if due.len() <= explained {
-            // What an unanswered pop took never comes back: no later answer will tell.
-            if due.len() <= popped(facts, &excuses) {
-                due.iter()
-                    .for_each(|&index| active[index].is_accounted_for = true);
-            }
-            continue;
-        }
+        past.extend(active.extract_if(.., |candidate| {
+            candidate.active_until <= record.completed_at
+        }));
+        let missing = missing(facts, queue, take, &mut active);
         // Each is missed once; a later answer without it proves nothing new.
-        due.reverse();
-        for index in due {
-            let message = active.remove(index).message;
-            let summary = if explained == 0 {
-                format!("not handed out at {from}, although it was active for certain")
-            } else {
-                format!(
-                    "not handed out at {from}, although it was active for certain: more messages are \
-                     missing than the {explained} that unanswered claims and pops explain"
-                )
-            };
-            let proof = [message.post, take]
-                .into_iter()
-                .chain(excuses.iter().copied());
-            let proof = proof.chain(facts.deliveries(message));
-            findings.violate(|| facts.violation(message.token, summary, proof));
+        for candidate in active.extract_if(.., |candidate| {
+            missing.contains(&candidate.message.post_place())
+        }) {
+            findings.exercised += 1;
+            findings.violate(|| tell(facts, queue, take, candidate.message));
         }
     }
     let end = facts
@@ -148,9 +140,68 @@ fn short(facts: &Facts<'_>, queue: &Queue, findings: &mut Findings) -> usize {
         .map(|record| record.invoked_at)
         .max();
     let end = end.unwrap_or(Instant::START);
-    let left = active.into_iter().chain(waiting);
-    left.filter(|candidate| candidate.active_until > end && !candidate.is_accounted_for)
-        .count()
+    let mut open = 0;
+    for candidate in past.into_iter().chain(active).chain(waiting) {
+        let is_exercised = candidate.is_accounted_for || candidate.is_delivered(facts);
+        findings.exercised += u64::from(is_exercised);
+        open += usize::from(candidate.is_open(facts, end));
+    }
+    open
+}
+
+/// Which of the active messages the short answer of `take` certainly had to hold, and did not.
+fn missing(
+    facts: &Facts<'_>,
+    queue: &Queue,
+    take: Index,
+    active: &mut [Candidate<'_, '_>],
+) -> BTreeSet<(Index, usize)> {
+    let record = facts.record(take);
+    let (from, until) = (record.invoked_at, record.completed_at);
+    let excuses = unanswered_takes(facts, queue, from, until);
+    // An unanswered claim or pop can have taken only what was posted before its latest effect.
+    let explains = |excuse: Index, message: &Message<'_>| {
+        facts.record(message.post).invoked_at <= facts.acts_until(facts.record(excuse))
+    };
+    let mut missing = BTreeSet::new();
+    let mut excused: Vec<&mut Candidate<'_, '_>> = Vec::new();
+    for candidate in active {
+        let message = candidate.message;
+        if message.sightings.contains(&take) || may_be_held(facts, message, from, until) {
+            continue;
+        }
+        if excuses.iter().any(|&excuse| explains(excuse, message)) {
+            excused.push(candidate);
+        } else {
+            missing.insert(message.post_place());
+        }
+    }
+    if excused.len() > limits(facts, excuses.iter().copied()) {
+        missing.extend(
+            excused
+                .iter()
+                .map(|candidate| candidate.message.post_place()),
+        );
+    } else if excused.len() <= popped(facts, &excuses) {
+        // What an unanswered pop took never comes back: no later answer will tell.
+        excused
+            .into_iter()
+            .for_each(|candidate| candidate.is_accounted_for = true);
+    }
+    missing
+}
+
+fn tell(facts: &Facts<'_>, queue: &Queue, take: Index, message: &Message<'_>) -> Violation {
+    let record = facts.record(take);
+    let (from, until) = (record.invoked_at, record.completed_at);
+    let excuses = unanswered_takes(facts, queue, from, until);
+    let mut summary = format!("not handed out at {from}, although it was active for certain");
+    if !excuses.is_empty() {
+        summary += ": more messages are missing than unanswered claims and pops explain";
+    }
+    let proof = [message.post, take].into_iter().chain(excuses);
+    let proof = proof.chain(facts.deliveries(message));
+    facts.violation(message.token, summary, proof)
 }
 
 /// The queue's messages that somebody was told are stored, or that were seen.
@@ -178,31 +229,25 @@ fn candidates<'f, 'h>(facts: &'f Facts<'h>, queue: &Queue) -> Vec<Candidate<'f, 
 fn may_be_held(facts: &Facts<'_>, message: &Message<'_>, from: Instant, until: Instant) -> bool {
     facts.deliveries(message).any(|take| {
         let lease = facts.possible_lease(take);
-        lease.from <= until && from < lease.until
+        lease.from <= until && from <= lease.until
     })
 }
 
-/// How many messages the queue's claims and pops without an answer may keep away between `from` and
-/// `until`, together, and which those are.
-fn unanswered_takes(
-    facts: &Facts<'_>,
-    queue: &Queue,
-    from: Instant,
-    until: Instant,
-) -> (usize, Vec<Index>) {
+/// The queue's claims and pops without an answer that may keep messages away between `from` and
+/// `until`. Together they explain at most the sum of their limits.
+fn unanswered_takes(facts: &Facts<'_>, queue: &Queue, from: Instant, until: Instant) -> Vec<Index> {
     let may_matter = |&index: &Index| {
         let record = facts.record(index);
         // What a pop took stays away; what a claim took comes back when its lease has ended.
         let is_pop = matches!(record.operation, Operation::Pop { .. });
-        record.invoked_at <= until && (is_pop || from < facts.possible_lease(index).until)
+        record.invoked_at <= until && (is_pop || from <= facts.possible_lease(index).until)
     };
-    let excuses: Vec<Index> = queue
+    queue
         .unanswered
         .iter()
         .copied()
         .filter(may_matter)
-        .collect();
-    (limits(facts, excuses.iter().copied()), excuses)
+        .collect()
 }
 
 /// How many messages the pops among `takes` may have taken, together.

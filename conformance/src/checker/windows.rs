@@ -14,10 +14,6 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn meets(self, other: Self) -> bool {
-        self.from.max(other.from) < self.until.min(other.until)
-    }
-
     /// Whether everything between `from` and `until`, both included, lies inside.
     pub(super) fn covers(self, from: Instant, until: Instant) -> bool {
         self.from <= from && until < self.until
@@ -88,6 +84,22 @@ impl Facts<'_> {
         take: Index,
         judged: Index,
     ) -> Window {
+        let removals = self.removals(message).filter(|&index| index != judged);
+        let until = self.lease_cut_by(take, removals);
+        Window {
+            from: self.record(take).completed_at,
+            until,
+        }
+    }
+
+    /// From when on another could be handed what `take` was granted. A removal of the message ends
+    /// its lease, but makes it free for nobody.
+    pub(super) fn free_from(&self, take: Index) -> Instant {
+        self.lease_cut_by(take, std::iter::empty())
+    }
+
+    /// The certain end of `take`'s lease, unless one of `cuts` comes first.
+    fn lease_cut_by(&self, take: Index, cuts: impl Iterator<Item = Index>) -> Instant {
         let granted = self.record(take);
         let ends_at = |record: &Record| {
             record
@@ -112,19 +124,14 @@ impl Facts<'_> {
             .iter()
             .copied();
         let renewals = renewals.filter(|&index| !self.record(index).is_ok());
-        let cut = self
-            .removals(message)
+        let cut = cuts
             .chain(releases)
             .chain(renewals)
-            .filter(|&index| index != judged)
             .map(|index| self.record(index).invoked_at)
             // What came before the claim was granted did not end it: it was granted all the same.
             .filter(|&at| at >= granted.invoked_at)
             .min();
-        Window {
-            from: granted.completed_at,
-            until: cut.map_or(until, |cut| cut.min(until)),
-        }
+        cut.map_or(until, |cut| cut.min(until))
     }
 
     /// When `take` may hold what it was granted.
@@ -160,34 +167,57 @@ impl Facts<'_> {
     pub(super) fn lives_until(&self, message: &Message<'_>) -> Instant {
         let post = self.record(message.post);
         let ttl = Duration::from_secs(message.ttl_secs);
+        let stored_until = match self.stored_from(message) {
+            Some(stored) if post.is_info() => stored.min(self.acts_until(post)),
+            Some(_) | None => self.acts_until(post),
+        };
+        let latest_as_posted = stored_until.plus(ttl).plus(self.slack());
+        let holders = self.holders(message);
         let mut early = post.invoked_at.plus(ttl).minus(self.slack());
-        let mut late = self.acts_until(post).plus(ttl).plus(self.slack());
-        if let (true, Some(stored)) = (post.is_info(), self.stored_from(message)) {
-            late = late.min(stored.plus(ttl).plus(self.slack()));
-        }
-        let mut holding: Vec<&Record> = Vec::new();
-        for take in self.deliveries(message) {
-            holding.push(self.record(take));
-            let renewals = self.claim_of(take).map_or(&[][..], |claim| &claim.renewals);
-            holding.extend(renewals.iter().map(|&index| self.record(index)));
-        }
-        holding.retain(|record| !matches!(record.operation, Operation::Pop { .. }));
-        holding.sort_by_key(|record| record.invoked_at);
-        for record in holding.into_iter().filter(|record| record.is_possible()) {
+        for (holder, record) in holders
+            .iter()
+            .enumerate()
+            .filter(|(_, record)| record.is_ok())
+        {
             let (lease, grace) = (lease_span(record), grace_span(record));
-            let acts_until = self.acts_until(record);
-            if record.is_ok() {
-                let extended = if late < record.invoked_at.plus(lease) {
-                    grace
-                } else {
-                    Duration::ZERO
-                };
-                early = early.max(record.invoked_at.plus(lease + extended).minus(self.slack()));
-            }
-            if early < acts_until.plus(lease).plus(self.slack()) {
-                late = late.max(acts_until.plus(lease + grace).plus(self.slack()));
-            }
+            // Whatever else may have held the message by then may have lengthened its life already.
+            let others = holders
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != holder);
+            let late = others
+                .map(|(_, other)| other)
+                .filter(|other| other.invoked_at <= record.completed_at)
+                .map(|other| {
+                    let acts = self.acts_until(other).min(record.completed_at);
+                    acts.plus(lease_span(other) + grace_span(other))
+                        .plus(self.slack())
+                })
+                .fold(latest_as_posted, Instant::max);
+            let surely_extends = late < record.invoked_at.plus(lease);
+            let extended = if surely_extends {
+                grace
+            } else {
+                Duration::ZERO
+            };
+            early = early.max(record.invoked_at.plus(lease + extended).minus(self.slack()));
         }
         early
+    }
+
+    /// Claims and renewals that hold the message, or may.
+    fn holders(&self, message: &Message<'_>) -> Vec<&Record> {
+        let mut holders: Vec<&Record> = Vec::new();
+        for take in self.deliveries(message) {
+            holders.push(self.record(take));
+            let renewals = self.claim_of(take).map_or(&[][..], |claim| &claim.renewals);
+            holders.extend(renewals.iter().map(|&index| self.record(index)));
+        }
+        let unanswered = &self.queues[message.queue].unanswered;
+        holders.extend(unanswered.iter().map(|&index| self.record(index)));
+        holders.retain(|record| {
+            record.is_possible() && !matches!(record.operation, Operation::Pop { .. })
+        });
+        holders
     }
 }

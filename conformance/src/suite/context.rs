@@ -242,7 +242,13 @@ impl Request {
     pub async fn send(self) -> Result<Reply, Stop> {
         let mut request = http::Request::new(self.body);
         *request.method_mut() = self.method;
-        *request.uri_mut() = self.path.parse().expect("a case writes legal paths");
+        // A case writes legal paths; a server may have put anything into its links.
+        let Ok(uri) = self.path.parse() else {
+            return Err(self
+                .context
+                .failure("1.4", "a link that is a path", cut(&self.path)));
+        };
+        *request.uri_mut() = uri;
         *request.headers_mut() = self.headers;
         let sent = transcribe_request(&request);
         let context = self.context;

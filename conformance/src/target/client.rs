@@ -6,8 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -136,7 +135,16 @@ pub struct Client {
 
 struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    accepted: Arc<AtomicU64>,
+    outgoing: Arc<Mutex<Outgoing>>,
+}
+
+/// What a stream accepted for sending.
+#[derive(Default)]
+struct Outgoing {
+    bytes: u64,
+    /// Whether it accepts no more. *Not sent* is only true if nothing can follow: hyper may still hold
+    /// a request that the stream was not ready for.
+    sealed: bool,
 }
 
 impl std::fmt::Debug for Client {
@@ -226,10 +234,10 @@ impl Client {
             .await
             .ok_or_else(|| not_sent(format!("no connection within {:?}", self.patience)))?
             .map_err(|error| not_sent(format!("cannot connect: {error}")))?;
-        let accepted = Arc::new(AtomicU64::new(0));
+        let outgoing = Arc::<Mutex<Outgoing>>::default();
         let stream = Counted {
             stream,
-            accepted: Arc::clone(&accepted),
+            outgoing: Arc::clone(&outgoing),
         };
         let (sender, connection) = http1::Builder::new()
             .handshake(stream)
@@ -239,11 +247,11 @@ impl Client {
             // Errors reach the one who waits for the answer.
             drop(connection.await);
         }));
-        Ok(Connection { sender, accepted })
+        Ok(Connection { sender, outgoing })
     }
 
     async fn exchange(&self, mut connection: Connection, request: Request<Full<Bytes>>) -> Outcome {
-        let accepted_before = connection.accepted.load(Ordering::Relaxed);
+        let bytes_before = lock(&connection.outgoing).bytes;
         let whole = async {
             let response = connection
                 .sender
@@ -272,12 +280,21 @@ impl Client {
                 }
                 Ok(answer)
             }
-            Err(why) if connection.accepted.load(Ordering::Relaxed) == accepted_before => {
-                Err(NotAnswered::NotSent(why))
+            Err(why) => {
+                let mut outgoing = lock(&connection.outgoing);
+                outgoing.sealed = true;
+                if outgoing.bytes == bytes_before {
+                    Err(NotAnswered::NotSent(why))
+                } else {
+                    Err(NotAnswered::NoAnswer(why))
+                }
             }
-            Err(why) => Err(NotAnswered::NoAnswer(why)),
         }
     }
+}
+
+fn lock(outgoing: &Mutex<Outgoing>) -> MutexGuard<'_, Outgoing> {
+    outgoing.lock().expect("no holder of this lock panics")
 }
 
 /// An error with its causes, on one line.
@@ -292,10 +309,10 @@ fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A stream that counts the bytes it accepted for sending.
+/// A stream that counts the bytes it accepted for sending, until it is sealed.
 struct Counted {
     stream: Box<dyn Stream>,
-    accepted: Arc<AtomicU64>,
+    outgoing: Arc<Mutex<Outgoing>>,
 }
 
 impl hyper::rt::Read for Counted {
@@ -314,10 +331,15 @@ impl hyper::rt::Write for Counted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.stream).poll_write(context, bytes);
+        let Self { stream, outgoing } = &mut *self;
+        // Under the lock, so that nothing leaves once somebody was told that nothing did.
+        let mut outgoing = lock(outgoing);
+        if outgoing.sealed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let written = Pin::new(&mut **stream).poll_write(context, bytes);
         if let Poll::Ready(Ok(count)) = written {
-            self.accepted
-                .fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+            outgoing.bytes += u64::try_from(count).unwrap_or(u64::MAX);
         }
         written
     }

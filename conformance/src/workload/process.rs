@@ -5,11 +5,32 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::environment::World;
 use crate::history::{Answer, Handle, Operation, Posted, Recorder, Seen};
 use crate::target::{Client, Endpoint};
+
+/// What an identifier may not hold in a segment of a path, or in a query.
+const NOT_IN_A_SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'=');
 
 /// One client of the target, with one operation under way at a time.
 pub struct Process {
@@ -79,69 +100,85 @@ impl Process {
     }
 
     fn request(&self, operation: &Operation) -> Request<Bytes> {
-        let base = format!("/v2/queues/{}", operation.queue());
-        let lease = |ttl: &u64, grace: &u64| Some(json!({ "ttl": ttl, "grace": grace }));
-        let (method, path, body) = match operation {
-            Operation::Post { messages, .. } => {
-                let messages: Vec<Value> = messages.iter().map(to_json).collect();
-                let body = json!({ "messages": messages });
-                (Method::POST, format!("{base}/messages"), Some(body))
-            }
-            Operation::Claim {
-                limit,
-                ttl_secs,
-                grace_secs,
-                ..
-            } => (
-                Method::POST,
-                format!("{base}/claims?limit={limit}"),
-                lease(ttl_secs, grace_secs),
-            ),
-            Operation::Renew {
-                claim,
-                ttl_secs,
-                grace_secs,
-                ..
-            } => (
-                Method::PATCH,
-                format!("{base}/claims/{claim}"),
-                lease(ttl_secs, grace_secs),
-            ),
-            Operation::Release { claim, .. } => {
-                (Method::DELETE, format!("{base}/claims/{claim}"), None)
-            }
-            Operation::Delete {
-                message,
-                claim: Some(claim),
-                ..
-            } => (
-                Method::DELETE,
-                format!("{base}/messages/{message}?claim_id={claim}"),
-                None,
-            ),
-            Operation::Delete {
-                message,
-                claim: None,
-                ..
-            } => (Method::DELETE, format!("{base}/messages/{message}"), None),
-            Operation::Pop { limit, .. } => {
-                (Method::DELETE, format!("{base}/messages?pop={limit}"), None)
-            }
-            Operation::Get { message, .. } => {
-                (Method::GET, format!("{base}/messages/{message}"), None)
-            }
-        };
+        let (method, path, body) = on_the_wire(operation);
         let mut request =
             Request::new(body.map_or_else(Bytes::new, |body| body.to_string().into()));
         *request.method_mut() = method;
-        *request.uri_mut() = path
-            .parse()
-            .expect("identifiers that a server gave fit into a path");
+        *request.uri_mut() = path.parse().expect("identifiers are encoded");
         let headers = request.headers_mut();
         headers.insert("client-id", self.client_id.clone());
         headers.insert("x-project-id", self.project.clone());
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         request
+    }
+}
+
+/// Method, path and body of the request that asks for `operation`.
+fn on_the_wire(operation: &Operation) -> (Method, String, Option<Value>) {
+    let base = format!("/v2/queues/{}", operation.queue());
+    let encode = |id: &str| utf8_percent_encode(id, NOT_IN_A_SEGMENT).to_string();
+    let lease = |ttl: &u64, grace: &u64| Some(json!({ "ttl": ttl, "grace": grace }));
+    match operation {
+        Operation::Post { messages, .. } => {
+            let messages: Vec<Value> = messages.iter().map(to_json).collect();
+            let body = json!({ "messages": messages });
+            (Method::POST, format!("{base}/messages"), Some(body))
+        }
+        Operation::Claim {
+            limit,
+            ttl_secs,
+            grace_secs,
+            ..
+        } => (
+            Method::POST,
+            format!("{base}/claims?limit={limit}"),
+            lease(ttl_secs, grace_secs),
+        ),
+        Operation::Renew {
+            claim,
+            ttl_secs,
+            grace_secs,
+            ..
+        } => (
+            Method::PATCH,
+            format!("{base}/claims/{}", encode(claim)),
+            lease(ttl_secs, grace_secs),
+        ),
+        Operation::Release { claim, .. } => (
+            Method::DELETE,
+            format!("{base}/claims/{}", encode(claim)),
+            None,
+        ),
+        Operation::Delete {
+            message,
+            claim: Some(claim),
+            ..
+        } => (
+            Method::DELETE,
+            format!(
+                "{base}/messages/{}?claim_id={}",
+                encode(message),
+                encode(claim)
+            ),
+            None,
+        ),
+        Operation::Delete {
+            message,
+            claim: None,
+            ..
+        } => (
+            Method::DELETE,
+            format!("{base}/messages/{}", encode(message)),
+            None,
+        ),
+        Operation::Pop { limit, .. } => {
+            (Method::DELETE, format!("{base}/messages?pop={limit}"), None)
+        }
+        Operation::Get { message, .. } => (
+            Method::GET,
+            format!("{base}/messages/{}", encode(message)),
+            None,
+        ),
     }
 }
 
@@ -196,16 +233,19 @@ fn understand(
     }
 }
 
+/// The messages of an answer. One whose body is not as any producer made it has no token: a stranger,
+/// which `delivery/unexpected` must see rather than an answer that nobody understands.
 fn seen(messages: &[Value]) -> Option<Vec<Seen>> {
     let seen = |message: &Value| {
         let id = match message["id"].as_str() {
             Some(id) => id.to_owned(),
             None => last_segment(message["href"].as_str()?),
         };
-        Some(Seen {
-            id,
-            token: message["body"]["token"].as_str()?.to_owned(),
-        })
+        let token = message["body"]["token"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        Some(Seen { id, token })
     };
     messages.iter().map(seen).collect()
 }

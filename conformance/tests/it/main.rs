@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test fails it")]
 
 mod fixtures;
+mod random_histories;
 #[cfg(feature = "http")]
 mod sockets;

@@ -1,12 +1,17 @@
 //! The client on real sockets: what was not sent, and what was not answered.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use nanshe_conformance::environment::{TokioEnvironment, World};
+use nanshe_conformance::environment::{
+    Address, BoxFuture, Environment, Instant, Stream, TokioEnvironment, World,
+};
 use nanshe_conformance::suite::{Options, Selection, preflight, run};
 use nanshe_conformance::target::{Client, Description, Endpoint, NotAnswered, Outcome};
 use nanshe_conformance::verdict::Verdict;
@@ -145,6 +150,109 @@ fn silence_is_no_answer_once_patience_ends() {
             matches!(outcome, Err(NotAnswered::NoAnswer(_))),
             "{outcome:?}"
         );
+    });
+}
+
+/// A world whose streams accept nothing until a gate opens, and keep what they accepted.
+struct Gated {
+    inner: TokioEnvironment,
+    gate: Arc<Mutex<Gate>>,
+}
+
+#[derive(Default)]
+struct Gate {
+    open: bool,
+    accepted: Vec<u8>,
+    waiting: Option<Waker>,
+}
+
+struct GatedStream(Arc<Mutex<Gate>>);
+
+impl hyper::rt::Write for GatedStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut gate = self.0.lock().unwrap();
+        if !gate.open {
+            gate.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        gate.accepted.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Read for GatedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl Environment for Gated {
+    fn connect(&self, _: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+        let gate = Arc::clone(&self.gate);
+        Box::pin(async move { Ok(Box::new(GatedStream(gate)) as Box<dyn Stream>) })
+    }
+
+    fn now(&self) -> Instant {
+        self.inner.now()
+    }
+
+    fn sleep(&self, span: Duration) -> BoxFuture<()> {
+        self.inner.sleep(span)
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        self.inner.spawn(task);
+    }
+}
+
+#[test]
+fn what_was_called_not_sent_is_never_sent_afterwards() {
+    block_on(async {
+        let gate = Arc::<Mutex<Gate>>::default();
+        let world = Gated {
+            inner: TokioEnvironment::new(),
+            gate: Arc::clone(&gate),
+        };
+        let endpoint = Endpoint::parse("http://gated").unwrap();
+        let client = Client::new(Arc::new(world), endpoint, Duration::from_millis(20), 1);
+        let outcome = get(&client).await;
+        assert!(
+            matches!(outcome, Err(NotAnswered::NotSent(_))),
+            "{outcome:?}"
+        );
+        let waiting = {
+            let mut gate = gate.lock().unwrap();
+            gate.open = true;
+            gate.waiting.take()
+        };
+        waiting.into_iter().for_each(Waker::wake);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(gate.lock().unwrap().accepted, b"");
+        // The gate does open: the next request, on a connection of its own, passes it.
+        let outcome = get(&client).await;
+        assert!(
+            matches!(outcome, Err(NotAnswered::NoAnswer(_))),
+            "{outcome:?}"
+        );
+        assert!(gate.lock().unwrap().accepted.starts_with(b"GET /v2/ping"));
     });
 }
 

@@ -47,6 +47,7 @@ struct Pipe {
     reader: Option<Waker>,
     writer: Option<Waker>,
     timer: Timer,
+    writer_timer: Timer,
 }
 
 /// How a stream ends.
@@ -57,20 +58,21 @@ enum End {
 }
 
 impl Pipe {
-    fn new(from: NodeId, to: NodeId) -> Self {
+    fn new(network: &Network, from: NodeId, to: NodeId) -> Self {
         Self {
             from,
             to,
             segments: VecDeque::new(),
             in_flight: 0,
             last_arrives_at: Instant::START,
-            held: false,
+            held: network.is_held(from, to),
             end: None,
             deaf_from: None,
             swallows: false,
             reader: None,
             writer: None,
             timer: Timer::new(),
+            writer_timer: Timer::new(),
         }
     }
 
@@ -141,7 +143,10 @@ impl Pipe {
 impl Connection {
     pub(super) fn open(network: &Network, client: NodeId, server: NodeId) -> (Stream, Stream) {
         let connection = Arc::new(Mutex::new(Self {
-            pipes: [Pipe::new(client, server), Pipe::new(server, client)],
+            pipes: [
+                Pipe::new(network, client, server),
+                Pipe::new(network, server, client),
+            ],
             turn: SERVER,
         }));
         network.track(&connection);
@@ -161,10 +166,30 @@ impl Connection {
     }
 
     pub(super) fn heal(&mut self, network: &Network, from: NodeId, to: NodeId) {
-        let pipes = self.pipes.iter_mut();
-        pipes
-            .filter(|pipe| (pipe.from, pipe.to) == (from, to))
-            .for_each(|pipe| pipe.heal(network));
+        for side in [CLIENT, SERVER] {
+            if (self.pipes[side].from, self.pipes[side].to) == (from, to) {
+                self.pipes[side].heal(network);
+                // The news that `side` is gone travels this way too.
+                let writer = self.pipes[1 - side].writer.take();
+                writer.into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+
+    /// Whether `side` knows that the other end reads no more; if not, `waker` is woken when it may.
+    fn is_deaf(&mut self, side: usize, waker: &Waker) -> bool {
+        let Some(deaf_from) = self.pipes[side].deaf_from else {
+            return false;
+        };
+        // That news comes the way of the other end's bytes, and is held back or lost like them.
+        let back = &self.pipes[1 - side];
+        if back.held || back.swallows {
+            return false;
+        }
+        self.pipes[side]
+            .writer_timer
+            .poll(deaf_from, waker)
+            .is_ready()
     }
 }
 
@@ -204,11 +229,12 @@ impl hyper::rt::Write for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut connection = self.lock();
-        let now = time::now();
-        let pipe = &mut connection.pipes[self.side];
-        if pipe.end.is_some() || pipe.deaf_from.is_some_and(|deaf_from| deaf_from <= now) {
+        if connection.pipes[self.side].end.is_some()
+            || connection.is_deaf(self.side, context.waker())
+        {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
+        let pipe = &mut connection.pipes[self.side];
         if pipe.in_flight >= IN_FLIGHT_BYTES_MAX {
             pipe.writer = Some(context.waker().clone());
             return Poll::Pending;

@@ -1,6 +1,6 @@
 //! Which node reaches which, how fast, and what is lost on the way.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -64,7 +64,8 @@ pub struct Network {
 struct State {
     names: Vec<String>,
     latency_nanos: (u64, u64),
-    held: BTreeSet<(NodeId, NodeId)>,
+    /// Links that are held, and how many partitions hold each.
+    held: BTreeMap<(NodeId, NodeId), u32>,
     losses: Losses,
     listeners: BTreeMap<(NodeId, u16), Backlog>,
     connections: Vec<Weak<Mutex<Connection>>>,
@@ -87,7 +88,7 @@ impl Network {
             state: Arc::new(Mutex::new(State {
                 names: Vec::new(),
                 latency_nanos: (nanos(latency.0), nanos(latency.1)),
-                held: BTreeSet::new(),
+                held: BTreeMap::new(),
                 losses: Losses::default(),
                 listeners: BTreeMap::new(),
                 connections: Vec::new(),
@@ -128,10 +129,11 @@ impl Network {
         Duration::from_nanos(state.random.random_range(min..=max))
     }
 
-    /// Cuts the node off from everybody: its links, both ways, hold back all that is on them.
+    /// Cuts the node off from everybody: its links, both ways, hold back all that is on them. Several
+    /// partitions may hold one link; it is free when all of them have ended.
     pub fn isolate(&self, name: &str) {
         for (from, to) in self.links_of(name) {
-            self.lock().held.insert((from, to));
+            *self.lock().held.entry((from, to)).or_default() += 1;
             for connection in self.connections() {
                 connection
                     .lock()
@@ -141,10 +143,12 @@ impl Network {
         }
     }
 
-    /// Ends [`Network::isolate`].
+    /// Ends one [`Network::isolate`].
     pub fn rejoin(&self, name: &str) {
         for (from, to) in self.links_of(name) {
-            self.lock().held.remove(&(from, to));
+            if self.is_still_held(from, to) {
+                continue;
+            }
             for connection in self.connections() {
                 connection
                     .lock()
@@ -154,6 +158,46 @@ impl Network {
         }
         let waiting = std::mem::take(&mut self.lock().waiting);
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes one partition off the link, and tells whether another holds it still.
+    fn is_still_held(&self, from: NodeId, to: NodeId) -> bool {
+        let mut state = self.lock();
+        match state.held.get_mut(&(from, to)) {
+            Some(partitions @ 2..) => {
+                *partitions -= 1;
+                true
+            }
+            Some(_) | None => {
+                state.held.remove(&(from, to));
+                false
+            }
+        }
+    }
+
+    /// Whether the link holds back what is on it.
+    pub(super) fn is_held(&self, from: NodeId, to: NodeId) -> bool {
+        self.lock().held.contains_key(&(from, to))
+    }
+
+    /// Waits until no partition holds the links between the two.
+    async fn until_free(&self, one: NodeId, other: NodeId) {
+        poll_fn(|context| {
+            if self.is_held(one, other) || self.is_held(other, one) {
+                self.lock().waiting.push(context.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Something without a body travels from `from` to `to`; a partition delays it.
+    async fn travel(&self, from: NodeId, to: NodeId) {
+        self.until_free(from, to).await;
+        time::sleep(self.latency(from, to)).await;
+        // What a partition caught on its way arrives after the heal.
+        self.until_free(from, to).await;
     }
 
     fn links_of(&self, name: &str) -> Vec<(NodeId, NodeId)> {
@@ -223,16 +267,7 @@ impl Network {
                 "no node has that name",
             ));
         };
-        poll_fn(|context| {
-            let mut state = self.lock();
-            if state.held.contains(&(from, to)) || state.held.contains(&(to, from)) {
-                state.waiting.push(context.waker().clone());
-                return Poll::Pending;
-            }
-            Poll::Ready(())
-        })
-        .await;
-        time::sleep(self.latency(from, to)).await;
+        self.travel(from, to).await;
         let listens = self.lock().listeners.contains_key(&(to, address.port));
         if listens {
             let (client, server) = Connection::open(self, from, to);
@@ -240,10 +275,10 @@ impl Network {
                 backlog.streams.push_back(server);
                 backlog.acceptor.take().into_iter().for_each(Waker::wake);
             }
-            time::sleep(self.latency(to, from)).await;
+            self.travel(to, from).await;
             return Ok(client);
         }
-        time::sleep(self.latency(to, from)).await;
+        self.travel(to, from).await;
         Err(io::ErrorKind::ConnectionRefused.into())
     }
 

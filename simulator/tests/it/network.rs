@@ -171,6 +171,78 @@ fn partition_holds_back_the_end_of_the_stream_too() {
 }
 
 #[test]
+fn connection_that_a_partition_catches_on_its_way_arrives_after_the_heal() {
+    play(|scene| {
+        Box::pin(async move {
+            scene.echo();
+            let (world, network) = (scene.world(), scene.network.clone());
+            let sleeper = std::sync::Arc::clone(&world);
+            world.spawn(Box::pin(async move {
+                sleeper.sleep(LATENCY / 2).await;
+                network.isolate("server");
+                sleeper.sleep(Duration::from_secs(5)).await;
+                network.rejoin("server");
+            }));
+            let (millis, stream) = scene.millis_of(scene.connect(7)).await;
+            assert!((5_000..5_010).contains(&millis), "{millis}");
+            assert_eq!(round_trip(&mut *stream.unwrap()).await.unwrap(), Some(9));
+        })
+    });
+}
+
+#[test]
+fn link_is_free_when_every_partition_that_holds_it_has_ended() {
+    play(|scene| {
+        Box::pin(async move {
+            scene.echo();
+            let mut stream = scene.connect(7).await.unwrap();
+            for name in ["server", "client", "server"] {
+                scene.network.isolate(name);
+            }
+            write(&mut *stream, 3).await.unwrap();
+            for name in ["client", "server"] {
+                scene.network.rejoin(name);
+                let world = scene.world();
+                let quiet = within(&*world, Duration::from_secs(5), read(&mut *stream)).await;
+                assert!(
+                    quiet.is_none(),
+                    "{name} joined, but another partition held the link"
+                );
+            }
+            scene.network.rejoin("server");
+            assert_eq!(read(&mut *stream).await.unwrap(), Some(3));
+        })
+    });
+}
+
+#[test]
+fn writer_that_waits_for_room_learns_that_nobody_reads_any_more() {
+    play(|scene| {
+        Box::pin(async move {
+            let listener = scene.network.listen(scene.server.id, 7);
+            let mut stream = scene.connect(7).await.unwrap();
+            let accepted = listener.accept().await;
+            let world = scene.world();
+            let sleeper = std::sync::Arc::clone(&world);
+            scene.server.spawn(async move {
+                sleeper.sleep(Duration::from_secs(3)).await;
+                drop(accepted);
+            });
+            let bytes = vec![0; 300 * 1024];
+            let fill = async {
+                loop {
+                    poll_fn(|context| Pin::new(&mut *stream).poll_write(context, &bytes)).await?;
+                }
+            };
+            let ended: Option<io::Result<()>> =
+                within(&*world, Duration::from_secs(60), fill).await;
+            let error = ended.expect("the writer waits for ever").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        })
+    });
+}
+
+#[test]
 fn killed_server_closes_its_connections_and_refuses_new_ones() {
     play(|scene| {
         Box::pin(async move {

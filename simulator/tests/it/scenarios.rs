@@ -57,6 +57,16 @@ fn sample_is_good() {
 /// What is changed, into what, and how the error begins.
 const ERRORS: &[(&str, &str, &str)] = &[
     (
+        "patience_ms = 1000",
+        "patience_ms = 4",
+        "s.toml:5: `patience_ms`: is 4, but a round trip may take 4 ms: nothing would ever be answered",
+    ),
+    (
+        "[[fault]]",
+        "[[fault]]\nkind = \"kill\"\nnode = \"consumer-1\"\nfrom_secs = [9, 20]\nfor_secs = [1, 2]\n[[fault]]",
+        "s.toml:33: `from_secs`: may begin while another kill of that node is in force",
+    ),
+    (
         "work_secs = 60",
         "work_secs = 0",
         "s.toml:4: `work_secs`: is 0, expected 1 to 604800",
@@ -64,7 +74,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
     (
         "latency_us = [100, 2000]",
         "latency_us = [9, 1]",
-        "s.toml:7: `latency_us`: is [9, 1], expected [at least, at most] from 0 to 10000000",
+        "s.toml:7: `latency_us`: is [9, 1], expected [at least, at most] from 1 to 10000000",
     ),
     (
         "producers = 1",
@@ -79,7 +89,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
     (
         "message_ttl_secs = 7200",
         "message_ttl_secs = 60",
-        "s.toml:18: `message_ttl_secs`: is 60, but the drain may come only",
+        "s.toml:18: `message_ttl_secs`: is 60, but the drain may end only",
     ),
     (
         "node = \"consumer-1\"",

@@ -1,0 +1,158 @@
+//! The rules against histories that were drawn: what a correct queue does is never condemned, and what
+//! a flawed one does is caught as often as the evidence allows.
+//!
+//! A history is a mode, a flaw and a seed; a failing test names all three and tells the story.
+
+use std::fmt::Write;
+
+use nanshe_conformance::checker::{RULES, Verdicts, judge};
+use nanshe_conformance::history::{Answer, History, Operation};
+use nanshe_conformance::verdict::Verdict;
+
+use self::flaws::{FLAWS, Planted};
+use self::generator::{Mode, generate};
+
+mod flaws;
+mod generator;
+mod model;
+
+/// Histories of the correct model in each mode. Raise it to search for false alarms.
+const SEEDS_PER_MODE: u64 = 1_500;
+
+/// Histories in which a flaw has to strike; that many are judged.
+const STRUCK_COUNT: usize = 200;
+
+/// Seeds that are tried in each mode until a flaw has struck often enough.
+const SEEDS_PER_FLAW_MAX: u64 = 4_000;
+
+const MODES: [Mode; 4] = [
+    mode(false, false),
+    mode(false, true),
+    mode(true, false),
+    mode(true, true),
+];
+
+const fn mode(mixes_leases: bool, expires_messages: bool) -> Mode {
+    Mode {
+        mixes_leases,
+        expires_messages,
+    }
+}
+
+#[test]
+fn correct_queue_is_never_condemned() {
+    for mode in MODES {
+        for seed in 0..SEEDS_PER_MODE {
+            let history = generate(mode, None, seed).history;
+            let verdicts = judge(&history);
+            let is_condemned = verdicts.rules.iter().any(|rule| rule.violations > 0);
+            assert!(!is_condemned, "{mode:?}, seed {seed}{}", tell(&verdicts));
+        }
+    }
+}
+
+#[test]
+fn every_planted_flaw_is_caught_by_its_rule() {
+    let mut misses = String::new();
+    for planted in FLAWS {
+        let (struck, caught) = hunt(planted);
+        let (flaw, wanted) = (planted.flaw, planted.caught_percent_min);
+        assert_eq!(struck, STRUCK_COUNT, "{flaw:?} strikes too seldom");
+        if caught * 100 < wanted * struck {
+            writeln!(misses, "{flaw:?}: {caught} of {struck}, not {wanted} %").unwrap();
+        }
+    }
+    assert!(misses.is_empty(), "caught too seldom:\n{misses}");
+}
+
+#[test]
+fn drawn_histories_exercise_every_rule_and_every_operation() {
+    const SEEDS: u64 = 300;
+    let mut counts = Counts::default();
+    let mut valid = [0; RULES.len()];
+    for mode in MODES {
+        for seed in 0..SEEDS {
+            let history = generate(mode, None, seed).history;
+            counts.add(&history);
+            for (valid, rule) in valid.iter_mut().zip(judge(&history).rules) {
+                *valid += u32::from(rule.exercised > 0 && rule.verdict == Verdict::Valid);
+            }
+        }
+    }
+    for (rule, valid) in RULES.iter().zip(valid) {
+        assert!(valid >= 1, "{}: {valid} valid", rule.name);
+    }
+    let Counts {
+        unanswered,
+        renewed,
+        released,
+        deleted,
+        popped,
+        absent,
+    } = counts;
+    let rarest = [unanswered, renewed, released, deleted, popped, absent]
+        .into_iter()
+        .min();
+    assert!(rarest.unwrap() >= 1, "{counts:?}");
+}
+
+/// In how many histories the flaw struck, and in how many of those its rule found it.
+fn hunt(planted: &Planted) -> (usize, usize) {
+    let seeds = (0..SEEDS_PER_FLAW_MAX).flat_map(|seed| MODES.map(|mode| (mode, seed)));
+    let drawn = seeds.map(|(mode, seed)| generate(mode, Some(planted.flaw), seed));
+    let struck = drawn.filter(|generated| generated.has_struck);
+    let caught = struck.take(STRUCK_COUNT).map(|generated| {
+        let verdicts = judge(&generated.history);
+        verdicts.rule(planted.rule).unwrap().violations > 0
+    });
+    let caught: Vec<bool> = caught.collect();
+    (
+        caught.len(),
+        caught.into_iter().filter(|&caught| caught).count(),
+    )
+}
+
+/// What was done, and answered as told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    unanswered: usize,
+    renewed: usize,
+    released: usize,
+    deleted: usize,
+    popped: usize,
+    absent: usize,
+}
+
+impl Counts {
+    fn add(&mut self, history: &History) {
+        for record in &history.records {
+            self.unanswered += usize::from(record.is_info());
+            match record.answer() {
+                Some(Answer::Renew) => self.renewed += 1,
+                Some(Answer::Release) => self.released += 1,
+                Some(Answer::Delete) => {
+                    let is_claimed = matches!(&record.operation, Operation::Delete { claim, .. } if claim.is_some());
+                    self.deleted += usize::from(is_claimed);
+                }
+                Some(Answer::Pop { messages }) => self.popped += messages.len(),
+                Some(Answer::Get { message }) => self.absent += usize::from(message.is_none()),
+                Some(Answer::Post { .. } | Answer::Claim { .. }) | None => {}
+            }
+        }
+    }
+}
+
+/// Every violation with the operations that prove it.
+fn tell(verdicts: &Verdicts) -> String {
+    let mut told = String::new();
+    for rule in &verdicts.rules {
+        for violation in &rule.told {
+            let (token, summary) = (&violation.token, &violation.summary);
+            write!(told, "\n{}: {token} {summary}", rule.rule).unwrap();
+            for line in &violation.story {
+                write!(told, "\n    {line}").unwrap();
+            }
+        }
+    }
+    told
+}
