@@ -1,10 +1,10 @@
 //! What is done with messages: post, list, read, delete, pop.
 
 use super::backlog::View;
-use super::id::{ClaimId, MessageId};
+use super::id::{ClaimId, MessageId, Uuid};
 use super::input::{Caller, Fence, MessageListing, NewMessage, Project, RequestedDelay};
 use super::limits::BulkDeleteRule;
-use super::message::{Message, State};
+use super::message::{Message, Rank, State};
 use super::notification::PostedMessage;
 use super::output::{MessageView, Output};
 use super::queue::QueueName;
@@ -55,7 +55,7 @@ impl Broker {
         let position = listing
             .marker
             .as_deref()
-            .map(|marker| self.markers.read(marker));
+            .map(|marker| self.position(queue_slot, marker));
         // A marker that this broker never wrote is the position of nothing: an empty page.
         let found = match (queue_slot, position) {
             (None, _) | (_, Some(None)) => Vec::new(),
@@ -82,6 +82,17 @@ impl Broker {
             messages,
             marker,
         }
+    }
+
+    /// Where a marker points. Clients are to follow the next link, but openstacksdk sends the id of
+    /// the last message that it saw in place of the link's marker: as long as that message is there,
+    /// its place is known, and an empty page would hide all that follows it.
+    fn position(&self, queue_slot: Option<Slot>, marker: &str) -> Option<Rank> {
+        self.markers.read(marker).or_else(|| {
+            let id = MessageId(Uuid::parse_canonical(marker)?);
+            let slot = self.find_message(queue_slot?, id)?;
+            Some(self.messages[slot].rank)
+        })
     }
 
     pub(super) fn read_message(

@@ -162,6 +162,31 @@ fn a_marker_stays_valid_after_its_message_is_gone() {
     }
 }
 
+/// openstacksdk pages by the id of the last message that it saw.
+#[test]
+fn the_id_of_a_message_that_is_there_is_taken_for_its_place() {
+    let world = World::new();
+    let paths = world.post("q", 60, &[1, 2, 3]);
+    world.post("r", 60, &[4]);
+    let after = |queue: &str, path: &str| {
+        let marker = id(path);
+        let line = format!("GET /v2/queues/{queue}/messages?echo=true&marker={marker}");
+        world.send(&line, "").bodies()
+    };
+    assert_eq!(after("q", &paths[0]), [json!(2), json!(3)]);
+    assert_eq!(
+        after("r", &paths[0]).len(),
+        0,
+        "it is no message of that queue"
+    );
+    world.send(&format!("DELETE {}", paths[0]), "");
+    assert_eq!(
+        after("q", &paths[0]).len(),
+        0,
+        "nobody knows its place any more"
+    );
+}
+
 #[test]
 fn claimed_messages_are_listed_only_on_request() {
     let world = World::new();
