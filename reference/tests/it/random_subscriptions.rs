@@ -209,7 +209,12 @@ impl Run {
                 self.ask(&Input::DeleteQueue { queue: name(queue) })
                     .unwrap();
             }
-            Command::Wait { nanos } => self.now += nanos,
+            Command::Wait { nanos } => {
+                // What came up at the last look is taken before time goes on: the broker learns of
+                // a later time only by the next input.
+                self.drain();
+                self.now += nanos;
+            }
             Command::Collect => {
                 let now = Timestamp::from_nanos(self.now);
                 for broker in &mut self.brokers {
