@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
-use nanshe_conformance::environment::Address;
-use nanshe_conformance::target::{Client, Endpoint};
-use nanshe_simulator::world::{ClockSettings, Network, Node, NodeClock, PORT, serve};
-use nanshe_simulator::{NodeContext, implementations};
+use nanshe_conformance::target::Client;
+use nanshe_simulator::implementations;
+use nanshe_simulator::world::{ClockSettings, Network, Node, endpoint};
 
 /// Runs a world of `clients` clients that post `requests` messages each, one a request.
 ///
@@ -23,28 +22,16 @@ pub fn requests(clients: usize, requests: usize) {
         let network = Network::new(latency, 1);
         let server = Node::new(&network, "server");
         let reference = implementations().next().expect("the reference comes first");
-        let clock = NodeClock::new(ClockSettings::default());
-        let environment = server.environment();
-        serve(
-            &server,
-            (reference.start)(NodeContext {
-                clock,
-                environment,
-                seed: 1,
-            }),
-        );
+        reference.serve_on(&server, ClockSettings::default(), 1);
         let mut working = Vec::new();
         for number in 0..clients {
             let node = Node::new(&network, &format!("client-{number}"));
-            let address = Address {
-                host: "server".to_owned(),
-                port: PORT,
-            };
-            let endpoint = Endpoint {
-                address,
-                prefix: String::new(),
-            };
-            let client = Client::new(node.environment(), endpoint, Duration::from_secs(60), 1);
+            let client = Client::new(
+                node.environment(),
+                endpoint("server"),
+                Duration::from_secs(60),
+                1,
+            );
             let client = Arc::new(client);
             working.push(node.spawn(async move {
                 for _ in 0..requests {

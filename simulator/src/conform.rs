@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nanshe_conformance::environment::Address;
 use nanshe_conformance::report::Report;
 use nanshe_conformance::suite::{self, Options, Progress, Selected};
-use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
+use nanshe_conformance::target::{Description, KnownFailures};
 
-use crate::implementation::{Implementation, NodeContext};
+use crate::implementation::Implementation;
 use crate::run::{RunError, on_fresh_thread};
-use crate::world::{ClockSettings, Network, Node, NodeClock, PORT, serve};
+use crate::world::{ClockSettings, Network, Node, endpoint};
 
 /// The time on a link: shortest and longest. Short, so that no case's slack is used up by the way.
 const LATENCY: (Duration, Duration) = (Duration::from_micros(100), Duration::from_micros(400));
@@ -32,24 +31,10 @@ pub fn conform(
         runtime.block_on(async move {
             let network = Network::new(LATENCY, options.seed);
             let server = Node::new(&network, "server");
-            let clock = NodeClock::new(ClockSettings::default());
-            let environment = server.environment();
-            let context = NodeContext {
-                clock,
-                environment,
-                seed: options.seed,
-            };
-            serve(&server, (implementation.start)(context));
+            implementation.serve_on(&server, ClockSettings::default(), options.seed);
             let client = Node::new(&network, "client");
             let world = client.environment();
-            let address = Address {
-                host: "server".to_owned(),
-                port: PORT,
-            };
-            let endpoint = Endpoint {
-                address,
-                prefix: String::new(),
-            };
+            let endpoint = endpoint("server");
             let name = implementation.name.to_owned();
             let running = client.spawn({
                 let world = Arc::clone(&world);

@@ -12,7 +12,7 @@ use nanshe_reference::service::Service;
 use tower_service::Service as _;
 
 use crate::specimens;
-use crate::world::NodeClock;
+use crate::world::{ClockSettings, Node, NodeClock, serve};
 
 /// A service on a node: a request in, an answer out.
 pub type Answering =
@@ -41,6 +41,21 @@ pub struct Implementation {
     pub caught_by: Option<&'static str>,
     /// Starts it.
     pub start: fn(NodeContext) -> Answering,
+}
+
+impl Implementation {
+    /// Starts it on `node`, whose clock is wrong as `clock` says, and serves it there.
+    pub fn serve_on(&self, node: &Node, clock: ClockSettings, seed: u64) {
+        let (clock, environment) = (NodeClock::new(clock), node.environment());
+        serve(
+            node,
+            (self.start)(NodeContext {
+                clock,
+                environment,
+                seed,
+            }),
+        );
+    }
 }
 
 /// The reference, then the specimens.

@@ -9,17 +9,16 @@ use std::time::Duration;
 
 use madsim::task::JoinHandle;
 use nanshe_conformance::checker::{Verdicts, judge};
-use nanshe_conformance::environment::{Address, Environment, Instant};
+use nanshe_conformance::environment::{Environment, Instant};
 use nanshe_conformance::history::{FORMAT, Header, Phase, Recorder, VERSION};
-use nanshe_conformance::target::Endpoint;
 use nanshe_conformance::workload::{Consumer, Process, Producer, drain};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::implementation::{Implementation, NodeContext};
+use crate::implementation::Implementation;
 use crate::nemesis::{Clients, Nemesis};
 use crate::scenario::Scenario;
-use crate::world::{ClockSettings, Network, Node, NodeClock, PORT, serve};
+use crate::world::{ClockSettings, Network, Node, endpoint};
 
 /// What a run found.
 #[derive(Clone, Debug)]
@@ -203,12 +202,8 @@ impl Stage {
             drift_ppm: random.random_range(drift.0..=drift.1),
         };
         let node = Node::new(&self.network, "server");
-        let context = NodeContext {
-            clock: NodeClock::new(settings),
-            environment: node.environment(),
-            seed: random.random(),
-        };
-        serve(&node, (self.implementation.start)(context));
+        self.implementation
+            .serve_on(&node, settings, random.random());
         node
     }
 }
@@ -259,14 +254,7 @@ impl Cast {
             state.processes += 1;
             state.processes
         };
-        let address = Address {
-            host: "server".to_owned(),
-            port: PORT,
-        };
-        let endpoint = Endpoint {
-            address,
-            prefix: String::new(),
-        };
+        let endpoint = endpoint("server");
         let patience = self.scenario.patience;
         let recorder = Arc::clone(&self.recorder);
         Process::new(node.environment(), (endpoint, patience), (recorder, number))

@@ -12,7 +12,7 @@ use nanshe_conformance::environment::{Address, BoxFuture, Environment, Instant, 
 
 pub use self::clock::{ClockSettings, NodeClock};
 pub use self::network::{Losses, Network, NodeId};
-pub use self::server::{PORT, serve};
+pub use self::server::{PORT, endpoint, serve};
 pub(crate) use self::time::sleep;
 
 mod clock;

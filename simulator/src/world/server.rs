@@ -3,11 +3,26 @@
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
+use nanshe_conformance::environment::Address;
+use nanshe_conformance::target::Endpoint;
+
 use super::Node;
 use crate::implementation::Answering;
 
 /// The port that every server listens on.
 pub const PORT: u16 = 8888;
+
+/// Where a client finds what is served on the node called `name`.
+pub fn endpoint(name: &str) -> Endpoint {
+    let address = Address {
+        host: name.to_owned(),
+        port: PORT,
+    };
+    Endpoint {
+        address,
+        prefix: String::new(),
+    }
+}
 
 /// Serves `answering` on `node` until the node dies.
 pub fn serve(node: &Node, answering: Answering) {
