@@ -122,3 +122,11 @@ pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+/// A seed that the next start will not have: two runs on one server must not meet in one project, nor
+/// two servers give out the same identifiers.
+#[expect(clippy::disallowed_types, reason = "a shell reads the wall clock")]
+pub(crate) fn wall_clock_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+}

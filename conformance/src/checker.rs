@@ -91,6 +91,22 @@ pub struct Violation {
     pub story: Vec<String>,
 }
 
+impl Violation {
+    /// The violation of `rule` as text for a terminal: what broke, then the story.
+    pub fn told(&self, rule: &str) -> String {
+        let Self {
+            token,
+            summary,
+            story,
+        } = self;
+        let story = story.iter().map(|line| format!("    {line}\n"));
+        format!(
+            "VIOLATION {rule} by {token}\n  {summary}\n{}",
+            story.collect::<String>()
+        )
+    }
+}
+
 /// What became of every rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdicts {

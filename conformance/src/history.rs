@@ -218,6 +218,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it takes messages without a claim.
+    pub fn is_pop(&self) -> bool {
+        matches!(self, Self::Pop { .. })
+    }
+
     /// The queue that it acts on.
     pub fn queue(&self) -> &str {
         match self {

@@ -115,11 +115,7 @@ impl Summary {
             let Some((seed, violation)) = &rule.first else {
                 continue;
             };
-            writeln!(text, "VIOLATION {} by {}", rule.rule, violation.token)?;
-            writeln!(text, "  {}", violation.summary)?;
-            for line in &violation.story {
-                writeln!(text, "    {line}")?;
-            }
+            text.push_str(&violation.told(rule.rule));
             writeln!(text, "  repeat: {}\n", self.repeat(*seed))?;
         }
         for error in &self.errors {

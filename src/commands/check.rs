@@ -36,11 +36,7 @@ fn text(path: &str, verdicts: &Verdicts) -> String {
     let mut text = String::new();
     for rule in &verdicts.rules {
         for violation in &rule.told {
-            text += &format!(
-                "VIOLATION {} by {}\n  {}\n",
-                rule.rule, violation.token, violation.summary
-            );
-            text.extend(violation.story.iter().map(|line| format!("    {line}\n")));
+            text += &violation.told(rule.rule);
             text.push('\n');
         }
     }

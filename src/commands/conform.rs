@@ -10,7 +10,7 @@ use nanshe_conformance::suite::{self, Options, Progress, Selected, Selection};
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
 
 use crate::args::Conform;
-use crate::output::{Exit, HarnessFailed, Shell, check_writable, write_whole};
+use crate::output::{Exit, HarnessFailed, Shell, check_writable, wall_clock_seed, write_whole};
 
 /// The longest wait of a case on a real target, unless `--wait-max` says otherwise, in seconds.
 const WAIT_SECS_MAX: u64 = 300;
@@ -136,13 +136,6 @@ fn human(secs: u64) -> String {
         (0, secs) => format!("{secs} s"),
         (minutes, secs) => format!("{minutes} min {secs} s"),
     }
-}
-
-/// Two runs on one server must not meet in one project.
-#[expect(clippy::disallowed_types, reason = "a shell reads the wall clock")]
-fn wall_clock_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
 }
 
 #[cfg(madsim)]

@@ -11,7 +11,7 @@ use nanshe_reference::server::{SystemClock, serve_with};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
-use crate::output::{Exit, HarnessFailed, Shell};
+use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
 
 pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     let config = configuration(args)?;
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
             }
         };
         // Identifiers only have to differ from those of other runs.
-        let seed = rand_seed();
+        let seed = wall_clock_seed();
         let service = Service::new(settings, seed, Arc::new(SystemClock::scaled(time_scale)));
         shell.print(&format!("serving http://{address}\n"))?;
         let served = serve_with(listener, service, options, stop).await;
@@ -56,14 +56,6 @@ fn configuration(args: &Serve) -> anyhow::Result<Config> {
     };
     let text = document::read(file)?;
     Ok(Config::parse(file, &text)?)
-}
-
-/// A seed that the next start will not have.
-#[expect(clippy::disallowed_types, reason = "a shell reads the wall clock")]
-fn rand_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let nanos = now.map_or(0, |now| now.as_nanos() & u128::from(u64::MAX));
-    u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::Findings;
 use super::facts::{Facts, Index, Message};
-use crate::history::Operation;
 
 /// Two deliveries of a message, neither of which can have come after the other: a claim and what
 /// overlaps its certain lease, or two pops. Nothing explains the second: no lease before it may have
@@ -60,7 +59,7 @@ fn can_precede(facts: &Facts<'_>, first: Index, second: Index) -> bool {
 }
 
 fn is_pop(facts: &Facts<'_>, take: Index) -> bool {
-    matches!(facts.record(take).operation, Operation::Pop { .. })
+    facts.record(take).operation.is_pop()
 }
 
 /// Whether some other claim or pop on the queue was surely decided inside the certain lease, and so

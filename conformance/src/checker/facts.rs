@@ -229,15 +229,18 @@ impl<'h> Facts<'h> {
         }
     }
 
+    /// Pops that returned the message.
+    fn pops(&self, message: &Message<'_>) -> impl Iterator<Item = Index> {
+        let is_pop = |&index: &Index| self.record(index).operation.is_pop();
+        self.deliveries(message).filter(is_pop)
+    }
+
     /// Possible removals of the message that are known by its identifier: deletes and pops.
     pub(super) fn removals(&self, message: &Message<'_>) -> impl Iterator<Item = Index> {
         let deletes = message.deletes.iter().copied();
-        let pops = message.sightings.iter().copied();
-        let pops =
-            pops.filter(|&index| matches!(self.record(index).operation, Operation::Pop { .. }));
         deletes
             .filter(|&index| self.record(index).is_possible())
-            .chain(pops)
+            .chain(self.pops(message))
     }
 
     /// The first removal that certainly happened to a message that certainly was there, and from when
@@ -256,11 +259,8 @@ impl<'h> Facts<'h> {
             .chain(absences)
             .filter(|&index| stored_from <= self.record(index).invoked_at);
         // A pop that returned the message took it, whatever else is known.
-        let pops = message.sightings.iter().copied();
-        let pops =
-            pops.filter(|&index| matches!(self.record(index).operation, Operation::Pop { .. }));
         after_it_was_there
-            .chain(pops)
+            .chain(self.pops(message))
             .map(|index| (index, self.record(index).completed_at))
             .min_by_key(|&(index, at)| (at, index))
     }

@@ -63,7 +63,7 @@ fn present(
 ) -> bool {
     let unanswered = &facts.queues[message.queue].unanswered;
     let popped = unanswered.iter().map(|&pop| facts.record(pop)).any(|pop| {
-        matches!(pop.operation, Operation::Pop { .. })
+        pop.operation.is_pop()
             && pop.invoked_at <= until
             && facts.acts_until(pop) >= facts.record(message.post).invoked_at
     });
@@ -239,7 +239,7 @@ fn unanswered_takes(facts: &Facts<'_>, queue: &Queue, from: Instant, until: Inst
     let may_matter = |&index: &Index| {
         let record = facts.record(index);
         // What a pop took stays away; what a claim took comes back when its lease has ended.
-        let is_pop = matches!(record.operation, Operation::Pop { .. });
+        let is_pop = record.operation.is_pop();
         record.invoked_at <= until && (is_pop || from <= facts.possible_lease(index).until)
     };
     queue
@@ -252,7 +252,7 @@ fn unanswered_takes(facts: &Facts<'_>, queue: &Queue, from: Instant, until: Inst
 
 /// How many messages the pops among `takes` may have taken, together.
 fn popped(facts: &Facts<'_>, takes: &[Index]) -> usize {
-    let is_pop = |&index: &Index| matches!(facts.record(index).operation, Operation::Pop { .. });
+    let is_pop = |&index: &Index| facts.record(index).operation.is_pop();
     limits(facts, takes.iter().copied().filter(is_pop))
 }
 

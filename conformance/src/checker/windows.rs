@@ -215,9 +215,7 @@ impl Facts<'_> {
         }
         let unanswered = &self.queues[message.queue].unanswered;
         holders.extend(unanswered.iter().map(|&index| self.record(index)));
-        holders.retain(|record| {
-            record.is_possible() && !matches!(record.operation, Operation::Pop { .. })
-        });
+        holders.retain(|record| record.is_possible() && !record.operation.is_pop());
         holders
     }
 }

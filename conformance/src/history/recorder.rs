@@ -37,19 +37,6 @@ impl Recorder {
         self.add(world, What::Phase { phase });
     }
 
-    /// How many events there are so far.
-    pub fn len(&self) -> usize {
-        self.events
-            .lock()
-            .expect("no holder of this lock panics")
-            .len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The history as JSON Lines.
     pub fn lines(&self) -> Vec<u8> {
         let events = self.events.lock().expect("no holder of this lock panics");

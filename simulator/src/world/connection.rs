@@ -78,7 +78,7 @@ impl Pipe {
 
     /// When what is sent now arrives: never before what was sent earlier.
     fn arrival(&mut self, network: &Network) -> Instant {
-        let arrives_at = time::now().plus(network.latency(self.from, self.to));
+        let arrives_at = time::now().plus(network.latency());
         self.last_arrives_at = self.last_arrives_at.max(arrives_at);
         self.last_arrives_at
     }
@@ -128,7 +128,7 @@ impl Pipe {
     fn heal(&mut self, network: &Network) {
         self.held = false;
         // What was on its way sets out again.
-        let arrives_at = time::now().plus(network.latency(self.from, self.to));
+        let arrives_at = time::now().plus(network.latency());
         for (at, _) in &mut self.segments {
             *at = arrives_at.max(*at);
         }
@@ -213,11 +213,10 @@ impl Stream {
             return Strike::None;
         }
         connection.turn = self.side;
-        let (client, server) = (connection.pipes[CLIENT].from, connection.pipes[CLIENT].to);
         if self.side == CLIENT {
-            self.network.strike_request(client, server)
+            self.network.strike_request()
         } else {
-            self.network.strike_answer(client, server)
+            self.network.strike_answer()
         }
     }
 }
@@ -319,7 +318,7 @@ impl Drop for Stream {
         connection.pipes[self.side].finish(&self.network, End::Closed);
         let network = &self.network;
         let incoming = &mut connection.pipes[1 - self.side];
-        incoming.deaf_from = Some(time::now().plus(network.latency(incoming.to, incoming.from)));
+        incoming.deaf_from = Some(time::now().plus(network.latency()));
         if let Some(writer) = incoming.writer.take() {
             writer.wake();
         }

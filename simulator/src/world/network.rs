@@ -122,8 +122,8 @@ impl Network {
             .map(NodeId)
     }
 
-    /// How long the next thing from `from` to `to` takes.
-    pub(super) fn latency(&self, _from: NodeId, _to: NodeId) -> Duration {
+    /// How long the next thing on a link takes.
+    pub(super) fn latency(&self) -> Duration {
         let mut state = self.lock();
         let (min, max) = state.latency_nanos;
         Duration::from_nanos(state.random.random_range(min..=max))
@@ -195,7 +195,7 @@ impl Network {
     /// Something without a body travels from `from` to `to`; a partition delays it.
     async fn travel(&self, from: NodeId, to: NodeId) {
         self.until_free(from, to).await;
-        time::sleep(self.latency(from, to)).await;
+        time::sleep(self.latency()).await;
         // What a partition caught on its way arrives after the heal.
         self.until_free(from, to).await;
     }
@@ -246,13 +246,13 @@ impl Network {
         self.lock().struck
     }
 
-    pub(super) fn strike_request(&self, _client: NodeId, _server: NodeId) -> Strike {
+    pub(super) fn strike_request(&self) -> Strike {
         let mut state = self.lock();
         let losses = state.losses;
         state.strike(losses.requests_reset, losses.requests_swallowed)
     }
 
-    pub(super) fn strike_answer(&self, _client: NodeId, _server: NodeId) -> Strike {
+    pub(super) fn strike_answer(&self) -> Strike {
         let mut state = self.lock();
         let losses = state.losses;
         state.strike(losses.answers_reset, losses.answers_swallowed)
