@@ -2,6 +2,7 @@
 //!
 //! Absolute figures are the machine's; only ratios of one run mean something.
 
+pub mod core;
 pub mod load;
 #[cfg(madsim)]
 pub mod simulated;

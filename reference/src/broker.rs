@@ -4,19 +4,19 @@
 //! Owns projects, queues, messages, claims and subscriptions. Must not know HTTP, sockets, clocks
 //! or threads. Same inputs, same outputs, byte for byte.
 //!
-//! What happens by itself (a delay, a claim or a message ends) is an index per queue. A queue is
-//! *settled*, its due endings carried out, before anything is looked up in it, so what ended is
-//! never seen. Queues that nobody touches are settled little by little, a bounded number of
-//! endings with every input. Likewise what a deletion or a purge leaves behind is given back.
+//! What happens by itself (a delay, a claim or a message ends) is seen to have happened at once:
+//! every look-up says what time it is. Queues are *settled*, what is due in them is carried out,
+//! little by little: a bounded number of endings with every input. Likewise what a deletion or a
+//! purge leaves behind is given back. So nobody ever pays for a million messages that just ended.
 //!
-//! Every step is O(log n) in all that a user can grow. Settling is so on average: whoever touches
-//! a queue in which a million messages just ended pays for all of them, once. The exceptions are
-//! listings with filters, which visit the project's queues. Subscribers cost a post nothing,
-//! however many: see [`Broker::poll_output`].
+//! Every step is O(log n) in all that a user can grow. The exceptions are listings with filters,
+//! which visit the project's queues. Subscribers cost a post nothing, however many: see
+//! [`Broker::poll_output`]. What was looked at is counted: [`Broker::work_done`].
 
 pub mod attributes;
 mod backlog;
 mod claim;
+mod clients;
 mod delivery;
 mod error;
 mod id;
@@ -61,11 +61,13 @@ pub use queue::QueueName;
 pub use subscription::Subscriber;
 pub use timestamp::Timestamp;
 
-use backlog::{Backlog, Timer};
+use backlog::{Backlog, Look};
 use claim::Claim;
+use clients::Clients;
 use delivery::{Attempt, Sender};
 use id::IdSource;
 pub(crate) use id::mix;
+use lane::Work;
 use marker::Markers;
 use message::{BacklogId, Message, Rank, State};
 use queue::Queue;
@@ -74,8 +76,10 @@ use slab::{Slab, Slot};
 use subscription::Subscription;
 
 /// How many endings and removals an input carries out beyond what it needs itself, and what it
-/// posts.
-const COLLECTED_PER_INPUT: usize = 64;
+/// posts. Few, so that an input costs the same whether much is over or nothing.
+const COLLECTED_PER_INPUT: usize = 1;
+/// How many are carried out when nothing is asked but that time passes.
+const COLLECTED_PER_ADVANCE: usize = 256;
 /// How many more for each message it posts: the end of a delay and the end of the message. So
 /// however large the posts, what is over does not pile up behind them.
 const COLLECTED_PER_MESSAGE: usize = 2;
@@ -92,6 +96,7 @@ pub struct Broker {
     projects: BTreeMap<Project, BTreeMap<QueueName, Slot>>,
     queues: Slab<Queue>,
     messages: Slab<Message>,
+    clients: Clients,
     claims: Slab<Claim>,
     /// The next ending of each queue.
     alarms: BTreeSet<(Timestamp, Slot)>,
@@ -115,6 +120,7 @@ pub struct Broker {
     /// Projects with something to send, each once.
     project_line: VecDeque<Project>,
     counts: DeliveryCounts,
+    work: Work,
 }
 
 /// What a deletion or a purge cut off. Nothing leads there any more; only its memory is owed.
@@ -143,6 +149,7 @@ impl Broker {
             projects: BTreeMap::new(),
             queues: Slab::new(),
             messages: Slab::new(),
+            clients: Clients::new(),
             claims: Slab::new(),
             alarms: BTreeSet::new(),
             retired: VecDeque::new(),
@@ -159,6 +166,7 @@ impl Broker {
             senders: BTreeMap::new(),
             project_line: VecDeque::new(),
             counts: DeliveryCounts::default(),
+            work: Work::default(),
         }
     }
 
@@ -186,7 +194,7 @@ impl Broker {
         self.collect(COLLECTED_PER_INPUT + COLLECTED_PER_MESSAGE * posted);
         let result = self.dispatch(caller, input);
         if let Some(slot) = self.touched.take() {
-            self.reset_alarm(slot);
+            self.set_alarm(slot);
         }
         if let Some(slot) = self.touched_roster.take() {
             self.finish_roster(slot);
@@ -201,7 +209,7 @@ impl Broker {
     pub fn advance(&mut self, now: Timestamp) {
         assert!(now >= self.now, "time does not go backwards");
         self.now = now;
-        self.collect(COLLECTED_PER_INPUT);
+        self.collect(COLLECTED_PER_ADVANCE);
     }
 
     /// Carries out everything that is due. Of what clients see it changes nothing, for what is due
@@ -215,9 +223,13 @@ impl Broker {
         self.collect(usize::MAX);
     }
 
-    /// When something happens next by itself. In the past if it is due and was not carried out.
+    /// When something may happen next by itself, and never after it does. In the past if it is due
+    /// and was not carried out.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if !self.retired.is_empty() {
+            return Some(self.now);
+        }
         let alarms = [self.alarms.first(), self.roster_alarms.first()];
         alarms.into_iter().flatten().map(|(at, _)| *at).min()
     }
@@ -226,6 +238,13 @@ impl Broker {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// How many entries and branches of indexes were looked at for messages, since the beginning.
+    /// What an input adds to it is its cost, whatever the machine.
+    #[must_use]
+    pub fn work_done(&self) -> u64 {
+        self.work.done()
     }
 
     fn dispatch(&mut self, caller: &Caller, input: Input) -> Result<Output, BrokerError> {
@@ -269,19 +288,25 @@ impl Broker {
         }
     }
 
-    /// The queue, with everything carried out that is due in it. Its alarm is reset after the
-    /// input.
-    fn settled_queue(&mut self, project: &Project, queue: &QueueName) -> Option<Slot> {
+    /// The queue, which the input may change: its alarm is set after it.
+    fn touched_queue(&mut self, project: &Project, queue: &QueueName) -> Option<Slot> {
         let slot = self.find_queue(project, queue)?;
         self.touched = Some(slot);
-        while self.settle_one(slot) {}
         Some(slot)
     }
 
-    /// Carries out at most `budget` endings and removals, wherever they are due.
-    fn collect(&mut self, budget: usize) {
-        for _ in 0..budget {
+    const fn look(&self) -> Look<'_> {
+        Look {
+            now: self.now,
+            work: &self.work,
+        }
+    }
+
+    /// Carries out at most about `budget` endings and removals, wherever they are due.
+    fn collect(&mut self, mut budget: usize) {
+        while budget > 0 {
             if self.discard_one() {
+                budget -= 1;
                 continue;
             }
             let due = |alarm: &&(Timestamp, Slot)| alarm.0 <= self.now;
@@ -290,43 +315,51 @@ impl Broker {
             // What is due first comes first, so that neither kind waits for the other.
             let settled = match (queue, roster) {
                 (Some((at, slot)), roster) if roster.is_none_or(|(other, _)| at <= other) => {
-                    let settled = self.settle_one(slot);
+                    let settled = self.settle_some(slot, budget);
                     self.reset_alarm(slot);
+                    let moved = self.queues[slot].alarm != Some(at);
+                    assert!(settled > 0 || moved, "invariant: there is an end of it");
                     settled
                 }
                 (_, Some((_, slot))) => {
                     let settled = self.settle_roster_once(slot);
                     self.finish_roster(slot);
-                    settled
+                    assert!(settled, "invariant: an alarm means that something is due");
+                    1
                 }
                 (_, None) => return,
             };
-            assert!(settled, "invariant: an alarm means that something is due");
+            // To find an alarm without cause costs something too.
+            budget = budget.saturating_sub(settled.max(1));
         }
     }
 
-    /// Carries out one ending that is due in the queue; false if none is.
-    fn settle_one(&mut self, slot: Slot) -> bool {
-        let queue = &self.queues[slot];
+    /// Carries out what is due in the queue: the end of a claim, or about `budget` endings of
+    /// messages and delays. Returns how many.
+    fn settle_some(&mut self, slot: Slot, budget: usize) -> usize {
+        let look = Look {
+            now: self.now,
+            work: &self.work,
+        };
+        let queue = &mut self.queues[slot];
         if let Some(&(at, claim)) = queue.claim_ends.first()
             && at <= self.now
         {
-            self.end_claim(slot, claim);
-            return true;
+            return 1 + self.end_claim(slot, claim);
         }
-        match queue.backlog.next_timer() {
-            Some((at, timer)) if at <= self.now => {
-                match timer {
-                    Timer::MessageExpires(message) => self.remove_message(slot, message),
-                    Timer::DelayEnds(message) => {
-                        let backlog = &mut self.queues[slot].backlog;
-                        backlog.turn(message, State::Active, &mut self.messages);
-                    }
-                }
-                true
+        let expired = queue.backlog.take_expired(look, budget);
+        if !expired.is_empty() {
+            for &message in &expired {
+                self.drop_message(message);
             }
-            Some(_) | None => false,
+            return expired.len();
         }
+        let ready = queue.backlog.take_ready(look, budget);
+        for &message in &ready {
+            self.messages[message].state = State::Active;
+            queue.backlog.attach(message, &self.messages);
+        }
+        ready.len()
     }
 
     /// Gives back one thing that a deletion or a purge cut off; false if none is left.
@@ -344,7 +377,7 @@ impl Broker {
                     return true;
                 }
                 if let Some(message) = backlog.discard_first() {
-                    self.messages.remove(message);
+                    self.drop_message(message);
                     return true;
                 }
             }
@@ -359,6 +392,16 @@ impl Broker {
         }
         self.retired.pop_front();
         true
+    }
+
+    /// Sets the alarm of a queue if it has to be earlier. Where it can be later it stays, and goes
+    /// off once without cause: that is cheaper than to move it with every message that goes.
+    fn set_alarm(&mut self, slot: Slot) {
+        let queue = &self.queues[slot];
+        let due = queue.next_due();
+        if due.is_some_and(|due| queue.alarm.is_none_or(|alarm| due < alarm)) {
+            self.reset_alarm(slot);
+        }
     }
 
     fn reset_alarm(&mut self, slot: Slot) {
@@ -397,15 +440,16 @@ impl Broker {
             let queue = &self.queues[*slot];
             queues += 1;
             queue.backlog.check(&self.messages);
-            messages += queue.backlog.free_count() + queue.backlog.claimed_count();
+            messages += queue.backlog.len();
             claims += queue.claim_ends.len();
-            assert_eq!(
-                queue.alarm,
-                queue.next_due(),
-                "the alarm is set for the next ending"
+            assert!(
+                queue
+                    .next_due()
+                    .is_none_or(|due| queue.alarm.is_some_and(|alarm| alarm <= due)),
+                "the alarm is not after the next ending"
             );
             alarms.extend(queue.alarm.map(|alarm| (alarm, *slot)));
-            let mut held = 0;
+            let (mut held, mut claimed) = (0, 0);
             for (at, claim_slot) in &queue.claim_ends {
                 let claim = &self.claims[*claim_slot];
                 assert_eq!((claim.expires_at, claim.queue), (*at, queue.serial));
@@ -413,17 +457,15 @@ impl Broker {
                     held += claim.messages.len();
                     let ranks = claim.messages.iter().map(|&message| {
                         let message = &self.messages[message];
-                        assert_eq!(message.state, State::Claimed { claim: *claim_slot });
+                        let (claim, until) = (*claim_slot, claim.expires_at);
+                        assert_eq!(message.state, State::Claimed { claim, until });
                         message.rank
                     });
                     assert!(ranks.is_sorted(), "a claim holds its messages in order");
                 }
             }
-            assert_eq!(
-                held,
-                queue.backlog.claimed_count(),
-                "one claim per claimed message"
-            );
+            queue.backlog.each_claimed(&mut |_| claimed += 1);
+            assert_eq!(held, claimed, "one claim per claimed message");
         }
         for retired in &self.retired {
             if let Retired::Backlog {
@@ -431,7 +473,7 @@ impl Broker {
                 claim_ends,
             } = retired
             {
-                messages += backlog.free_count() + backlog.claimed_count();
+                messages += backlog.len();
                 claims += claim_ends.len();
             }
         }
@@ -442,6 +484,11 @@ impl Broker {
             messages,
             self.messages.len(),
             "every message is in a backlog"
+        );
+        assert_eq!(
+            messages,
+            self.clients.messages(),
+            "every message has a client"
         );
         assert_eq!(claims, self.claims.len(), "every claim has an end");
         assert_eq!(alarms, self.alarms, "every alarm belongs to a queue");

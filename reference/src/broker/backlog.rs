@@ -1,27 +1,59 @@
-//! A backlog: all messages of a queue, by state and by the moment something happens to them.
+//! A backlog: all messages of a queue, by state.
+//!
+//! What ended by itself (a message, a delay, a claim) may still lie where it lay before: every
+//! question says what time it is, and gets the answer of that time. [`Backlog::take_expired`] and
+//! [`Backlog::take_ready`] then take such messages out, some at a time.
 //!
 //! Knows nothing of claims beyond that a message may be in one; whoever detaches a claimed message
 //! tells the claim.
 
-use std::collections::BTreeSet;
-
-use super::lane::Lane;
-use super::message::{BacklogId, ClientId, Message, Rank, State};
+use super::clients::ClientKey;
+use super::lane::{Entry, Held, Lane, Over, Ready, Wanted, Work};
+use super::message::{BacklogId, Message, Rank, State};
 use super::slab::{Slab, Slot};
 use super::timestamp::Timestamp;
 
-/// What happens to a message by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Timer {
-    DelayEnds(Slot),
-    MessageExpires(Slot),
-}
-
 /// Which messages a listing shows beside the active ones, and whose it leaves out.
-pub(crate) struct View<'a> {
+pub(crate) struct View {
     pub(crate) delayed: bool,
     pub(crate) claimed: bool,
-    pub(crate) excluded: Option<&'a ClientId>,
+    pub(crate) excluded: Option<ClientKey>,
+}
+
+/// When a question is asked, and who counts what it costs.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) work: &'a Work,
+}
+
+impl<'a> Look<'a> {
+    /// For messages that have not expired.
+    const fn alive(self) -> Wanted<'a> {
+        Wanted {
+            now: self.now,
+            ready: false,
+            excluded: None,
+            work: self.work,
+        }
+    }
+
+    /// For messages that are active.
+    const fn active(self) -> Wanted<'a> {
+        Wanted {
+            now: self.now,
+            ready: true,
+            excluded: None,
+            work: self.work,
+        }
+    }
+
+    const fn over(self) -> Over<'a> {
+        Over {
+            now: self.now,
+            work: self.work,
+        }
+    }
 }
 
 pub(crate) struct Backlog {
@@ -29,17 +61,15 @@ pub(crate) struct Backlog {
     delayed: Lane,
     active: Lane,
     claimed: Lane,
-    timers: BTreeSet<(Timestamp, Timer)>,
 }
 
 impl Backlog {
-    pub(crate) fn new(id: BacklogId) -> Self {
+    pub(crate) const fn new(id: BacklogId) -> Self {
         Self {
             id,
-            delayed: Lane::default(),
-            active: Lane::default(),
-            claimed: Lane::default(),
-            timers: BTreeSet::new(),
+            delayed: Lane::new(),
+            active: Lane::new(),
+            claimed: Lane::new(),
         }
     }
 
@@ -50,13 +80,7 @@ impl Backlog {
             message.backlog, self.id,
             "invariant: a message is where it says it is"
         );
-        self.timers
-            .insert((message.expires_at, Timer::MessageExpires(slot)));
-        if let State::Delayed { until } = message.state {
-            self.timers.insert((until, Timer::DelayEnds(slot)));
-        }
-        self.lane(message.state)
-            .insert(message.rank, slot, messages);
+        self.lane(message.state).insert(Entry::of(slot, message));
     }
 
     /// Forgets a message, which stays in the slab.
@@ -66,145 +90,195 @@ impl Backlog {
             message.backlog, self.id,
             "invariant: a message is where it says it is"
         );
-        self.timers
-            .remove(&(message.expires_at, Timer::MessageExpires(slot)));
-        if let State::Delayed { until } = message.state {
-            self.timers.remove(&(until, Timer::DelayEnds(slot)));
-        }
-        self.lane(message.state).remove(message.rank, messages);
+        self.lane(message.state).remove(message.rank);
     }
 
     /// Moves a message to another state. It keeps its rank.
     pub(crate) fn turn(&mut self, slot: Slot, state: State, messages: &mut Slab<Message>) {
-        let message = &messages[slot];
-        if let State::Delayed { until } = message.state {
-            self.timers.remove(&(until, Timer::DelayEnds(slot)));
-        }
-        let rank = message.rank;
-        self.lane(message.state).remove(rank, messages);
+        self.detach(slot, messages);
         messages[slot].state = state;
-        self.lane(state).insert(rank, slot, messages);
+        self.attach(slot, messages);
     }
 
-    /// Gives a message another end.
-    pub(crate) fn extend(
-        &mut self,
-        slot: Slot,
-        expires_at: Timestamp,
-        ttl_secs: u32,
-        messages: &mut Slab<Message>,
-    ) {
-        let message = &mut messages[slot];
-        self.timers
-            .remove(&(message.expires_at, Timer::MessageExpires(slot)));
-        message.expires_at = expires_at;
-        message.ttl_secs = ttl_secs;
-        self.timers
-            .insert((expires_at, Timer::MessageExpires(slot)));
+    /// Takes over when a message expires and when it is ready, after either has changed.
+    pub(crate) fn refresh(&mut self, slot: Slot, messages: &Slab<Message>) {
+        let message = &messages[slot];
+        self.lane(message.state).replace(Entry::of(slot, message));
     }
 
-    /// Takes one message out without regard to the others: for backlogs that are discarded. The
-    /// message is to be removed from the slab. `None`: nothing is left.
+    /// Takes one message out: for backlogs that are discarded. The message is to be removed from
+    /// the slab. `None`: nothing is left.
     pub(crate) fn discard_first(&mut self) -> Option<Slot> {
-        // At most two timers per message, so none is left once the messages are gone.
-        self.timers.pop_first();
-        self.timers.pop_first();
-        self.active
-            .discard_first()
-            .or_else(|| self.claimed.discard_first())
-            .or_else(|| self.delayed.discard_first())
+        let (now, work) = (Timestamp::default(), &Work::default());
+        // Every entry is ready at some time.
+        let any = Held { now, work };
+        let lanes = [&mut self.active, &mut self.claimed, &mut self.delayed];
+        for lane in lanes {
+            let taken = lane
+                .next(None, &any)
+                .or_else(|| lane.next(None, &Ready { now, work }));
+            if let Some(entry) = taken {
+                return Some(lane.remove(entry.rank).slot);
+            }
+        }
+        None
     }
 
-    pub(crate) fn next_timer(&self) -> Option<(Timestamp, Timer)> {
-        self.timers.first().copied()
+    /// When the next thing happens to a message by itself, but for the ends of claims. No message
+    /// expires before the claim that holds it.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        let (active, delayed) = (&self.active, &self.delayed);
+        let ends = [
+            active.next_expiry(),
+            delayed.next_expiry(),
+            delayed.next_ready(),
+        ];
+        ends.into_iter().flatten().min()
     }
 
-    /// The oldest active messages, at most `count`.
-    pub(crate) fn first_active(&self, count: usize) -> Vec<Slot> {
-        self.active.first(count)
+    /// Takes out messages that have expired, at most `count`. They stay in the slab.
+    pub(crate) fn take_expired(&mut self, look: Look<'_>, count: usize) -> Vec<Slot> {
+        let mut taken = self.active.take(&look.over(), count);
+        taken.extend(self.delayed.take(&look.over(), count - taken.len()));
+        taken.into_iter().map(|entry| entry.slot).collect()
+    }
+
+    /// Takes out messages whose delay is over, at most `count`. They are to be attached again.
+    pub(crate) fn take_ready(&mut self, look: Look<'_>, count: usize) -> Vec<Slot> {
+        let ready = Ready {
+            now: look.now,
+            work: look.work,
+        };
+        let taken = self.delayed.take(&ready, count);
+        taken.into_iter().map(|entry| entry.slot).collect()
+    }
+
+    /// The oldest messages that are active by now and still lie elsewhere, if they are among the
+    /// `count` oldest of all active ones.
+    pub(crate) fn first_unsettled(&self, look: Look<'_>, count: usize) -> Vec<Slot> {
+        let due = |lane: &Lane| lane.next_ready().is_some_and(|at| at <= look.now);
+        if !due(&self.delayed) && !due(&self.claimed) {
+            return Vec::new();
+        }
+        let view = View {
+            delayed: false,
+            claimed: false,
+            excluded: None,
+        };
+        let entries = self.page(look, None, count, &view);
+        let unsettled = entries
+            .into_iter()
+            .filter(|entry| entry.ready_at > Timestamp::default());
+        unsettled.map(|entry| entry.slot).collect()
+    }
+
+    /// Takes out the oldest active messages, at most `count`. They stay in the slab.
+    ///
+    /// Invariant: none of them is one of [`Self::first_unsettled`].
+    pub(crate) fn take_active(&mut self, look: Look<'_>, count: usize) -> Vec<Slot> {
+        let taken = self.active.take(&look.active(), count);
+        taken.into_iter().map(|entry| entry.slot).collect()
     }
 
     /// The oldest messages after a position that the view shows, at most `count`.
     pub(crate) fn page(
         &self,
+        look: Look<'_>,
         mut position: Option<Rank>,
         count: usize,
-        view: &View<'_>,
-        messages: &Slab<Message>,
-    ) -> Vec<Slot> {
-        let mut lanes = vec![&self.active];
-        lanes.extend(view.delayed.then_some(&self.delayed));
-        lanes.extend(view.claimed.then_some(&self.claimed));
+        view: &View,
+    ) -> Vec<Entry> {
+        let wanted = |shown: bool| Wanted {
+            now: look.now,
+            ready: !shown,
+            excluded: view.excluded,
+            work: look.work,
+        };
+        let lanes = [
+            (&self.active, wanted(true)),
+            (&self.delayed, wanted(view.delayed)),
+            (&self.claimed, wanted(view.claimed)),
+        ];
+        let mut nexts = lanes
+            .each_ref()
+            .map(|(lane, wanted)| lane.next(position, wanted));
         let mut page = Vec::new();
         while page.len() < count {
-            let candidates = lanes
-                .iter()
-                .filter_map(|lane| lane.next(position, view.excluded, messages));
-            let Some((rank, slot)) = candidates.min() else {
+            let candidates = nexts.iter().enumerate();
+            let candidates = candidates.filter_map(|(index, next)| next.map(|next| (next, index)));
+            let Some((entry, index)) = candidates.min_by_key(|(entry, _)| entry.rank) else {
                 break;
             };
-            page.push(slot);
-            position = Some(rank);
+            page.push(entry);
+            position = Some(entry.rank);
+            let (lane, wanted) = &lanes[index];
+            nexts[index] = lane.next(position, wanted);
         }
         page
     }
 
-    pub(crate) fn oldest(&self) -> Option<Slot> {
-        self.lanes()
-            .into_iter()
-            .filter_map(Lane::oldest)
-            .min()
-            .map(|(_, slot)| slot)
+    /// The first message by rank, in any state.
+    pub(crate) fn oldest(&self, look: Look<'_>) -> Option<Slot> {
+        let found = self.lanes().map(|lane| lane.next(None, &look.alive()));
+        let oldest = found.into_iter().flatten().min_by_key(|entry| entry.rank);
+        oldest.map(|entry| entry.slot)
     }
 
-    pub(crate) fn newest(&self) -> Option<Slot> {
-        self.lanes()
-            .into_iter()
-            .filter_map(Lane::newest)
-            .max()
-            .map(|(_, slot)| slot)
+    /// The last message by rank, in any state.
+    pub(crate) fn newest(&self, look: Look<'_>) -> Option<Slot> {
+        let found = self.lanes().map(|lane| lane.last(&look.alive()));
+        let newest = found.into_iter().flatten().max_by_key(|entry| entry.rank);
+        newest.map(|entry| entry.slot)
     }
 
-    /// Messages that are active or delayed.
-    pub(crate) fn free_count(&self) -> usize {
-        self.active.len() + self.delayed.len()
+    /// Messages that are under a live claim, and the others.
+    pub(crate) fn counts(&self, look: Look<'_>) -> (usize, usize) {
+        let held = Held {
+            now: look.now,
+            work: look.work,
+        };
+        let alive = self.lanes().map(|lane| lane.count(&look.alive()));
+        // No message expires before the claim that holds it.
+        let claimed = self.claimed.count(&held);
+        (claimed, alive.iter().sum::<usize>() - claimed)
     }
 
-    pub(crate) fn claimed_count(&self) -> usize {
-        self.claimed.len()
+    /// All that is in it, what is over included.
+    pub(crate) fn len(&self) -> usize {
+        self.lanes().map(Lane::len).iter().sum()
+    }
+
+    /// Visits the claimed messages, in order of rank. For tests.
+    pub(crate) fn each_claimed(&self, visit: &mut impl FnMut(Slot)) {
+        self.claimed.each(&mut |entry| visit(entry.slot));
     }
 
     /// Compares the indexes with a full scan.
     pub(crate) fn check(&self, messages: &Slab<Message>) {
-        let mut timers = BTreeSet::new();
         for (lane, name) in self
             .lanes()
             .into_iter()
             .zip(["delayed", "active", "claimed"])
         {
-            lane.check(messages);
-            for (rank, slot) in lane.iter() {
-                let message = &messages[slot];
-                assert_eq!((message.rank, message.backlog), (rank, self.id));
-                timers.insert((message.expires_at, Timer::MessageExpires(slot)));
+            lane.check();
+            lane.each(&mut |entry| {
+                let message = &messages[entry.slot];
+                assert_eq!(message.backlog, self.id);
+                assert_eq!(*entry, Entry::of(entry.slot, message), "an entry agrees");
                 let state = match message.state {
-                    State::Delayed { until } => {
-                        timers.insert((until, Timer::DelayEnds(slot)));
-                        "delayed"
-                    }
+                    State::Delayed { .. } => "delayed",
                     State::Active => "active",
-                    State::Claimed { .. } => "claimed",
+                    State::Claimed { until, .. } => {
+                        assert!(until <= message.expires_at, "it outlives its claim");
+                        "claimed"
+                    }
                 };
                 assert_eq!(state, name, "a message lies in the lane of its state");
-            }
+            });
         }
-        assert_eq!(
-            timers, self.timers,
-            "every message has its timers, and there are no others"
-        );
     }
 
-    fn lane(&mut self, state: State) -> &mut Lane {
+    const fn lane(&mut self, state: State) -> &mut Lane {
         match state {
             State::Delayed { .. } => &mut self.delayed,
             State::Active => &mut self.active,
@@ -212,7 +286,7 @@ impl Backlog {
         }
     }
 
-    fn lanes(&self) -> [&Lane; 3] {
+    const fn lanes(&self) -> [&Lane; 3] {
         [&self.delayed, &self.active, &self.claimed]
     }
 }

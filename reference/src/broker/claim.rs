@@ -11,6 +11,7 @@
 //!
 //! A claim whose messages are all gone lives on, empty, until one of these.
 
+use super::backlog::Look;
 use super::id::ClaimId;
 use super::input::{Caller, ClaimTerms};
 use super::message::{BacklogId, State};
@@ -41,24 +42,22 @@ impl Broker {
         queue: QueueName,
         (limit, terms): (usize, ClaimTerms),
     ) -> Output {
-        let Some(queue_slot) = self.settled_queue(&caller.project, &queue) else {
+        let Some(queue_slot) = self.touched_queue(&caller.project, &queue) else {
             return Output::NothingClaimed;
         };
-        let candidates = self.queues[queue_slot].backlog.first_active(limit);
+        let candidates = self.take_active(queue_slot, limit);
         let claimable = self.divert_dead_letters(caller, queue_slot, candidates);
         if claimable.is_empty() {
             return Output::NothingClaimed;
         }
         let slot = self.insert_claim(queue_slot, claimable, terms);
+        self.hold_messages(slot, terms);
         let claim = &self.claims[slot];
         let held = &mut self.queues[queue_slot];
         held.claim_ends.insert((claim.expires_at, slot));
         for &message in &claim.messages {
-            held.backlog
-                .turn(message, State::Claimed { claim: slot }, &mut self.messages);
+            held.backlog.attach(message, &self.messages);
         }
-        self.extend_messages(queue_slot, slot, terms);
-        let claim = &self.claims[slot];
         Output::MessagesClaimed {
             queue,
             claim: claim.id,
@@ -73,7 +72,7 @@ impl Broker {
         id: Option<ClaimId>,
     ) -> Result<Output, BrokerError> {
         let (queue_slot, slot) = self
-            .settled_claim(caller, &queue, id)
+            .live_claim(caller, &queue, id)
             .ok_or(BrokerError::ClaimDoesNotExist)?;
         self.drop_purged(queue_slot, slot);
         let claim = &self.claims[slot];
@@ -93,7 +92,7 @@ impl Broker {
         (id, terms): (Option<ClaimId>, ClaimTerms),
     ) -> Result<Output, BrokerError> {
         let (queue_slot, slot) = self
-            .settled_claim(caller, queue, id)
+            .live_claim(caller, queue, id)
             .ok_or(BrokerError::ClaimDoesNotExist)?;
         self.drop_purged(queue_slot, slot);
         let claim_ends = &mut self.queues[queue_slot].claim_ends;
@@ -103,7 +102,11 @@ impl Broker {
         claim.renewed_at = self.now;
         claim.expires_at = self.now.plus_secs(terms.ttl_secs.into());
         claim_ends.insert((claim.expires_at, slot));
-        self.extend_messages(queue_slot, slot, terms);
+        self.hold_messages(slot, terms);
+        let backlog = &mut self.queues[queue_slot].backlog;
+        for &message in &self.claims[slot].messages {
+            backlog.refresh(message, &self.messages);
+        }
         Ok(Output::ClaimRenewed)
     }
 
@@ -113,14 +116,14 @@ impl Broker {
         queue: &QueueName,
         id: Option<ClaimId>,
     ) -> Output {
-        if let Some((queue_slot, slot)) = self.settled_claim(caller, queue, id) {
+        if let Some((queue_slot, slot)) = self.live_claim(caller, queue, id) {
             self.end_claim(queue_slot, slot);
         }
         Output::ClaimReleased
     }
 
-    /// Ends a claim of this queue, whether released or expired.
-    pub(super) fn end_claim(&mut self, queue_slot: Slot, slot: Slot) {
+    /// Ends a claim of this queue, whether released or expired. Returns how many messages it held.
+    pub(super) fn end_claim(&mut self, queue_slot: Slot, slot: Slot) -> usize {
         let claim = self.claims.remove(slot);
         let queue = &mut self.queues[queue_slot];
         let removed = queue.claim_ends.remove(&(claim.expires_at, slot));
@@ -128,29 +131,55 @@ impl Broker {
             removed,
             "invariant: every live claim has an end in its queue"
         );
-        if claim.backlog == queue.backlog.id {
-            for message in claim.messages {
-                queue
-                    .backlog
-                    .turn(message, State::Active, &mut self.messages);
+        if claim.backlog != queue.backlog.id {
+            return 0;
+        }
+        for &message in &claim.messages {
+            queue
+                .backlog
+                .turn(message, State::Active, &mut self.messages);
+        }
+        claim.messages.len()
+    }
+
+    /// Takes the oldest active messages out of the backlog, at most `limit`.
+    pub(super) fn take_active(&mut self, queue_slot: Slot, limit: usize) -> Vec<Slot> {
+        let backlog = &self.queues[queue_slot].backlog;
+        for slot in backlog.first_unsettled(self.look(), limit) {
+            match self.messages[slot].state {
+                State::Delayed { .. } => {
+                    let backlog = &mut self.queues[queue_slot].backlog;
+                    backlog.turn(slot, State::Active, &mut self.messages);
+                }
+                State::Claimed { claim, .. } => {
+                    self.end_claim(queue_slot, claim);
+                }
+                // Its claim held one before it as well, and has been ended.
+                State::Active => {}
             }
         }
+        let look = Look {
+            now: self.now,
+            work: &self.work,
+        };
+        self.queues[queue_slot].backlog.take_active(look, limit)
     }
 
     /// The live claim of this id in this queue.
     pub(super) fn find_claim(&self, queue_slot: Slot, id: ClaimId) -> Option<Slot> {
         let slot = self.ids.slot_of(id.0);
         let claim = self.claims.get(slot)?;
-        (claim.id == id && claim.queue == self.queues[queue_slot].serial).then_some(slot)
+        let here = claim.queue == self.queues[queue_slot].serial;
+        (claim.id == id && here && claim.expires_at > self.now).then_some(slot)
     }
 
-    fn settled_claim(
+    fn live_claim(
         &mut self,
         caller: &Caller,
         queue: &QueueName,
         id: Option<ClaimId>,
     ) -> Option<(Slot, Slot)> {
-        let queue_slot = self.settled_queue(&caller.project, queue)?;
+        let queue_slot = self.touched_queue(&caller.project, queue)?;
         let slot = self.find_claim(queue_slot, id?)?;
         Some((queue_slot, slot))
     }
@@ -169,22 +198,27 @@ impl Broker {
         })
     }
 
+    /// Lets the messages know of their claim, be it new or renewed.
+    ///
     /// Zaqar v2, Claims: a message that would expire before its claim lives until the claim's end
     /// plus the grace. Strictly before: one that ends together with the claim is left alone, on
     /// creation and on renewal alike.
-    fn extend_messages(&mut self, queue_slot: Slot, slot: Slot, terms: ClaimTerms) {
+    fn hold_messages(&mut self, slot: Slot, terms: ClaimTerms) {
         let claim = &self.claims[slot];
-        let backlog = &mut self.queues[queue_slot].backlog;
+        let until = claim.expires_at;
         let ttl_secs = terms.ttl_secs.saturating_add(terms.grace_secs);
         for &message in &claim.messages {
-            if self.messages[message].expires_at < claim.expires_at {
-                let expires_at = self.now.plus_secs(ttl_secs.into());
-                backlog.extend(message, expires_at, ttl_secs, &mut self.messages);
+            let message = &mut self.messages[message];
+            message.state = State::Claimed { claim: slot, until };
+            if message.expires_at < until {
+                message.expires_at = self.now.plus_secs(ttl_secs.into());
+                message.ttl_secs = ttl_secs;
             }
         }
     }
 
     /// Counts the hand-outs, and moves what was handed out too often. Returns what may be claimed.
+    /// The candidates are in no backlog, and neither is what is returned.
     fn divert_dead_letters(
         &mut self,
         caller: &Caller,
@@ -202,7 +236,6 @@ impl Broker {
                 claimable.push(slot);
                 continue;
             }
-            self.queues[queue_slot].backlog.detach(slot, &self.messages);
             let target = self.find_or_create_queue(&caller.project, &dead_letters.queue);
             let rank = self.draw_rank();
             let backlog = &mut self.queues[target].backlog;
@@ -214,7 +247,7 @@ impl Broker {
                 message.expires_at = self.now.plus_secs(ttl_secs.into());
             }
             backlog.attach(slot, &self.messages);
-            self.reset_alarm(target);
+            self.set_alarm(target);
         }
         claimable
     }

@@ -10,9 +10,12 @@
 //!  expired              expired, deleted, popped,       (from Delayed also: deleted, purged)
 //!                       purged, moved away
 //! ```
+//!
+//! What ends by itself is seen to have ended at once, whatever is still written down.
 
 use std::sync::Arc;
 
+use super::clients::ClientKey;
 use super::id::{MessageId, Uuid};
 use super::json_text::JsonText;
 use super::slab::Slot;
@@ -41,7 +44,25 @@ pub(crate) struct BacklogId(pub(crate) u64);
 pub(crate) enum State {
     Delayed { until: Timestamp },
     Active,
-    Claimed { claim: Slot },
+    Claimed { claim: Slot, until: Timestamp },
+}
+
+impl State {
+    /// When it is active, unless something else happens before: long ago if it is.
+    pub(crate) const fn ready_at(self) -> Timestamp {
+        match self {
+            Self::Active => Timestamp::from_nanos(0),
+            Self::Delayed { until } | Self::Claimed { until, .. } => until,
+        }
+    }
+
+    /// The claim that holds it, if that has not ended by now.
+    pub(crate) fn holder(self, now: Timestamp) -> Option<Slot> {
+        match self {
+            Self::Claimed { claim, until } if until > now => Some(claim),
+            Self::Claimed { .. } | Self::Active | Self::Delayed { .. } => None,
+        }
+    }
 }
 
 /// A message as stored.
@@ -49,7 +70,7 @@ pub(crate) enum State {
 pub(crate) struct Message {
     pub(crate) id: MessageId,
     pub(crate) body: JsonText,
-    pub(crate) client: ClientId,
+    pub(crate) client: ClientKey,
     pub(crate) backlog: BacklogId,
     pub(crate) rank: Rank,
     pub(crate) posted_at: Timestamp,

@@ -1,6 +1,7 @@
 //! What is done with messages: post, list, read, delete, pop.
 
 use super::backlog::View;
+use super::clients::ClientKey;
 use super::id::{ClaimId, MessageId, Uuid};
 use super::input::{Caller, Fence, MessageListing, NewMessage, Project, RequestedDelay};
 use super::limits::BulkDeleteRule;
@@ -22,12 +23,13 @@ impl Broker {
         // Everything is checked before anything is stored: all or none, and no queue left behind.
         let delays = self.check_post(&caller.project, &queue, bytes, &messages)?;
         let queue_slot = self
-            .settled_queue(&caller.project, &queue)
+            .touched_queue(&caller.project, &queue)
             .unwrap_or_else(|| self.find_or_create_queue(&caller.project, &queue));
         self.touched = Some(queue_slot);
+        let client = self.clients.hold(&caller.client, messages.len());
         let (mut ids, mut posted) = (Vec::new(), Vec::new());
         for (message, delay_secs) in messages.into_iter().zip(delays) {
-            let slot = self.append(caller, queue_slot, (message, delay_secs));
+            let slot = self.append(client, queue_slot, (message, delay_secs));
             let message = &self.messages[slot];
             ids.push(message.id);
             posted.push(PostedMessage {
@@ -47,7 +49,7 @@ impl Broker {
         queue: QueueName,
         mut listing: MessageListing,
     ) -> Output {
-        let queue_slot = self.settled_queue(&caller.project, &queue);
+        let queue_slot = self.touched_queue(&caller.project, &queue);
         let delays = queue_slot
             .is_some_and(|slot| self.queues[slot].attributes.message_delay_secs.is_some());
         // Zaqar v2, list: a queue without a default delay shows delayed messages in any case.
@@ -63,18 +65,18 @@ impl Broker {
                 let view = View {
                     delayed: listing.include_delayed,
                     claimed: listing.include_claimed,
-                    excluded: (!listing.echo).then_some(&caller.client),
+                    excluded: (!listing.echo)
+                        .then(|| self.clients.find(&caller.client))
+                        .flatten(),
                 };
                 let backlog = &self.queues[slot].backlog;
-                backlog.page(position.flatten(), listing.limit, &view, &self.messages)
+                backlog.page(self.look(), position.flatten(), listing.limit, &view)
             }
         };
-        let marker = found
-            .last()
-            .map(|&slot| self.markers.write(self.messages[slot].rank));
+        let marker = found.last().map(|entry| self.markers.write(entry.rank));
         let messages = found
             .into_iter()
-            .map(|slot| self.message_view(slot))
+            .map(|entry| self.message_view(entry.slot))
             .collect();
         Output::MessagePage {
             queue,
@@ -102,7 +104,7 @@ impl Broker {
         id: Option<MessageId>,
     ) -> Result<Output, BrokerError> {
         let slot = self
-            .settled_queue(&caller.project, &queue)
+            .touched_queue(&caller.project, &queue)
             .zip(id)
             .and_then(|(queue_slot, id)| self.find_message(queue_slot, id))
             .ok_or(BrokerError::MessageDoesNotExist)?;
@@ -119,7 +121,7 @@ impl Broker {
         ids: Vec<MessageId>,
     ) -> Result<Output, BrokerError> {
         let queue_slot = self
-            .settled_queue(&caller.project, &queue)
+            .touched_queue(&caller.project, &queue)
             .ok_or(BrokerError::MessagesDoNotExist)?;
         let mut messages: Vec<MessageView> = Vec::new();
         for id in ids {
@@ -143,7 +145,7 @@ impl Broker {
         queue: &QueueName,
         (id, fence): (Option<MessageId>, Fence),
     ) -> Result<Output, BrokerError> {
-        let queue_slot = self.settled_queue(&caller.project, queue);
+        let queue_slot = self.touched_queue(&caller.project, queue);
         let found = queue_slot.zip(id).and_then(|(queue_slot, id)| {
             self.find_message(queue_slot, id)
                 .map(|slot| (queue_slot, slot))
@@ -151,10 +153,7 @@ impl Broker {
         let Some((queue_slot, slot)) = found else {
             return Ok(Output::MessagesDeleted);
         };
-        let holder = match self.messages[slot].state {
-            State::Claimed { claim } => Some(claim),
-            State::Active | State::Delayed { .. } => None,
-        };
+        let holder = self.messages[slot].state.holder(self.now);
         let named = match fence {
             Fence::Absent => None,
             Fence::Malformed => return Err(BrokerError::ClaimDoesNotHoldMessage),
@@ -179,7 +178,7 @@ impl Broker {
         queue: &QueueName,
         (ids, claims): (Vec<MessageId>, Vec<ClaimId>),
     ) -> Result<Output, BrokerError> {
-        let Some(queue_slot) = self.settled_queue(&caller.project, queue) else {
+        let Some(queue_slot) = self.touched_queue(&caller.project, queue) else {
             return Ok(Output::MessagesDeleted);
         };
         let found = ids
@@ -208,15 +207,15 @@ impl Broker {
         queue: &QueueName,
         limit: usize,
     ) -> Output {
-        let Some(queue_slot) = self.settled_queue(&caller.project, queue) else {
+        let Some(queue_slot) = self.touched_queue(&caller.project, queue) else {
             return Output::MessagesPopped {
                 messages: Vec::new(),
             };
         };
-        let popped = self.queues[queue_slot].backlog.first_active(limit);
+        let popped = self.take_active(queue_slot, limit);
         let messages = popped.iter().map(|&slot| self.message_view(slot)).collect();
         for slot in popped {
-            self.remove_message(queue_slot, slot);
+            self.drop_message(slot);
         }
         Output::MessagesPopped { messages }
     }
@@ -224,21 +223,25 @@ impl Broker {
     /// Takes a message of this queue away for good, whatever its state.
     pub(super) fn remove_message(&mut self, queue_slot: Slot, slot: Slot) {
         self.queues[queue_slot].backlog.detach(slot, &self.messages);
-        let message = self.messages.remove(slot);
-        if let State::Claimed { claim } = message.state {
+        // Also from a claim that is over, but not carried away yet.
+        if let State::Claimed { claim, .. } = self.drop_message(slot).state {
             self.claims[claim].messages.retain(|&held| held != slot);
         }
     }
 
+    /// Forgets a message that is in no backlog.
+    pub(super) fn drop_message(&mut self, slot: Slot) -> Message {
+        let message = self.messages.remove(slot);
+        self.clients.release(message.client);
+        message
+    }
+
     pub(super) fn message_view(&self, slot: Slot) -> MessageView {
         let message = &self.messages[slot];
-        let claim = match message.state {
-            State::Claimed { claim } => Some(self.claims[claim].id),
-            State::Active | State::Delayed { .. } => None,
-        };
+        let claim = message.state.holder(self.now);
         MessageView {
             id: message.id,
-            claim,
+            claim: claim.map(|claim| self.claims[claim].id),
             ttl_secs: message.ttl_secs,
             age_secs: self.now.whole_secs_since(message.posted_at),
             body: message.body.clone(),
@@ -250,7 +253,7 @@ impl Broker {
         let slot = self.ids.slot_of(id.0);
         let message = self.messages.get(slot)?;
         let here = message.backlog == self.queues[queue_slot].backlog.id;
-        (message.id == id && here).then_some(slot)
+        (message.id == id && here && message.expires_at > self.now).then_some(slot)
     }
 
     /// The delays of the messages, if all of them may be posted.
@@ -287,7 +290,7 @@ impl Broker {
 
     fn append(
         &mut self,
-        caller: &Caller,
+        client: ClientKey,
         queue_slot: Slot,
         (message, delay_secs): (NewMessage, u32),
     ) -> Slot {
@@ -307,7 +310,7 @@ impl Broker {
         let slot = self.messages.insert_with(|slot| Message {
             id: MessageId(ids.draw(slot)),
             body: message.body,
-            client: caller.client.clone(),
+            client,
             backlog,
             rank,
             posted_at: now,

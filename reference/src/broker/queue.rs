@@ -44,7 +44,8 @@ pub(crate) struct Queue {
     pub(crate) attributes: Attributes,
     pub(crate) backlog: Backlog,
     pub(crate) claim_ends: BTreeSet<(Timestamp, Slot)>,
-    /// The alarm set for this queue, so that it can be found and moved.
+    /// The alarm set for this queue, so that it can be found and moved. Never after what is due
+    /// next; it may be before that, if what it was set for did not happen.
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -52,8 +53,7 @@ impl Queue {
     /// When the next thing happens in this queue by itself.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         let claim = self.claim_ends.first().map(|(at, _)| *at);
-        let message = self.backlog.next_timer().map(|(at, _)| at);
-        claim.into_iter().chain(message).min()
+        claim.into_iter().chain(self.backlog.next_due()).min()
     }
 }
 
@@ -175,7 +175,7 @@ impl Broker {
     }
 
     pub(super) fn queue_stats(&mut self, caller: &Caller, queue: QueueName) -> Output {
-        let Some(slot) = self.settled_queue(&caller.project, &queue) else {
+        let Some(slot) = self.touched_queue(&caller.project, &queue) else {
             return Output::QueueStats {
                 queue,
                 stats: Stats {
@@ -195,10 +195,13 @@ impl Broker {
                 age_secs,
             }
         };
+        let look = self.look();
+        let (claimed, free) = backlog.counts(look);
+        let ends = backlog.oldest(look).zip(backlog.newest(look));
         let stats = Stats {
-            claimed: backlog.claimed_count(),
-            free: backlog.free_count(),
-            ends: backlog.oldest().map(view).zip(backlog.newest().map(view)),
+            claimed,
+            free,
+            ends: ends.map(|(oldest, newest)| (view(oldest), view(newest))),
         };
         Output::QueueStats { queue, stats }
     }
@@ -220,7 +223,7 @@ impl Broker {
         if subscriptions {
             self.purge_subscriptions(&caller.project, queue);
         }
-        if messages && let Some(slot) = self.settled_queue(&caller.project, queue) {
+        if messages && let Some(slot) = self.touched_queue(&caller.project, queue) {
             let empty = Backlog::new(self.draw_backlog_id());
             let backlog = std::mem::replace(&mut self.queues[slot].backlog, empty);
             self.retired.push_back(Retired::Backlog {

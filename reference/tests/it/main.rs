@@ -5,6 +5,7 @@ mod appendix;
 mod checks;
 mod claims;
 mod cors;
+mod cost;
 mod deletion;
 mod messages;
 mod model;
