@@ -34,10 +34,13 @@ mod queue;
 mod retry;
 mod roster;
 mod slab;
+mod snapshot;
 mod subscription;
 mod timestamp;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
 
 pub use attributes::{AttributeFault, Metadata};
 pub use error::BrokerError;
@@ -58,6 +61,7 @@ pub use output::{
     SubscriptionView,
 };
 pub use queue::QueueName;
+pub use snapshot::RestoreError;
 pub use subscription::Subscriber;
 pub use timestamp::Timestamp;
 
@@ -85,6 +89,7 @@ const COLLECTED_PER_ADVANCE: usize = 256;
 const COLLECTED_PER_MESSAGE: usize = 2;
 
 /// The state of a whole service.
+#[derive(Serialize, Deserialize)]
 pub struct Broker {
     limits: Limits,
     now: Timestamp,
@@ -102,6 +107,7 @@ pub struct Broker {
     alarms: BTreeSet<(Timestamp, Slot)>,
     retired: VecDeque<Retired>,
     /// The queue whose alarm the current input may have to move.
+    #[serde(skip)]
     touched: Option<Slot>,
     next_roster_serial: u64,
     /// The subscriptions of a name, whether there is a queue of it or not.
@@ -111,6 +117,7 @@ pub struct Broker {
     /// The next ending of each roster.
     roster_alarms: BTreeSet<(Timestamp, Slot)>,
     /// The roster whose alarm the current input may have to move.
+    #[serde(skip)]
     touched_roster: Option<Slot>,
     /// What is under way to subscribers.
     attempts: BTreeMap<AttemptId, Attempt>,
@@ -124,6 +131,7 @@ pub struct Broker {
 }
 
 /// What a deletion or a purge cut off. Nothing leads there any more; only its memory is owed.
+#[derive(Serialize, Deserialize)]
 enum Retired {
     Backlog {
         backlog: Backlog,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use thiserror::Error;
 
 use super::json_text::JsonText;
@@ -56,7 +58,7 @@ pub enum AttributeFault {
 }
 
 /// What the reserved members say. `None`: unset, or null.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attributes {
     pub(crate) messages_post_bytes_max: Option<usize>,
     pub(crate) message_ttl_secs: Option<u32>,
@@ -67,7 +69,7 @@ pub(crate) struct Attributes {
 
 /// Where messages go that were handed out too often. Only with both `_max_claim_count` and
 /// `_dead_letter_queue` set; a value of the latter that is no queue name counts as unset.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeadLetters {
     pub(crate) queue: QueueName,
     pub(crate) claim_count_max: u64,

@@ -7,6 +7,8 @@
 //! Knows nothing of claims beyond that a message may be in one; whoever detaches a claimed message
 //! tells the claim.
 
+use serde::{Deserialize, Serialize};
+
 use super::clients::ClientKey;
 use super::lane::{Entry, Held, Lane, Over, Ready, Wanted, Work};
 use super::message::{BacklogId, Message, Rank, State};
@@ -56,6 +58,7 @@ impl<'a> Look<'a> {
     }
 }
 
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Backlog {
     pub(crate) id: BacklogId,
     delayed: Lane,

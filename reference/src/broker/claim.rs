@@ -11,6 +11,8 @@
 //!
 //! A claim whose messages are all gone lives on, empty, until one of these.
 
+use serde::{Deserialize, Serialize};
+
 use super::backlog::Look;
 use super::id::ClaimId;
 use super::input::{Caller, ClaimTerms};
@@ -22,6 +24,7 @@ use super::timestamp::Timestamp;
 use super::{Broker, BrokerError};
 
 /// A claim as stored.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Claim {
     pub(crate) id: ClaimId,
     pub(crate) queue: QueueSerial,

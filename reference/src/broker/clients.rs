@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::message::ClientId;
 use super::slab::{Slab, Slot};
 
 /// The number of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ClientKey(Slot);
 
+#[derive(Serialize, Deserialize)]
 struct Client {
     id: ClientId,
     messages: usize,
@@ -62,6 +65,24 @@ impl Clients {
             .values()
             .map(|key| self.clients[key.0].messages)
             .sum()
+    }
+}
+
+impl Serialize for Clients {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.clients.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Clients {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let clients = Slab::<Client>::deserialize(deserializer)?;
+        let keys = clients.iter();
+        let keys = keys.map(|(slot, client)| (client.id.clone(), ClientKey(slot)));
+        Ok(Self {
+            keys: keys.collect(),
+            clients,
+        })
     }
 }
 

@@ -11,6 +11,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Broker;
 use super::id::SubscriptionId;
 use super::input::Project;
@@ -26,6 +28,7 @@ use super::slab::Slot;
 use super::timestamp::Timestamp;
 
 /// An attempt whose outcome is not known yet.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Attempt {
     project: Project,
     slot: Slot,
@@ -33,7 +36,7 @@ pub(crate) struct Attempt {
 }
 
 /// The deliveries of one project.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Sender {
     /// Outboxes with something to send, each once. One that is gone is skipped.
     line: VecDeque<(Slot, RosterSerial)>,

@@ -4,7 +4,11 @@
 //! key that only this broker knows. So a look-up needs no index, and an id tells a client neither
 //! the position of a message nor how many there are.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -96,8 +100,21 @@ impl fmt::Debug for Uuid {
     }
 }
 
+impl Serialize for Uuid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Uuid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'_, str>>::deserialize(deserializer)?;
+        Self::parse_canonical(&text).ok_or_else(|| D::Error::custom("this is no UUID"))
+    }
+}
+
 /// Names a message for as long as it exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MessageId(pub Uuid);
 
 impl fmt::Display for MessageId {
@@ -107,7 +124,7 @@ impl fmt::Display for MessageId {
 }
 
 /// Names a claim for as long as it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClaimId(pub Uuid);
 
 impl fmt::Display for ClaimId {
@@ -117,7 +134,7 @@ impl fmt::Display for ClaimId {
 }
 
 /// Names a subscription for as long as it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubscriptionId(pub Uuid);
 
 impl fmt::Display for SubscriptionId {
@@ -127,6 +144,7 @@ impl fmt::Display for SubscriptionId {
 }
 
 /// Draws ids from the seed.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct IdSource {
     generator: ChaCha8Rng,
     mask_key: u64,

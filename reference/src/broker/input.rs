@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::attributes::Metadata;
 use super::id::{ClaimId, MessageId, SubscriptionId};
 use super::json_text::JsonText;
@@ -10,7 +12,7 @@ use super::queue::QueueName;
 use super::subscription::Subscriber;
 
 /// A tenant. Queues of two projects never meet, whatever their names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Project(pub Arc<str>);
 
 /// On whose behalf something is asked.

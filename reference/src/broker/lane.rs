@@ -7,6 +7,9 @@
 //! done. Where entries of both kinds lie mixed, a search passes over those that collecting is about
 //! to take away, and over no others.
 
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 mod node;
 mod query;
 mod summary;
@@ -20,7 +23,7 @@ use node::Node;
 pub(crate) use query::{Held, Over, Query, Ready, Wanted, Work};
 
 /// A message, with all that a search looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) rank: Rank,
     pub(crate) expires_at: Timestamp,
@@ -131,6 +134,31 @@ impl Lane {
         });
         assert_eq!(count, self.len, "every member is counted");
         self.root.check();
+    }
+}
+
+impl Serialize for Lane {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entries = serializer.serialize_seq(Some(self.len))?;
+        let mut written = Ok(());
+        self.each(&mut |entry| {
+            if written.is_ok() {
+                written = entries.serialize_element(entry);
+            }
+        });
+        written?;
+        entries.end()
+    }
+}
+
+/// The tree may have another shape than the one that was saved. Nothing that is asked depends on it.
+impl<'de> Deserialize<'de> for Lane {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut lane = Self::new();
+        for entry in Vec::<Entry>::deserialize(deserializer)? {
+            lane.insert(entry);
+        }
+        Ok(lane)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Owns the numbers; what happens beyond them is decided where they are checked.
 
+use serde::{Deserialize, Serialize};
+
 /// Queues or messages on a page, and messages in a claim, when the request names no limit.
 pub const PAGE_SIZE_DEFAULT: usize = 10;
 /// Characters in a queue name, at most.
@@ -22,7 +24,7 @@ pub const SUBSCRIPTION_TTL_SECS_MIN: u64 = 60;
 pub const SUBSCRIPTION_END_SECS_MAX: u64 = 253_402_300_799;
 
 /// Which strings are client ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientIdRule {
     /// Only UUIDs, in any spelling.
     Strict,
@@ -36,7 +38,7 @@ pub enum ClientIdRule {
 }
 
 /// Whether a bulk delete has to name the claims that hold the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BulkDeleteRule {
     /// `DELETE …/messages?ids=` deletes claimed messages too.
     IgnoresClaims,
@@ -45,7 +47,7 @@ pub enum BulkDeleteRule {
 }
 
 /// Whether subscribers have to say that they want what they get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfirmationRule {
     /// Whoever is subscribed gets messages.
     NotNeeded,
@@ -54,7 +56,7 @@ pub enum ConfirmationRule {
 }
 
 /// The bounds a broker keeps. `Default` is the table of Zaqar's configuration reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Lifetime of a message that names none, in a queue that names none.
     pub message_ttl_secs_default: u32,

@@ -3,6 +3,8 @@
 //! A marker is the rank of a message, permuted with a key of this broker, and a check. It is not
 //! derived from the id of the message and stays valid after the message is gone.
 
+use serde::{Deserialize, Serialize};
+
 use super::id::{IdSource, mix};
 use super::message::Rank;
 
@@ -11,6 +13,7 @@ const ROUNDS: [u64; 4] = [1, 2, 3, 4];
 const HALF_MASK: u64 = 0xffff_ffff;
 
 /// Writes and reads markers.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Markers {
     key: u64,
 }

@@ -15,6 +15,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::clients::ClientKey;
 use super::id::{MessageId, Uuid};
 use super::json_text::JsonText;
@@ -22,7 +24,7 @@ use super::slab::Slot;
 use super::timestamp::Timestamp;
 
 /// Who asks: an id the client chose for itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ClientId {
     /// A UUID, however it was spelled.
     Uuid(Uuid),
@@ -32,15 +34,15 @@ pub enum ClientId {
 
 /// The place of a message in the one order of all messages of a broker. It only grows, so that a
 /// marker of a deleted queue does not skip messages of its successor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Rank(pub(crate) u64);
 
 /// Which backlog a message belongs to. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct BacklogId(pub(crate) u64);
 
 /// Where a message stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum State {
     Delayed { until: Timestamp },
     Active,
@@ -66,7 +68,7 @@ impl State {
 }
 
 /// A message as stored.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Message {
     pub(crate) id: MessageId,
     pub(crate) body: JsonText,

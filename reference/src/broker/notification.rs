@@ -1,6 +1,8 @@
 //! What a broker wants to be sent, and what it is told of it. Complete in itself: to send it takes
 //! no look-up.
 
+use serde::{Deserialize, Serialize};
+
 use super::id::SubscriptionId;
 use super::input::Project;
 use super::json_text::JsonText;
@@ -9,7 +11,7 @@ use super::subscription::Subscriber;
 use super::timestamp::Timestamp;
 
 /// Names one attempt to send something. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AttemptId(pub(crate) u64);
 
 /// One attempt to send something to a subscriber. Whoever takes it owes the broker its
@@ -35,7 +37,7 @@ pub struct Notification {
 }
 
 /// What is sent to a subscriber.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// A message that was posted.
     Message(PostedMessage),
@@ -44,7 +46,7 @@ pub enum Content {
 }
 
 /// A message as it was posted, whatever has become of it since.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostedMessage {
     /// Its lifetime.
     pub ttl_secs: u32,
@@ -55,7 +57,7 @@ pub struct PostedMessage {
 }
 
 /// A notice about a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notice {
     /// The subscriber is asked to confirm.
     ConfirmationRequest,
@@ -76,7 +78,7 @@ pub enum Outcome {
 
 /// What became of the messages that subscribers were owed. What is not counted here is still on
 /// its way. Notices are not counted, only messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryCounts {
     /// Deliveries that posts have given rise to: one for each message and subscription.
     pub owed: u64,

@@ -13,6 +13,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::notification::{AttemptId, Content, Notice, PostedMessage};
 use super::slab::Slot;
 use super::timestamp::Timestamp;
@@ -23,7 +25,7 @@ pub(crate) type Position = u64;
 pub(crate) type Turn = u64;
 
 /// What one subscription is about to be sent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     /// The first message it has not been sent. `None`: it gets no messages.
     pub(crate) position: Option<Position>,
@@ -33,7 +35,7 @@ pub(crate) struct Delivery {
 }
 
 /// Where a subscription stands with what it is sent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) enum Stage {
     #[default]
     Idle,
@@ -52,7 +54,7 @@ pub(crate) enum Stage {
 }
 
 /// What is sent, and sent again until it arrives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Parcel {
     pub(crate) content: Content,
     /// Of a message, its place in the log.
@@ -68,7 +70,7 @@ pub(crate) struct LogBounds {
 }
 
 /// What the members of a roster are to be sent.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Outbox {
     log: VecDeque<PostedMessage>,
     /// The position of the first message in the log.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::attributes::{Attributes, Metadata, is_always_shown};
 use super::backlog::Backlog;
 use super::input::{Caller, Change, Project, PurgeScope, QueueListing};
@@ -14,7 +16,7 @@ use super::timestamp::Timestamp;
 use super::{Broker, BrokerError, Retired};
 
 /// The name of a queue: 1 to 64 characters from `A-Z a-z 0-9 _ - .`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QueueName(Arc<str>);
 
 impl QueueName {
@@ -34,10 +36,11 @@ impl QueueName {
 }
 
 /// Tells a queue from a later one in the same slot. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct QueueSerial(pub(crate) u64);
 
 /// A queue as stored.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Queue {
     pub(crate) serial: QueueSerial,
     pub(crate) metadata: Arc<Metadata>,

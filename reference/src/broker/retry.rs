@@ -4,6 +4,8 @@
 //! minimum delay each, then delays that grow from the minimum to the maximum, then retries after
 //! the maximum delay each. No state, no time: only the delay before the n-th retry.
 
+use serde::{Deserialize, Serialize};
+
 use super::attributes::{AttributeFault, Metadata};
 use super::json_text::JsonText;
 
@@ -20,7 +22,7 @@ const DELAY_SPAN_SECS_MIN: u32 = 10;
 const STEP_SECS: u32 = 5;
 
 /// How delays grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Backoff {
     Linear,
     Arithmetic,
@@ -29,7 +31,7 @@ enum Backoff {
 }
 
 /// When to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RetryPolicy {
     retries_with_no_delay: u32,
     retries_at_minimum: u32,

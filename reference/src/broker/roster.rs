@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::id::SubscriptionId;
 use super::input::Project;
 use super::notification::DeliveryCounts;
@@ -16,10 +18,11 @@ use super::timestamp::Timestamp;
 use super::{Broker, Retired};
 
 /// Tells a roster from a later one in the same slot. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RosterSerial(pub(crate) u64);
 
 /// The subscriptions to one name.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Roster {
     pub(crate) serial: RosterSerial,
     pub(crate) project: Project,

@@ -2,10 +2,12 @@
 //!
 //! Storage grows by pages, so that no insertion moves what is already there.
 
+use serde::{Deserialize, Serialize};
+
 const PAGE_SLOTS: u32 = 1_024;
 
 /// The number of a place in a [`Slab`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Slot(u32);
 
 impl Slot {
@@ -26,12 +28,14 @@ impl Slot {
     }
 }
 
+#[derive(Serialize, Deserialize)]
 enum Entry<T> {
     Occupied(T),
     Vacant { next: Option<Slot> },
 }
 
 /// A collection whose members keep their number for as long as they are in it.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Slab<T> {
     pages: Vec<Vec<Entry<T>>>,
     vacant: Option<Slot>,
@@ -90,6 +94,12 @@ impl<T> Slab<T> {
             Entry::Occupied(thing) => Some(thing),
             Entry::Vacant { .. } => None,
         }
+    }
+
+    /// All that is in it, in order of the slots.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
+        let slots = (0..self.entries).map(Slot);
+        slots.filter_map(|slot| Some((slot, self.get(slot)?)))
     }
 
     pub(crate) const fn len(&self) -> usize {

@@ -14,6 +14,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::id::{SubscriptionId, Uuid};
 use super::input::{
     Caller, NewSubscription, SubscriptionInput, SubscriptionListing, SubscriptionUpdate,
@@ -32,10 +34,11 @@ use super::{Broker, BrokerError};
 
 /// Who gets the messages: a URI, as the client spelled it. Whether anything can be sent there was
 /// found out before.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subscriber(pub Arc<str>);
 
 /// A subscription as stored.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Subscription {
     pub(crate) id: SubscriptionId,
     /// Where its roster lies, and which one it is.

@@ -1,9 +1,11 @@
 //! Instants, as the broker counts them. Owns the arithmetic; must not know any clock.
 
+use serde::{Deserialize, Serialize};
+
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
 /// An instant: nanoseconds since the Unix epoch. The caller supplies it, the broker never asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {

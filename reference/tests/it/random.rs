@@ -68,6 +68,8 @@ enum Command {
         nanos: u64,
     },
     Collect,
+    /// The second broker is saved, and goes on as what is restored from that.
+    Restore,
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -98,6 +100,7 @@ fn command() -> impl Strategy<Value = Command> {
         6 => prop_oneof![0..SECOND, (0..40u64).prop_map(|secs| secs * SECOND)].prop_map(
             |nanos| Command::Wait { nanos }),
         1 => Just(Command::Collect),
+        1 => Just(Command::Restore),
     ]
 }
 
@@ -207,6 +210,12 @@ impl Run {
             Command::Configure { queue } => self.configure(queue),
             Command::Page { queue, view, limit } => self.walk(queue, view, limit),
             Command::Wait { nanos } => self.model.advance(self.model.now + nanos),
+            Command::Restore => {
+                let saved = self.brokers[1].save();
+                self.brokers[1] = Broker::restore(&saved).unwrap();
+                self.brokers[1].check_invariants();
+                assert_eq!(self.brokers[1].save(), saved);
+            }
             Command::Collect => {
                 let now = Timestamp::from_nanos(self.model.now);
                 for broker in &mut self.brokers {

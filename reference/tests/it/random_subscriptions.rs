@@ -58,6 +58,8 @@ enum Command {
         nanos: u64,
     },
     Collect,
+    /// The second broker is saved, and goes on as what is restored from that.
+    Restore,
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -81,6 +83,7 @@ fn command() -> impl Strategy<Value = Command> {
         6 => (0..2usize, 1..4usize).prop_map(|(queue, count)| Command::Post { queue, count }),
         12 => (index(), outcome).prop_map(|(which, outcome)| Command::Answer { which, outcome }),
         1 => Just(Command::Collect),
+        1 => Just(Command::Restore),
     ]
 }
 
@@ -161,6 +164,13 @@ impl Run {
         Ok(output)
     }
 
+    fn restore(&mut self) {
+        let saved = self.brokers[1].save();
+        self.brokers[1] = Broker::restore(&saved).unwrap();
+        self.brokers[1].check_invariants();
+        assert_eq!(self.brokers[1].save(), saved);
+    }
+
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Subscribe {
@@ -215,6 +225,7 @@ impl Run {
                 self.drain();
                 self.now += nanos;
             }
+            Command::Restore => self.restore(),
             Command::Collect => {
                 let now = Timestamp::from_nanos(self.now);
                 for broker in &mut self.brokers {

@@ -2,13 +2,15 @@
 
 use std::cell::Cell;
 
+use serde::{Deserialize, Serialize};
+
 use super::Entry;
 use super::summary::Summary;
 use crate::broker::clients::ClientKey;
 use crate::broker::timestamp::Timestamp;
 
 /// Counts the entries and branches that were looked at: the cost of a search without any clock.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Work(Cell<u64>);
 
 impl Work {
