@@ -216,6 +216,10 @@ fn costs(growth: Growth, size: usize) -> Vec<u64> {
 fn no_request_costs_more_for_what_is_in_its_way() {
     for growth in ALL {
         let (small, large) = (costs(growth, 1_000), costs(growth, 100_000));
+        assert!(
+            small.iter().sum::<u64>() > 20,
+            "what is looked at is counted: {small:?}"
+        );
         for (((name, _), few), many) in REQUESTS.into_iter().zip(small).zip(large) {
             assert!(
                 many <= 2 * few + 200,
