@@ -20,3 +20,4 @@ mod socket;
 mod subscriptions;
 mod support;
 mod transport;
+mod unsettled;
