@@ -1,7 +1,7 @@
 //! The broker: one entry ([`Broker::handle`]), one exit ([`Broker::poll_output`]) and one alarm
 //! ([`Broker::poll_timeout`]). What came of an output comes back ([`Broker::handle_outcome`]).
 //!
-//! Owns projects, queues, messages, claims and subscriptions. Must not know HTTP, sockets, clocks
+//! Owns projects, queues, messages, claims, subscriptions and pools. Must not know HTTP, sockets, clocks
 //! or threads. Same inputs, same outputs, byte for byte.
 //!
 //! What happens by itself (a delay, a claim or a message ends) is an index per queue. A queue is
@@ -16,9 +16,11 @@
 
 pub mod attributes;
 mod backlog;
+mod catalogue;
 mod claim;
 mod delivery;
 mod error;
+mod flavors;
 mod id;
 mod input;
 mod json_text;
@@ -29,6 +31,8 @@ mod message;
 mod notification;
 mod outbox;
 mod output;
+mod placement;
+mod pools;
 mod posting;
 mod queue;
 mod retry;
@@ -41,6 +45,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use attributes::{AttributeFault, Metadata};
 pub use error::BrokerError;
+pub use flavors::{FlavorInput, FlavorName, FlavorOutput, FlavorView};
 pub use id::{ClaimId, MessageId, SubscriptionId, Uuid};
 pub use input::{
     Caller, Change, ClaimTerms, Fence, Input, MessageListing, NewMessage, NewSubscription, Project,
@@ -48,7 +53,9 @@ pub use input::{
     SubscriptionUpdate,
 };
 pub use json_text::JsonText;
-pub use limits::{BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits};
+pub use limits::{
+    BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits, PoolingRule, VirtualPoolRule,
+};
 pub use message::ClientId;
 pub use notification::{
     AttemptId, Content, DeliveryCounts, Notice, Notification, Outcome, PostedMessage,
@@ -57,11 +64,13 @@ pub use output::{
     ClaimView, MessageView, Output, QueueView, Stats, StatsMessage, SubscriptionOutput,
     SubscriptionView,
 };
+pub use pools::{CatalogueListing, NewPool, PoolInput, PoolName, PoolOutput, PoolUpdate, PoolView};
 pub use queue::QueueName;
 pub use subscription::Subscriber;
 pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Timer};
+use catalogue::Catalogue;
 use claim::Claim;
 use delivery::{Attempt, Sender};
 use id::IdSource;
@@ -115,6 +124,7 @@ pub struct Broker {
     /// Projects with something to send, each once.
     project_line: VecDeque<Project>,
     counts: DeliveryCounts,
+    catalogue: Catalogue,
 }
 
 /// What a deletion or a purge cut off. Nothing leads there any more; only its memory is owed.
@@ -159,6 +169,7 @@ impl Broker {
             senders: BTreeMap::new(),
             project_line: VecDeque::new(),
             counts: DeliveryCounts::default(),
+            catalogue: Catalogue::new(seed),
         }
     }
 
@@ -259,13 +270,15 @@ impl Broker {
                 queue,
                 limit,
                 terms,
-            } => Ok(self.claim_messages(caller, queue, (limit, terms))),
+            } => self.claim_messages(caller, queue, (limit, terms)),
             Input::ReadClaim { queue, id } => self.read_claim(caller, queue, id),
             Input::RenewClaim { queue, id, terms } => self.renew_claim(caller, &queue, (id, terms)),
             Input::ReleaseClaim { queue, id } => Ok(self.release_claim(caller, &queue, id)),
             Input::Subscriptions { queue, input } => {
                 self.handle_subscriptions(caller, queue, input)
             }
+            Input::Pools(input) => self.handle_pools(caller, input),
+            Input::Flavors(input) => self.handle_flavors(input),
         }
     }
 
@@ -437,6 +450,7 @@ impl Broker {
         }
         self.check_rosters();
         self.check_deliveries();
+        self.check_placement();
         assert_eq!(queues, self.queues.len(), "every queue has a name");
         assert_eq!(
             messages,

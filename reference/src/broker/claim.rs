@@ -40,14 +40,14 @@ impl Broker {
         caller: &Caller,
         queue: QueueName,
         (limit, terms): (usize, ClaimTerms),
-    ) -> Output {
+    ) -> Result<Output, BrokerError> {
         let Some(queue_slot) = self.settled_queue(&caller.project, &queue) else {
-            return Output::NothingClaimed;
+            return Ok(Output::NothingClaimed);
         };
         let candidates = self.queues[queue_slot].backlog.first_active(limit);
-        let claimable = self.divert_dead_letters(caller, queue_slot, candidates);
+        let claimable = self.divert_dead_letters(caller, queue_slot, candidates)?;
         if claimable.is_empty() {
-            return Output::NothingClaimed;
+            return Ok(Output::NothingClaimed);
         }
         let slot = self.insert_claim(queue_slot, claimable, terms);
         let claim = &self.claims[slot];
@@ -59,11 +59,11 @@ impl Broker {
         }
         self.extend_messages(queue_slot, slot, terms);
         let claim = &self.claims[slot];
-        Output::MessagesClaimed {
+        Ok(Output::MessagesClaimed {
             queue,
             claim: claim.id,
             messages: self.held_messages(claim),
-        }
+        })
     }
 
     pub(super) fn read_claim(
@@ -190,10 +190,17 @@ impl Broker {
         caller: &Caller,
         queue_slot: Slot,
         candidates: Vec<Slot>,
-    ) -> Vec<Slot> {
+    ) -> Result<Vec<Slot>, BrokerError> {
         let Some(dead_letters) = self.queues[queue_slot].attributes.dead_letters.clone() else {
-            return candidates;
+            return Ok(candidates);
         };
+        let is_dead = |slot: &Slot| {
+            u64::from(self.messages[*slot].claim_count) >= dead_letters.claim_count_max
+        };
+        if candidates.iter().any(is_dead) {
+            // Before anything is counted or moved: it may be that no pool takes the queue.
+            self.find_or_create_queue(&caller.project, &dead_letters.queue)?;
+        }
         let mut claimable = Vec::with_capacity(candidates.len());
         for slot in candidates {
             let message = &mut self.messages[slot];
@@ -203,7 +210,7 @@ impl Broker {
                 continue;
             }
             self.queues[queue_slot].backlog.detach(slot, &self.messages);
-            let target = self.find_or_create_queue(&caller.project, &dead_letters.queue);
+            let target = self.find_or_create_queue(&caller.project, &dead_letters.queue)?;
             let rank = self.draw_rank();
             let backlog = &mut self.queues[target].backlog;
             let message = &mut self.messages[slot];
@@ -216,7 +223,7 @@ impl Broker {
             backlog.attach(slot, &self.messages);
             self.reset_alarm(target);
         }
-        claimable
+        Ok(claimable)
     }
 
     fn drop_purged(&mut self, queue_slot: Slot, slot: Slot) {

@@ -21,9 +21,10 @@ impl Broker {
         assert!(!messages.is_empty(), "a post has at least one message");
         // Everything is checked before anything is stored: all or none, and no queue left behind.
         let delays = self.check_post(&caller.project, &queue, bytes, &messages)?;
-        let queue_slot = self
-            .settled_queue(&caller.project, &queue)
-            .unwrap_or_else(|| self.find_or_create_queue(&caller.project, &queue));
+        let queue_slot = match self.settled_queue(&caller.project, &queue) {
+            Some(slot) => slot,
+            None => self.find_or_create_queue(&caller.project, &queue)?,
+        };
         self.touched = Some(queue_slot);
         let (mut ids, mut posted) = (Vec::new(), Vec::new());
         for (message, delay_secs) in messages.into_iter().zip(delays) {

@@ -1,6 +1,7 @@
 //! What the whole crate promises, seen through its public face.
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+mod admin;
 mod appendix;
 mod checks;
 mod claims;
@@ -9,6 +10,8 @@ mod deletion;
 mod messages;
 mod model;
 mod notifications;
+mod placement;
+mod pools;
 mod purity;
 mod queues;
 mod random;
