@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(Config::parse("f", &default.to_toml()).unwrap(), default);
         let text = "[messages]\nttl_secs_max = 0x1_000\nttl_secs_default = 61\n\n[sharing]\n\
             signing_key = \"a \\\"b\\\" é\"\n[subscriptions]\nconfirmation_required = true\n\
-            schemes = []\n[cors]\nallowed_origins = [\"https://h:8\"]\n[clients]\nuuid_required = false\nchars_max = 40\n";
+            schemes = []\n[cors]\nallowed_origins = [\"https://h:8\"]\n[clients]\nuuid_required = false\nchars_max = 40\n[admin]\nmode = true\npooling = true\n";
         let config = Config::parse("f", text).unwrap();
         let limits = &config.settings.limits;
         assert_eq!(

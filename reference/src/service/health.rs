@@ -229,3 +229,79 @@ impl Probe<'_> {
         self.broker.handle(self.now, &self.caller, input)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::broker::{NewPool, PoolingRule};
+
+    /// A clock that ticks whenever it is read.
+    struct TickingClock(AtomicU64);
+
+    impl Clock for TickingClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_nanos(self.0.fetch_add(1_000, Ordering::Relaxed))
+        }
+    }
+
+    fn pooled() -> Broker {
+        let limits = Limits {
+            pooling_rule: PoolingRule::Pools,
+            ..Limits::default()
+        };
+        Broker::new(limits, 5)
+    }
+
+    fn checked(broker: &mut Broker, pool: Option<PoolName>) -> StoreHealth {
+        let clock = TickingClock(AtomicU64::new(0));
+        let id = Uuid::version_4([9; 16]);
+        let health = check((broker, Timestamp::from_secs(1)), &clock, pool, id);
+        broker.check_invariants();
+        assert_eq!(health.0.len(), 8);
+        health
+    }
+
+    #[test]
+    fn every_step_is_measured_by_the_clock() {
+        let health = checked(&mut Broker::new(Limits::default(), 5), None);
+        assert!(health.is_well());
+        assert!(health.0.iter().all(|trial| trial.nanos == 1_000));
+    }
+
+    #[test]
+    fn a_store_that_fails_is_told_of_and_left_as_it_was() {
+        let mut broker = pooled();
+        // There is no pool, so nothing can be created.
+        let health = checked(&mut broker, None);
+        assert!(!health.is_well());
+        let failed = health.0.iter().filter(|trial| trial.failure.is_some());
+        let failed: Vec<&str> = failed.map(|trial| trial.operation).collect();
+        let expected = [
+            "create_queue",
+            "post_messages",
+            "claim_messages",
+            "delete_messages",
+        ];
+        assert_eq!(failed, expected);
+    }
+
+    #[test]
+    fn a_pool_without_weight_can_be_checked() {
+        let (mut broker, name) = (pooled(), PoolName::parse("p").unwrap());
+        let new = NewPool {
+            uri: "memory://p".into(),
+            weight: 0,
+            flavor: None,
+            options: JsonText::parse("{}").unwrap(),
+        };
+        let caller = Caller {
+            project: Project("p".into()),
+            client: ClientId::Text("c".into()),
+        };
+        let put = Input::Pools(PoolInput::Put(name.clone(), new));
+        broker.handle(Timestamp::default(), &caller, put).unwrap();
+        assert!(checked(&mut broker, Some(name)).is_well());
+    }
+}

@@ -15,6 +15,7 @@ mod pools;
 mod purity;
 mod queues;
 mod random;
+mod random_admin;
 mod random_subscriptions;
 mod sharing;
 #[cfg(feature = "server")]
