@@ -58,7 +58,7 @@ pub use output::{
     SubscriptionView,
 };
 pub use queue::QueueName;
-pub use subscription::Subscriber;
+pub use subscription::{Subscriber, TRUST_ID};
 pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Timer};

@@ -24,7 +24,7 @@ use crate::broker::{
     AttemptId, Broker, Caller, ConfirmationRule, DeliveryCounts, Input, Limits, Notification,
     Outcome, Timestamp, Uuid, mix,
 };
-use crate::wire::{self, Body, Call, Cors, Failure, Reply, Settings};
+use crate::wire::{self, AddressRule, Body, Call, Cors, Dispatch, Failure, Reply, Settings};
 
 /// What is read and thrown away of a body that is too long, so that a client which sends all of it
 /// before it reads still gets the answer.
@@ -123,6 +123,19 @@ impl Service {
     #[must_use]
     pub fn webhook(&self, notification: &Notification) -> Request<Bytes> {
         wire::webhook::request(notification, &self.shared.settings)
+    }
+
+    /// What is sent for a notification: a request, or a mail. `None`: it cannot be sent here.
+    #[must_use]
+    pub fn dispatch(&self, notification: &Notification) -> Option<Dispatch> {
+        Dispatch::of(notification, &self.shared.settings)
+    }
+
+    /// Which addresses may be sent to. Whoever sends holds every address against it to which it
+    /// connects for a subscriber, for a name that was subscribed may stand for any.
+    #[must_use]
+    pub fn address_rule(&self) -> &AddressRule {
+        &self.shared.settings.address_rule
     }
 
     /// Reports what came of a notification.
