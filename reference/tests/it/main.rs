@@ -9,6 +9,8 @@ mod deletion;
 mod messages;
 mod model;
 mod notifications;
+#[cfg(feature = "server")]
+mod outgoing;
 mod purity;
 mod queues;
 mod random;
