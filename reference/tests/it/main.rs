@@ -15,6 +15,7 @@ mod purity;
 mod queues;
 mod random;
 mod random_subscriptions;
+mod retries;
 mod sharing;
 #[cfg(feature = "server")]
 mod socket;
