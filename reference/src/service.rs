@@ -119,12 +119,6 @@ impl Service {
         self.with_broker(|broker, _| broker.poll_output())?
     }
 
-    /// The request that brings a notification to its subscriber.
-    #[must_use]
-    pub fn webhook(&self, notification: &Notification) -> Request<Bytes> {
-        wire::webhook::request(notification, &self.shared.settings)
-    }
-
     /// What is sent for a notification: a request, or a mail. `None`: it cannot be sent here.
     #[must_use]
     pub fn dispatch(&self, notification: &Notification) -> Option<Dispatch> {

@@ -16,8 +16,7 @@ use super::{notice, subscriptions};
 ///
 /// # Panics
 /// If the notification is of a subscription that was not read by [`decode`](super::decode).
-#[must_use]
-pub fn request(notification: &Notification, settings: &Settings) -> Request<Bytes> {
+pub(crate) fn request(notification: &Notification, settings: &Settings) -> Request<Bytes> {
     let (_, uri) = notification.subscriber.trust_and_uri();
     let uri: Uri = uri.parse().expect("invariant: subscribers were checked");
     let document = match &notification.content {

@@ -4,7 +4,8 @@ use http::{HeaderMap, StatusCode};
 use nanshe_reference::broker::{
     AttemptId, ConfirmationRule, DeliveryCounts, Notification, Outcome,
 };
-use nanshe_reference::{Limits, Settings, SigningKey, wire};
+use nanshe_reference::wire::{self, Dispatch};
+use nanshe_reference::{Limits, Settings, SigningKey};
 use serde_json::{Value, json};
 
 use crate::support::{ALICE, BOB, World, text};
@@ -28,7 +29,10 @@ impl Sent {
 pub(crate) fn sent(world: &World) -> Vec<Sent> {
     let take = || {
         let notification: Notification = world.service.next_notification()?;
-        let (parts, body) = world.service.webhook(&notification).into_parts();
+        let Some(Dispatch::Webhook(request)) = world.service.dispatch(&notification) else {
+            panic!("this is no webhook: {notification:?}");
+        };
+        let (parts, body) = request.into_parts();
         assert_eq!(parts.method, "POST");
         Some(Sent {
             attempt: notification.attempt,

@@ -12,6 +12,7 @@ use std::io::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nanshe_reference::broker::DeliveryCounts;
 use nanshe_reference::server::{Options, Outgoing, serve_with};
@@ -28,6 +29,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::{Answer, World};
+
+/// How long a test may take. They take a moment.
+const TEST_MAX: Duration = Duration::from_secs(60);
 
 /// A connection, encrypted or not.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -97,7 +101,9 @@ impl Running {
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
-    runtime.block_on(test);
+    // What waits for something that does not come fails, instead of waiting.
+    let test = async { tokio::time::timeout(TEST_MAX, test).await };
+    runtime.block_on(test).unwrap();
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {

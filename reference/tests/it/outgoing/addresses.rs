@@ -36,7 +36,7 @@ fn a_name_that_stands_for_a_denied_address_is_given_up_and_never_connected_to() 
         server.world.post("q", 60, &[1, 2]);
         let counts = server.settled().await;
         assert_eq!((counts.given_up, counts.retried), (4, 0));
-        let connection = tokio::time::timeout(std::time::Duration::ZERO, listener.accept());
+        let connection = tokio::time::timeout(Duration::ZERO, listener.accept());
         assert!(connection.await.is_err(), "it was connected to");
         server.stop().await;
     });

@@ -1,7 +1,5 @@
 //! Mail, handed to a relay that does as it is told.
 
-use std::time::Duration;
-
 use nanshe_reference::SigningKey;
 use nanshe_reference::broker::ConfirmationRule;
 use nanshe_reference::server::{Relay, RelaySecurity};
