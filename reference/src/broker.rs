@@ -70,7 +70,7 @@ pub use output::{
 pub use pools::{CatalogueListing, NewPool, PoolInput, PoolName, PoolOutput, PoolUpdate, PoolView};
 pub use queue::QueueName;
 pub use snapshot::RestoreError;
-pub use subscription::Subscriber;
+pub use subscription::{Subscriber, TRUST_ID};
 pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Look};

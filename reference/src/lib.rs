@@ -5,8 +5,8 @@
 //! * [`wire`] maps HTTP to inputs and outputs to HTTP, purely.
 //! * [`service`] puts both behind a `tower_service::Service`, for any HTTP stack, real or
 //!   simulated.
-//! * `server` (feature `server`) adds sockets, webhooks and the clock, and nothing else; `config`
-//!   reads what it and the service obey from TOML.
+//! * `server` (feature `server`) adds sockets, webhooks, mail and the clock, and nothing else;
+//!   `config` reads what it and the service obey from TOML.
 //!
 //! ```text
 //! server ──► service ──► wire ──► broker      never the other way

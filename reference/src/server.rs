@@ -1,9 +1,10 @@
-//! The service on sockets: HTTP/1.1 over TCP, and webhooks to subscribers.
+//! The service on sockets: HTTP/1.1 over TCP, and webhooks and mail to subscribers.
 //!
 //! The only module of this crate that does I/O. Owns connections, their bounds, the clock, and the
 //! orderly stop; must not know what is in a request.
 
 mod clock;
+mod outgoing;
 mod sender;
 
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ use tokio::time::{sleep, timeout};
 use crate::service::Service;
 
 pub use clock::SystemClock;
+pub use outgoing::{Outgoing, Relay, RelaySecurity};
 
 /// Connections at one time. More of them wait in the backlog of the listener.
 pub const CONNECTIONS_MAX: usize = 4_096;
@@ -48,7 +50,7 @@ pub const DELIVERY_SECS_MAX: u64 = 10;
 const ACCEPT_RETRY_MS: u64 = 50;
 
 /// The bounds of a server, in real time. `Default` is what the constants of this module say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Connections at one time.
     pub connections_max: usize,
@@ -64,6 +66,8 @@ pub struct Options {
     pub delivery: Duration,
     /// How many seconds pass for the service in a second: that of its [`SystemClock`].
     pub time_scale: NonZeroU32,
+    /// How and by whom notifications are sent.
+    pub outgoing: Outgoing,
 }
 
 impl Default for Options {
@@ -76,6 +80,7 @@ impl Default for Options {
             deliveries_max: DELIVERIES_MAX,
             delivery: Duration::from_secs(DELIVERY_SECS_MAX),
             time_scale: NonZeroU32::MIN,
+            outgoing: Outgoing::default(),
         }
     }
 }
@@ -96,8 +101,8 @@ pub async fn serve(
 /// allow, idle connections are closed, and webhooks under way are cut off.
 ///
 /// # Errors
-/// If the listener has no address any more, or the broker has panicked: then there is nothing left
-/// to serve. A failed accept is no error: it is tried again.
+/// If the listener has no address any more, the authorities cannot be read, or the broker has
+/// panicked: then there is nothing left to serve. A failed accept is no error: it is tried again.
 pub async fn serve_with(
     listener: TcpListener,
     service: Service,
@@ -106,7 +111,8 @@ pub async fn serve_with(
 ) -> io::Result<()> {
     listener.local_addr()?;
     let mut sender = JoinSet::new();
-    sender.spawn(sender::send_all(service.clone(), options));
+    let ways = sender::Ways::new(&options)?;
+    sender.spawn(sender::send_all(service.clone(), options.clone(), ways));
     let mut stop = pin!(stop);
     // The sender ends by itself only if the broker is broken.
     let mut stop = pin!(poll_fn(|context| match sender.poll_join_next(context) {

@@ -37,6 +37,37 @@ use super::{Broker, BrokerError};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subscriber(pub Arc<str>);
 
+/// Where the options of a subscription name the trust that its deliveries need.
+pub const TRUST_ID: &str = "trust_id";
+/// What stands before the URI of a subscriber that needs a trust.
+const TRUST_PREFIX: &str = "trust+";
+
+impl Subscriber {
+    /// Whether it is sent a token that a trust gives, and the URI without the word for that.
+    #[must_use]
+    pub fn trust_and_uri(&self) -> (bool, &str) {
+        Self::split_trust(&self.0)
+    }
+
+    /// The same of a URI that is no subscriber yet.
+    pub(crate) fn split_trust(uri: &str) -> (bool, &str) {
+        match uri.split_at_checked(TRUST_PREFIX.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(TRUST_PREFIX) => (true, rest),
+            Some(_) | None => (false, uri),
+        }
+    }
+
+    /// Zaqar makes a trust with the token of the caller if the options name none. Callers have no
+    /// token here, so there is nothing to make it with, and they have to make it themselves.
+    fn check_trust(&self, options: &JsonText) -> Result<(), BrokerError> {
+        let members = options.as_members().unwrap_or_default();
+        if self.trust_and_uri().0 && !members.contains_key(TRUST_ID) {
+            return Err(BrokerError::TrustIsMissing);
+        }
+        Ok(())
+    }
+}
+
 /// A subscription as stored.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Subscription {
@@ -125,6 +156,7 @@ impl Broker {
         let ttl_secs = new.ttl_secs.unwrap_or(default);
         let expires_at = self.end_of_subscription(ttl_secs)?;
         let retry_policy = RetryPolicy::of_options(&new.options)?;
+        new.subscriber.check_trust(&new.options)?;
         let roster = self.settled_roster(&caller.project, queue);
         let known = roster.and_then(|roster| self.rosters[roster].find(&new.subscriber));
         if known.is_some_and(|slot| self.subscriptions[slot].confirmed) {
@@ -178,6 +210,10 @@ impl Broker {
             Some((ttl_secs, end)) => Some((ttl_secs, end?)),
             None => None,
         };
+        let subscription = &self.subscriptions[slot];
+        let subscriber = update.subscriber.as_ref();
+        let subscriber = subscriber.unwrap_or(&subscription.subscriber);
+        subscriber.check_trust(update.options.as_ref().unwrap_or(&subscription.options))?;
         let roster = &mut self.rosters[roster_slot];
         let other = update
             .subscriber

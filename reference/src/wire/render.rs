@@ -23,7 +23,7 @@ use super::{Reply, calendar, checksum, flavors, home, pools};
 /// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
 /// headers that are much longer.
 const LOCATION_BYTES_MAX: usize = 8_192;
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
