@@ -34,6 +34,7 @@ mod queue;
 mod retry;
 mod roster;
 mod slab;
+mod sockets;
 mod subscription;
 mod timestamp;
 
@@ -58,6 +59,7 @@ pub use output::{
     SubscriptionView,
 };
 pub use queue::QueueName;
+pub use sockets::SocketId;
 pub use subscription::Subscriber;
 pub use timestamp::Timestamp;
 
@@ -71,6 +73,7 @@ use message::{BacklogId, Message, Rank, State};
 use queue::Queue;
 use roster::Roster;
 use slab::{Slab, Slot};
+use sockets::Sockets;
 use subscription::Subscription;
 
 /// How many endings and removals an input carries out beyond what it needs itself, and what it
@@ -107,6 +110,8 @@ pub struct Broker {
     roster_alarms: BTreeSet<(Timestamp, Slot)>,
     /// The roster whose alarm the current input may have to move.
     touched_roster: Option<Slot>,
+    /// The subscriptions of sockets.
+    sockets: Sockets,
     /// What is under way to subscribers.
     attempts: BTreeMap<AttemptId, Attempt>,
     next_attempt: u64,
@@ -153,6 +158,7 @@ impl Broker {
             subscriptions: Slab::new(),
             roster_alarms: BTreeSet::new(),
             touched_roster: None,
+            sockets: Sockets::default(),
             attempts: BTreeMap::new(),
             next_attempt: 0,
             next_turn: 0,
@@ -352,7 +358,8 @@ impl Broker {
                 let end = roster.outbox.end();
                 if let Some(subscription) = roster.discard_first() {
                     self.count_abandoned(subscription, end);
-                    self.subscriptions.remove(subscription);
+                    let removed = self.subscriptions.remove(subscription);
+                    self.sockets.leave(&removed.subscriber, subscription);
                     return true;
                 }
             }
@@ -437,6 +444,7 @@ impl Broker {
         }
         self.check_rosters();
         self.check_deliveries();
+        self.check_sockets();
         assert_eq!(queues, self.queues.len(), "every queue has a name");
         assert_eq!(
             messages,

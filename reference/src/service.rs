@@ -8,6 +8,8 @@
 //! request at hand is not answered, the panic goes on into whoever called, and every later request
 //! is answered 500: neither a wrong answer nor silence. `server` ends itself then.
 
+mod sockets;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
@@ -50,6 +52,7 @@ struct Shared {
     waiting: Mutex<Option<Waker>>,
     request_key: u64,
     requests: AtomicU64,
+    sockets: AtomicU64,
 }
 
 struct State {
@@ -94,6 +97,7 @@ impl Service {
                 waiting: Mutex::default(),
                 request_key,
                 requests,
+                sockets: AtomicU64::new(0),
             }),
         }
     }
@@ -120,6 +124,9 @@ impl Service {
     }
 
     /// The request that brings a notification to its subscriber.
+    ///
+    /// # Panics
+    /// If the subscriber is a socket: see [`Self::notification_document`].
     #[must_use]
     pub fn webhook(&self, notification: &Notification) -> Request<Bytes> {
         wire::webhook::request(notification, &self.shared.settings)

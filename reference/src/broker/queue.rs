@@ -178,6 +178,7 @@ impl Broker {
         let Some(slot) = self.settled_queue(&caller.project, &queue) else {
             return Output::QueueStats {
                 queue,
+                exists: false,
                 stats: Stats {
                     claimed: 0,
                     free: 0,
@@ -200,7 +201,11 @@ impl Broker {
             free: backlog.free_count(),
             ends: backlog.oldest().map(view).zip(backlog.newest().map(view)),
         };
-        Output::QueueStats { queue, stats }
+        Output::QueueStats {
+            queue,
+            exists: true,
+            stats,
+        }
     }
 
     /// What is purged is gone at once, however much; its memory is given back little by little.

@@ -11,6 +11,7 @@
 //! A subscription belongs to the name of a queue, not to the queue: it survives the deletion of
 //! the queue, and its id means nothing under another name or in another project.
 
+use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -27,13 +28,28 @@ use super::queue::QueueName;
 use super::retry::RetryPolicy;
 use super::roster::RosterSerial;
 use super::slab::Slot;
+use super::sockets::SocketId;
 use super::timestamp::Timestamp;
 use super::{Broker, BrokerError};
 
-/// Who gets the messages: a URI, as the client spelled it. Whether anything can be sent there was
-/// found out before.
+/// Who gets the messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Subscriber(pub Arc<str>);
+pub enum Subscriber {
+    /// A URI, as the client spelled it. Whether anything can be sent there was found out before.
+    Uri(Arc<str>),
+    /// The connection that subscribed. See [`Broker::close_socket`].
+    Socket(SocketId),
+}
+
+/// As clients see it. No client can name a socket by this, for it is no URI that can be sent to.
+impl fmt::Display for Subscriber {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri(uri) => out.write_str(uri),
+            Self::Socket(SocketId(number)) => write!(out, "websocket:{number}"),
+        }
+    }
+}
 
 /// A subscription as stored.
 pub(crate) struct Subscription {
@@ -149,6 +165,8 @@ impl Broker {
                     counts: DeliveryCounts::default(),
                 });
                 roster.insert(slot, &self.subscriptions[slot]);
+                let subscriber = &self.subscriptions[slot].subscriber;
+                self.sockets.enter(subscriber, slot);
                 slot
             }
         };
@@ -191,6 +209,8 @@ impl Broker {
             .filter(|subscriber| *subscriber != subscription.subscriber);
         let asked = moved.is_some();
         if let Some(subscriber) = moved {
+            self.sockets.leave(&subscription.subscriber, slot);
+            self.sockets.enter(&subscriber, slot);
             subscription.subscriber = subscriber;
         }
         if let Some(retry_policy) = policy {
@@ -221,6 +241,7 @@ impl Broker {
         let roster = &mut self.rosters[roster_slot];
         roster.remove(slot, &subscription);
         roster.outbox.leave(slot, &subscription.delivery);
+        self.sockets.leave(&subscription.subscriber, slot);
     }
 
     fn settled_subscription(

@@ -16,18 +16,16 @@ use super::{calendar, subscriptions};
 /// The request that brings a notification to its subscriber. Its URI is that of the subscriber.
 ///
 /// # Panics
-/// If the notification is of a subscription that was not read by [`decode`](super::decode).
+/// If the notification is of a subscription that was not read by [`decode`](super::decode), or of
+/// a socket.
 #[must_use]
 pub fn request(notification: &Notification, settings: &Settings) -> Request<Bytes> {
     let uri: Uri = notification
         .subscriber
-        .0
+        .to_string()
         .parse()
         .expect("invariant: subscribers were checked");
-    let document = match &notification.content {
-        Content::Message(message) => message_document(&notification.queue, message),
-        Content::Notice(notice) => notice_document(notification, *notice, settings),
-    };
+    let document = document(notification, settings);
     let body = match template(&notification.options) {
         Some(template) => template.replace(subscriptions::MESSAGE_PLACEHOLDER, &document),
         None => document,
@@ -41,6 +39,15 @@ pub fn request(notification: &Notification, settings: &Settings) -> Request<Byte
         headers.insert(name, value);
     }
     request
+}
+
+/// What a notification says, as JSON.
+#[must_use]
+pub fn document(notification: &Notification, settings: &Settings) -> String {
+    match &notification.content {
+        Content::Message(message) => message_document(&notification.queue, message),
+        Content::Notice(notice) => notice_document(notification, *notice, settings),
+    }
 }
 
 /// What the status of an answer says. Zaqar counts everything below 400 as delivered; whoever

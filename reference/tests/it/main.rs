@@ -19,3 +19,4 @@ mod socket;
 mod subscriptions;
 mod support;
 mod transport;
+mod websocket;
