@@ -1,4 +1,5 @@
-//! The sender of webhooks: takes notifications from the service, posts them, reports back.
+//! The sender of notifications: takes them from the service, posts them, or hands them to the socket
+//! that subscribed, and reports back.
 //!
 //! Owns connections to subscribers and their bounds; when to try again is the broker's business.
 //! Only `http` in the clear: there is no TLS in here, and a subscriber that needs it is refused.
@@ -23,7 +24,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Options;
-use crate::broker::{Notification, Outcome};
+use super::websocket::Sockets;
+use crate::broker::{Notification, Outcome, Subscriber};
 use crate::service::Service;
 use crate::wire::webhook;
 
@@ -35,7 +37,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// Sends whatever the service wants to be sent, until it is broken.
-pub(super) async fn send_all(service: Service, options: Options) {
+pub(super) async fn send_all(service: Service, options: Options, sockets: Sockets) {
     let permits = Arc::new(Semaphore::new(options.deliveries_max));
     // Dropped, it cuts off what is under way.
     let mut tasks = JoinSet::new();
@@ -45,14 +47,11 @@ pub(super) async fn send_all(service: Service, options: Options) {
         let Some(notification) = next(&service, &options).await else {
             return;
         };
-        let service = service.clone();
+        let (service, sockets) = (service.clone(), sockets.clone());
         tasks.spawn(async move {
-            let sent = timeout(options.delivery, post(service.webhook(&notification))).await;
-            let outcome = match sent {
-                Ok(Ok(status)) => webhook::outcome(status),
-                // Whether it is there, nobody knows: at least once, so it is sent again.
-                Ok(Err(_)) | Err(_) => Outcome::Failed,
-            };
+            let sent = timeout(options.delivery, send(&service, &sockets, &notification)).await;
+            // Whether it is there, nobody knows: at least once, so it is sent again.
+            let outcome = sent.unwrap_or(Outcome::Failed);
             service.conclude(notification.attempt, outcome);
             drop(permit);
         });
@@ -76,6 +75,20 @@ async fn next(service: &Service, options: &Options) -> Option<Notification> {
         drop(timeout(pause, service.changed(until)).await);
     }
     None
+}
+
+/// Sends a notification the way its subscriber is reached.
+async fn send(service: &Service, sockets: &Sockets, notification: &Notification) -> Outcome {
+    match notification.subscriber {
+        Subscriber::Socket(socket) => {
+            let document = service.notification_document(notification);
+            sockets.deliver(socket, document).await
+        }
+        Subscriber::Uri(_) => match post(service.webhook(notification)).await {
+            Ok(status) => webhook::outcome(status),
+            Err(_) => Outcome::Failed,
+        },
+    }
 }
 
 /// Posts a request to where its URI says, and returns the status of the answer. The rest of the

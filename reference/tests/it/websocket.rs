@@ -2,6 +2,8 @@
 
 mod access;
 mod actions;
+#[cfg(feature = "server")]
+mod connections;
 mod failures;
 mod random;
 
