@@ -1,8 +1,8 @@
 //! HTTP to inputs and outputs to HTTP, purely.
 //!
-//! Owns routes, headers, JSON, status codes and the order of checks. [`websocket`] does the same for
-//! the frames of the WebSocket transport. Must not know connections, clocks
-//! or locks, and keeps no state: reading and rendering happen outside of the broker's lock.
+//! Owns routes, headers, JSON, status codes and the order of checks; [`websocket`] does the same for
+//! the frames of the WebSocket transport. Must not know connections, clocks or locks, and keeps no
+//! state: reading and rendering happen outside of the broker's lock.
 
 mod bodies;
 mod calendar;

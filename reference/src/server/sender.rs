@@ -1,5 +1,5 @@
-//! The sender of notifications: takes them from the service, posts them, or hands them to the socket
-//! that subscribed, and reports back.
+//! The sender of notifications: takes them from the service, posts them, or hands them to the
+//! socket that subscribed, and reports back.
 //!
 //! Owns connections to subscribers and their bounds; when to try again is the broker's business.
 //! Only `http` in the clear: there is no TLS in here, and a subscriber that needs it is refused.

@@ -1,5 +1,5 @@
-//! MessagePack to JSON text and back. What JSON cannot say is refused: binary data, extensions, keys
-//! that are no strings, numbers that are not finite.
+//! MessagePack to JSON text and back. What JSON cannot say is refused: binary data, extensions,
+//! keys that are no strings, numbers that are not finite.
 //!
 //! An integer stays one, a float stays one, and a float of 32 bits is read as the one of 64 bits
 //! with the same value. Whether an integer fits is found out where all JSON is checked.
