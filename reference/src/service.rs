@@ -9,6 +9,7 @@
 //! is answered 500: neither a wrong answer nor silence. `server` ends itself then.
 
 mod health;
+mod sockets;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -54,6 +55,7 @@ struct Shared {
     waiting: Mutex<Option<Waker>>,
     request_key: u64,
     requests: AtomicU64,
+    sockets: AtomicU64,
 }
 
 struct State {
@@ -98,6 +100,7 @@ impl Service {
                 waiting: Mutex::default(),
                 request_key,
                 requests,
+                sockets: AtomicU64::new(0),
             }),
         }
     }
@@ -123,7 +126,8 @@ impl Service {
         self.with_broker(|broker, _| broker.poll_output())?
     }
 
-    /// What is sent for a notification: a request, or a mail. `None`: it cannot be sent here.
+    /// What is sent for a notification: a request, a mail, or a document for a socket. `None`: it
+    /// cannot be sent here.
     #[must_use]
     pub fn dispatch(&self, notification: &Notification) -> Option<Dispatch> {
         Dispatch::of(notification, &self.shared.settings)

@@ -1,7 +1,8 @@
 //! HTTP to inputs and outputs to HTTP, purely.
 //!
-//! Owns routes, headers, JSON, status codes and the order of checks. Must not know sockets, clocks
-//! or locks, and keeps no state: reading and rendering happen outside of the broker's lock.
+//! Owns routes, headers, JSON, status codes and the order of checks; [`websocket`] does the same for
+//! the frames of the WebSocket transport. Must not know connections, clocks or locks, and keeps no
+//! state: reading and rendering happen outside of the broker's lock.
 
 mod bodies;
 mod calendar;
@@ -30,6 +31,7 @@ mod share;
 mod signing;
 mod subscriptions;
 pub mod webhook;
+pub mod websocket;
 
 use bytes::Bytes;
 use http::Method;
@@ -291,7 +293,7 @@ impl Request<'_> {
             });
         }
         let ids = match self.query.list("ids") {
-            Some(ids) => Some(self.message_ids(&ids)?),
+            Some(ids) => Some(message_ids(ids.iter().copied(), self.limits)?),
             None => None,
         };
         if self.parts.method == Method::DELETE {
@@ -322,20 +324,8 @@ impl Request<'_> {
             .query
             .count("pop", self.limits.messages_per_claim_or_pop_max)?;
         let claims = self.query.list("claim_ids");
-        let paired = match self.limits.bulk_delete_rule {
-            BulkDeleteRule::NeedsClaims => ids.is_some() == claims.is_some(),
-            BulkDeleteRule::IgnoresClaims => true,
-        };
-        match (ids, pop) {
-            _ if !paired => Err(Refusal::ClaimIdsUnpaired),
-            (Some(ids), None) => {
-                let claims = claims.unwrap_or_default();
-                let claims = claims.into_iter().filter_map(claim_id).collect();
-                Ok(Input::DeleteMessages { queue, ids, claims })
-            }
-            (None, Some(limit)) => Ok(Input::PopMessages { queue, limit }),
-            (None, None) | (Some(_), Some(_)) => Err(Refusal::DeleteAmbiguous),
-        }
+        let claims = claims.map(|ids| ids.into_iter().filter_map(claim_id).collect());
+        bulk_delete(queue, (ids, claims), pop, self.limits)
     }
 
     fn message(&self, queue: QueueName, id: &str) -> Result<Input, Refusal> {
@@ -377,10 +367,7 @@ impl Request<'_> {
     fn subscriptions(&self) -> Result<SubscriptionInput, Refusal> {
         if self.parts.method == Method::POST {
             let new = subscriptions::new_subscription(self.body, self.settings)?;
-            let asks = self.limits.confirmation_rule == ConfirmationRule::Required;
-            if asks && signing::is_ambiguous(&self.caller.project.0) {
-                return Err(Refusal::ConfirmationUnsignable);
-            }
+            check_confirmable(self.caller, self.limits)?;
             return Ok(SubscriptionInput::Create(new));
         }
         let limit_max = self.limits.subscriptions_per_page_max;
@@ -402,15 +389,49 @@ impl Request<'_> {
         }
         Ok(SubscriptionInput::Read(id))
     }
+}
 
-    /// The ids among the listed ones. Those that are spelled like none count, but name nothing.
-    fn message_ids(&self, ids: &[&str]) -> Result<Vec<MessageId>, Refusal> {
-        let max = self.limits.messages_per_page_max;
-        if !(1..=max).contains(&ids.len()) {
-            return Err(Refusal::IdCountOutOfRange { max });
+/// What deletes many messages: those of these ids, held by these claims, or a number of them.
+fn bulk_delete(
+    queue: QueueName,
+    (ids, claims): (Option<Vec<MessageId>>, Option<Vec<ClaimId>>),
+    pop: Option<usize>,
+    limits: &Limits,
+) -> Result<Input, Refusal> {
+    let paired = match limits.bulk_delete_rule {
+        BulkDeleteRule::NeedsClaims => ids.is_some() == claims.is_some(),
+        BulkDeleteRule::IgnoresClaims => true,
+    };
+    match (ids, pop) {
+        _ if !paired => Err(Refusal::ClaimIdsUnpaired),
+        (Some(ids), None) => {
+            let claims = claims.unwrap_or_default();
+            Ok(Input::DeleteMessages { queue, ids, claims })
         }
-        Ok(ids.iter().filter_map(|id| message_id(id)).collect())
+        (None, Some(limit)) => Ok(Input::PopMessages { queue, limit }),
+        (None, None) | (Some(_), Some(_)) => Err(Refusal::DeleteAmbiguous),
     }
+}
+
+/// The ids among the listed ones. Those that are spelled like none count, but name nothing.
+fn message_ids<'a>(
+    ids: impl ExactSizeIterator<Item = &'a str>,
+    limits: &Limits,
+) -> Result<Vec<MessageId>, Refusal> {
+    let max = limits.messages_per_page_max;
+    if !(1..=max).contains(&ids.len()) {
+        return Err(Refusal::IdCountOutOfRange { max });
+    }
+    Ok(ids.filter_map(message_id).collect())
+}
+
+/// Whether whoever subscribes here is to be sent a signature that cannot be made.
+fn check_confirmable(caller: &Caller, limits: &Limits) -> Result<(), Refusal> {
+    let asks = limits.confirmation_rule == ConfirmationRule::Required;
+    if asks && signing::is_ambiguous(&caller.project.0) {
+        return Err(Refusal::ConfirmationUnsignable);
+    }
+    Ok(())
 }
 
 fn queue_listing(parts: &Parts, limits: &Limits) -> Result<Input, Refusal> {

@@ -11,6 +11,7 @@
 //! A subscription belongs to the name of a queue, not to the queue: it survives the deletion of
 //! the queue, and its id means nothing under another name or in another project.
 
+use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -29,13 +30,28 @@ use super::queue::QueueName;
 use super::retry::RetryPolicy;
 use super::roster::RosterSerial;
 use super::slab::Slot;
+use super::sockets::SocketId;
 use super::timestamp::Timestamp;
 use super::{Broker, BrokerError};
 
-/// Who gets the messages: a URI, as the client spelled it. Whether anything can be sent there was
-/// found out before.
+/// Who gets the messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Subscriber(pub Arc<str>);
+pub enum Subscriber {
+    /// A URI, as the client spelled it. Whether anything can be sent there was found out before.
+    Uri(Arc<str>),
+    /// The connection that subscribed. See [`Broker::close_socket`].
+    Socket(SocketId),
+}
+
+/// As clients see it. No client can name a socket by this, for it is no URI that can be sent to.
+impl fmt::Display for Subscriber {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri(uri) => out.write_str(uri),
+            Self::Socket(SocketId(number)) => write!(out, "websocket:{number}"),
+        }
+    }
+}
 
 /// Where the options of a subscription name the trust that its deliveries need.
 pub const TRUST_ID: &str = "trust_id";
@@ -43,10 +59,14 @@ pub const TRUST_ID: &str = "trust_id";
 const TRUST_PREFIX: &str = "trust+";
 
 impl Subscriber {
-    /// Whether it is sent a token that a trust gives, and the URI without the word for that.
+    /// Whether it is sent a token that a trust gives, and the URI without the word for that. Of a
+    /// socket, no URI.
     #[must_use]
     pub fn trust_and_uri(&self) -> (bool, &str) {
-        Self::split_trust(&self.0)
+        match self {
+            Self::Uri(uri) => Self::split_trust(uri),
+            Self::Socket(_) => (false, ""),
+        }
     }
 
     /// The same of a URI that is no subscriber yet.
@@ -187,6 +207,8 @@ impl Broker {
                     counts: DeliveryCounts::default(),
                 });
                 roster.insert(slot, &self.subscriptions[slot]);
+                let subscriber = &self.subscriptions[slot].subscriber;
+                self.sockets.enter(subscriber, slot);
                 slot
             }
         };
@@ -231,6 +253,8 @@ impl Broker {
             .filter(|subscriber| *subscriber != subscription.subscriber);
         let asked = moved.is_some();
         if let Some(subscriber) = moved {
+            self.sockets.leave(&subscription.subscriber, slot);
+            self.sockets.enter(&subscriber, slot);
             subscription.subscriber = subscriber;
         }
         if let Some(retry_policy) = policy {
@@ -261,6 +285,7 @@ impl Broker {
         let roster = &mut self.rosters[roster_slot];
         roster.remove(slot, &subscription);
         roster.outbox.leave(slot, &subscription.delivery);
+        self.sockets.leave(&subscription.subscriber, slot);
     }
 
     fn settled_subscription(

@@ -155,7 +155,7 @@ macro_rules! networks {
 
 /// Every key, table by table.
 #[rustfmt::skip]
-pub(super) static KEYS: [Key; 53] = [
+pub(super) static KEYS: [Key; 56] = [
     limit!("queues", "per_page_max", "queues on a page", 1, PAGE_MAX, queues_per_page_max),
     limit!("queues", "metadata_bytes_max",
         "bytes in a body with metadata, a share, a subscription, a pool or a flavor", 1, BYTES_MAX, queue_metadata_bytes_max),
@@ -421,6 +421,9 @@ pub(super) static KEYS: [Key; 53] = [
     wait!("stop_secs_max", "seconds that a stop waits for requests under way", stop),
     count!("deliveries_max", "webhooks under way at one time", deliveries_max),
     wait!("delivery_secs_max", "seconds that a webhook may take", delivery),
+    count!("sockets_max", "WebSockets at one time", sockets_max),
+    wait!("socket_quiet_secs_max", "seconds after which a quiet WebSocket is asked, and then closed", socket_quiet),
+    wait!("socket_write_secs_max", "seconds that a frame may take to be written to a WebSocket", socket_write),
 ];
 
 const fn security_word(security: RelaySecurity) -> &'static str {

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Options;
+use super::websocket::Sockets;
 use crate::broker::{Notification, Outcome};
 use crate::service::Service;
 use crate::wire::Dispatch;
@@ -37,11 +38,12 @@ pub(super) struct Ways {
     exchange: Exchange,
     post: Option<Post>,
     tokens: Option<Tokens>,
+    sockets: Sockets,
 }
 
 impl Ways {
     /// Makes them ready. Nobody is spoken to yet.
-    pub(super) fn new(options: &Options) -> io::Result<Self> {
+    pub(super) fn new(options: &Options, sockets: Sockets) -> io::Result<Self> {
         let outgoing = &options.outgoing;
         let authorities = match &outgoing.authorities_file {
             Some(file) => Authorities::read(file)?,
@@ -53,6 +55,7 @@ impl Ways {
             exchange: Exchange::new(authorities.connector()?),
             post: post.transpose()?,
             tokens: outgoing.trustee.clone().map(Tokens::new),
+            sockets,
         })
     }
 
@@ -65,6 +68,9 @@ impl Ways {
             }
             (Some(Dispatch::Trusted { trust, request }), _, Some(tokens)) => {
                 webhook::post_trusted((&trust, request), &self.exchange, rule, tokens).await
+            }
+            (Some(Dispatch::Frame { socket, document }), _, _) => {
+                self.sockets.deliver(socket, document).await
             }
             (Some(Dispatch::Mail(mail)), Some(post), _) => post.send(mail, service.now()).await,
             (Some(Dispatch::Trusted { .. } | Dispatch::Mail(_)) | None, _, _) => Outcome::Refused,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 
-use crate::broker::{JsonText, Notification, TRUST_ID};
+use crate::broker::{JsonText, Notification, SocketId, Subscriber, TRUST_ID};
 
 use super::mail::Mail;
 use super::settings::Settings;
@@ -23,6 +23,13 @@ pub enum Dispatch {
     },
     /// A mail.
     Mail(Mail),
+    /// A document for the socket that subscribed.
+    Frame {
+        /// The socket.
+        socket: SocketId,
+        /// What it is sent.
+        document: String,
+    },
 }
 
 impl Dispatch {
@@ -33,6 +40,10 @@ impl Dispatch {
     /// If the notification is of a subscription that was not read by [`decode`](super::decode).
     #[must_use]
     pub fn of(notification: &Notification, settings: &Settings) -> Option<Self> {
+        if let Subscriber::Socket(socket) = notification.subscriber {
+            let document = webhook::document(notification, settings);
+            return Some(Self::Frame { socket, document });
+        }
         let (needs_trust, uri) = notification.subscriber.trust_and_uri();
         if mail::is_target(uri) {
             return mail::mail(notification, settings).map(Self::Mail);

@@ -131,8 +131,8 @@ pub(crate) fn are_options(options: &JsonText) -> bool {
 /// If the notification is of a subscription that was not read by [`decode`](super::decode).
 pub(crate) fn mail(notification: &Notification, settings: &Settings) -> Option<Mail> {
     let mail = settings.mail.as_ref()?;
-    let (to, asked) =
-        target(&notification.subscriber.0).expect("invariant: subscribers were checked");
+    let (_, uri) = notification.subscriber.trust_and_uri();
+    let (to, asked) = target(uri).expect("invariant: subscribers were checked");
     match &notification.content {
         Content::Message(message) => {
             let members = notification.options.as_members().unwrap_or_default();

@@ -97,7 +97,7 @@ fn of_output(output: &Output, settings: &Settings) -> Response<Bytes> {
             StatusCode::OK,
             &queue_page((listing, limits), queues, *count),
         ),
-        Output::QueueStats { queue, stats } => document(
+        Output::QueueStats { queue, stats, .. } => document(
             StatusCode::OK,
             &json!({"messages": stats_document(queue, stats)}),
         ),
@@ -300,7 +300,7 @@ fn next_messages(queue: &QueueName, listing: &MessageListing, marker: &str) -> L
     Link::next(&format!("{}/messages", queue_path(queue)), &query)
 }
 
-fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
+pub(crate) fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
     let mut document = json!({
         "claimed": stats.claimed,
         "free": stats.free,

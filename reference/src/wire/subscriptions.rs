@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use crate::broker::limits::SUBSCRIPTION_TTL_SECS_MIN;
 use crate::broker::{
-    JsonText, NewSubscription, QueueName, Subscriber, SubscriptionListing, SubscriptionUpdate,
-    SubscriptionView, TRUST_ID,
+    JsonText, NewSubscription, QueueName, SocketId, Subscriber, SubscriptionListing,
+    SubscriptionUpdate, SubscriptionView, TRUST_ID,
 };
 
 use super::bodies::Body;
@@ -47,18 +47,36 @@ pub(crate) fn new_subscription(
     body: &Body,
     settings: &Settings,
 ) -> Result<NewSubscription, Refusal> {
+    subscription(body, settings, None)
+}
+
+/// What a socket asks for: without a subscriber it subscribes itself.
+pub(crate) fn new_subscription_of(
+    socket: SocketId,
+    body: &Body,
+    settings: &Settings,
+) -> Result<NewSubscription, Refusal> {
+    subscription(body, settings, Some(Subscriber::Socket(socket)))
+}
+
+fn subscription(
+    body: &Body,
+    settings: &Settings,
+    asker: Option<Subscriber>,
+) -> Result<NewSubscription, Refusal> {
     let document = body.required(settings.limits.queue_metadata_bytes_max)?;
     let members = json::members(document).ok_or(Refusal::BodyNotObject)?;
-    let uri = members
-        .get("subscriber")
-        .ok_or(Refusal::SubscriberMissing)?;
+    let subscriber = match members.get("subscriber") {
+        Some(uri) => subscriber(uri, settings)?,
+        None => asker.ok_or(Refusal::SubscriberMissing)?,
+    };
     let options = members
         .get("options")
         .map(|value| options(value))
         .transpose()?;
     let empty = || JsonText::parse("{}").expect("invariant: this is JSON");
     Ok(NewSubscription {
-        subscriber: subscriber(uri, settings)?,
+        subscriber,
         ttl_secs: members
             .get("ttl")
             .map(|value| ttl_secs(value))
@@ -172,7 +190,7 @@ fn subscriber(value: &RawValue, settings: &Settings) -> Result<Subscriber, Refus
     };
     match missing {
         Some(missing) => Err(Refusal::SubscriberSchemeUnsupported(missing)),
-        None => Ok(Subscriber(text.into())),
+        None => Ok(Subscriber::Uri(text.into())),
     }
 }
 
@@ -220,7 +238,7 @@ pub(crate) fn path(queue: &QueueName) -> String {
 pub(crate) struct SubscriptionDocument<'a> {
     id: String,
     source: &'a str,
-    subscriber: &'a str,
+    subscriber: String,
     ttl: u64,
     age: u64,
     options: &'a JsonText,
@@ -232,7 +250,7 @@ impl<'a> SubscriptionDocument<'a> {
         Self {
             id: subscription.id.to_string(),
             source: queue.as_str(),
-            subscriber: &subscription.subscriber.0,
+            subscriber: subscription.subscriber.to_string(),
             ttl: subscription.ttl_secs,
             age: subscription.age_secs,
             options: &subscription.options,
@@ -290,7 +308,7 @@ mod tests {
             "http://[::1]:80/",
             "http://h/#part",
         ] {
-            assert_eq!(read(uri).unwrap().subscriber.0.as_ref(), uri);
+            assert_eq!(read(uri).unwrap().subscriber.to_string(), uri);
         }
         let long = format!("http://h/{}", "x".repeat(SUBSCRIBER_BYTES_MAX));
         for uri in [
@@ -338,7 +356,7 @@ mod tests {
         };
         let read = |uri: &str, settings: &Settings| {
             let document = serde_json::json!({"subscriber": uri}).to_string();
-            new_subscription(&body(&document), settings).map(|new| new.subscriber.0.to_string())
+            new_subscription(&body(&document), settings).map(|new| new.subscriber.to_string())
         };
         for (uri, missing) in [
             ("mailto:a@h", "there is no mail relay"),

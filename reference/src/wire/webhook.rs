@@ -15,14 +15,12 @@ use super::{notice, subscriptions};
 /// without the word for a trust.
 ///
 /// # Panics
-/// If the notification is of a subscription that was not read by [`decode`](super::decode).
+/// If the notification is of a subscription that was not read by [`decode`](super::decode), or of
+/// a socket.
 pub(crate) fn request(notification: &Notification, settings: &Settings) -> Request<Bytes> {
     let (_, uri) = notification.subscriber.trust_and_uri();
     let uri: Uri = uri.parse().expect("invariant: subscribers were checked");
-    let document = match &notification.content {
-        Content::Message(message) => message_document(&notification.queue, message),
-        Content::Notice(notice) => notice::document(notification, *notice, settings),
-    };
+    let document = document(notification, settings);
     let body = match template(&notification.options) {
         Some(template) => template.replace(subscriptions::MESSAGE_PLACEHOLDER, &document),
         None => document,
@@ -36,6 +34,15 @@ pub(crate) fn request(notification: &Notification, settings: &Settings) -> Reque
         headers.insert(name, value);
     }
     request
+}
+
+/// What a notification says, as JSON.
+#[must_use]
+pub fn document(notification: &Notification, settings: &Settings) -> String {
+    match &notification.content {
+        Content::Message(message) => message_document(&notification.queue, message),
+        Content::Notice(notice) => notice::document(notification, *notice, settings),
+    }
 }
 
 /// What the status of an answer says. Zaqar counts everything below 400 as delivered; whoever

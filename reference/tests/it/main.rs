@@ -28,3 +28,4 @@ mod subscriptions;
 mod support;
 mod transport;
 mod unsettled;
+mod websocket;
