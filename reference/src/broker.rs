@@ -16,6 +16,7 @@
 
 pub mod attributes;
 mod backlog;
+mod census;
 mod claim;
 mod delivery;
 mod error;
@@ -40,6 +41,7 @@ mod timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use attributes::{AttributeFault, Metadata};
+pub use census::Census;
 pub use error::BrokerError;
 pub use id::{ClaimId, MessageId, SubscriptionId, Uuid};
 pub use input::{
@@ -62,6 +64,7 @@ pub use subscription::Subscriber;
 pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Timer};
+use census::QueueCensus;
 use claim::Claim;
 use delivery::{Attempt, Sender};
 use id::IdSource;
@@ -91,6 +94,7 @@ pub struct Broker {
     next_queue_serial: u64,
     projects: BTreeMap<Project, BTreeMap<QueueName, Slot>>,
     queues: Slab<Queue>,
+    queues_census: QueueCensus,
     messages: Slab<Message>,
     claims: Slab<Claim>,
     /// The next ending of each queue.
@@ -142,6 +146,7 @@ impl Broker {
             next_queue_serial: 0,
             projects: BTreeMap::new(),
             queues: Slab::new(),
+            queues_census: QueueCensus::default(),
             messages: Slab::new(),
             claims: Slab::new(),
             alarms: BTreeSet::new(),
@@ -361,7 +366,9 @@ impl Broker {
         true
     }
 
+    /// Ends what was done with a queue: its alarm and its counts are as it is now.
     fn reset_alarm(&mut self, slot: Slot) {
+        self.recount(slot);
         let queue = &mut self.queues[slot];
         let due = queue.next_due();
         if queue.alarm == due {
@@ -435,6 +442,7 @@ impl Broker {
                 claims += claim_ends.len();
             }
         }
+        self.check_census();
         self.check_rosters();
         self.check_deliveries();
         assert_eq!(queues, self.queues.len(), "every queue has a name");

@@ -170,6 +170,10 @@ impl Backlog {
         self.active.len() + self.delayed.len()
     }
 
+    pub(crate) fn delayed_count(&self) -> usize {
+        self.delayed.len()
+    }
+
     pub(crate) fn claimed_count(&self) -> usize {
         self.claimed.len()
     }

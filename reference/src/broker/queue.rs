@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::attributes::{Attributes, Metadata, is_always_shown};
 use super::backlog::Backlog;
+use super::census::QueueCensus;
 use super::input::{Caller, Change, Project, PurgeScope, QueueListing};
 use super::limits::QUEUE_NAME_CHARS_MAX;
 use super::output::{Output, QueueView, Stats, StatsMessage};
@@ -46,6 +47,8 @@ pub(crate) struct Queue {
     pub(crate) claim_ends: BTreeSet<(Timestamp, Slot)>,
     /// The alarm set for this queue, so that it can be found and moved.
     pub(crate) alarm: Option<Timestamp>,
+    /// As it was last counted.
+    pub(crate) census: QueueCensus,
 }
 
 impl Queue {
@@ -164,6 +167,7 @@ impl Broker {
             self.projects.remove(&caller.project);
         }
         let deleted = self.queues.remove(slot);
+        self.strike_out(&deleted);
         if let Some(alarm) = deleted.alarm {
             self.alarms.remove(&(alarm, slot));
         }
@@ -249,6 +253,7 @@ impl Broker {
             backlog,
             claim_ends: BTreeSet::new(),
             alarm: None,
+            census: QueueCensus::default(),
         });
         self.projects
             .entry(project.clone())
