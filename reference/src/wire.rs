@@ -10,10 +10,12 @@ mod cors;
 mod headers;
 mod home;
 pub mod json;
+mod messages;
 mod patch;
 mod query;
 mod refusal;
 mod render;
+mod resource;
 mod route;
 mod settings;
 mod share;
@@ -36,6 +38,7 @@ use crate::broker::{
 pub use bodies::Body;
 pub use cors::Cors;
 pub use refusal::{Failure, Refusal};
+pub use resource::Resource;
 pub use settings::{Scheme, Settings};
 pub use share::Share;
 pub use signing::{Grant, SigningKey};
@@ -91,7 +94,8 @@ pub fn decode(
     now: Timestamp,
 ) -> Result<Call, Refusal> {
     let limits = &settings.limits;
-    let route = Route::of(parts.uri.path()).ok_or(Refusal::RouteUnknown)?;
+    let path = route::decode(parts.uri.path());
+    let route = Route::of(&path).ok_or(Refusal::RouteUnknown)?;
     if parts.method == Method::OPTIONS {
         // Before the headers: a preflight cannot carry them.
         return Ok(Call::Known(Reply::Options {
@@ -151,7 +155,12 @@ pub fn encode(reply: &Reply, settings: &Settings, request: Uuid) -> http::Respon
 }
 
 /// Reads a request to a resource that belongs to no queue.
-fn unnamed(route: &Route, caller: Caller, parts: &Parts, limits: &Limits) -> Result<Call, Refusal> {
+fn unnamed(
+    route: &Route<'_>,
+    caller: Caller,
+    parts: &Parts,
+    limits: &Limits,
+) -> Result<Call, Refusal> {
     if *route == Route::Home {
         return Ok(Call::Known(Reply::Home));
     }
@@ -170,11 +179,11 @@ struct Request<'a> {
     limits: &'a Limits,
     settings: &'a Settings,
     caller: &'a Caller,
-    query: Query,
+    query: Query<'a>,
 }
 
 impl Request<'_> {
-    fn input(&self, route: Route, queue: QueueName) -> Result<Input, Refusal> {
+    fn input(&self, route: Route<'_>, queue: QueueName) -> Result<Input, Refusal> {
         match route {
             Route::Queue { .. } => self.queue(queue),
             Route::Stats { .. } => Ok(Input::QueueStats { queue }),
@@ -183,14 +192,14 @@ impl Request<'_> {
                 Ok(Input::PurgeQueue { queue, scope })
             }
             Route::Messages { .. } => self.messages(queue),
-            Route::Message { id, .. } => self.message(queue, &id),
+            Route::Message { id, .. } => self.message(queue, id),
             Route::Claims { .. } => self.claims(queue),
-            Route::Claim { id, .. } => self.claim(queue, &id),
+            Route::Claim { id, .. } => self.claim(queue, id),
             Route::Subscriptions { .. } => self.subscriptions().map(of_queue(queue)),
-            Route::Subscription { id, .. } => self.subscription(&id).map(of_queue(queue)),
+            Route::Subscription { id, .. } => self.subscription(id).map(of_queue(queue)),
             Route::Confirmation { id, .. } => {
                 let confirmed = subscriptions::confirmation(self.body, self.settings)?;
-                let input = SubscriptionInput::Confirm(subscription_id(&id), confirmed);
+                let input = SubscriptionInput::Confirm(subscription_id(id), confirmed);
                 Ok(of_queue(queue)(input))
             }
             Route::Root | Route::Home | Route::Ping | Route::Queues | Route::Share { .. } => {
@@ -365,7 +374,7 @@ fn queue_listing(parts: &Parts, limits: &Limits) -> Result<Input, Refusal> {
     }))
 }
 
-fn query_of(parts: &Parts) -> Query {
+fn query_of(parts: &Parts) -> Query<'_> {
     Query::parse(parts.uri.query().unwrap_or_default())
 }
 

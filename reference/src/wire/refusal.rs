@@ -55,6 +55,21 @@ pub enum Refusal {
     /// The body ended before it was complete.
     #[error("the body is incomplete")]
     BodyIncomplete,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    BodyTooSlow,
+    /// The head is no head of an HTTP request.
+    #[error("the request line or a header is malformed")]
+    HeadInvalid,
+    /// The head has too many bytes or headers.
+    #[error("the request line and the headers are too large")]
+    HeadTooLarge,
+    /// The head did not arrive in time.
+    #[error("the head of the request did not arrive in time")]
+    HeadTooSlow,
+    /// The URI is too long to be read.
+    #[error("the URI is too long")]
+    UriTooLong,
     /// The operation needs a body.
     #[error("the request has no body")]
     BodyMissing,
@@ -164,6 +179,88 @@ pub enum Refusal {
     PurgeScopeInvalid,
 }
 
+/// A status, and the title of the error document that goes with it.
+type Reason = (StatusCode, &'static str);
+
+const BODY: Reason = (StatusCode::BAD_REQUEST, "Invalid request body");
+const PARAMETER: Reason = (StatusCode::BAD_REQUEST, "Invalid parameter");
+const HEADER: Reason = (StatusCode::BAD_REQUEST, "Invalid header");
+const NAME: Reason = (StatusCode::BAD_REQUEST, "Invalid queue identification");
+const ABSENT: Reason = (StatusCode::NOT_FOUND, "Not found");
+const TIMEOUT: Reason = (StatusCode::REQUEST_TIMEOUT, "Request timeout");
+
+impl Refusal {
+    const fn status(&self) -> Reason {
+        match self {
+            // Zaqar v2, Pre-signed URLs: always 404, so that nothing is learned from a failure.
+            Self::RouteUnknown | Self::SignatureInvalid => ABSENT,
+            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Media type not acceptable"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+            Self::PatchMediaType { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
+            }
+            Self::FormContentType
+            | Self::ClientIdMissing
+            | Self::ClientIdInvalid
+            | Self::ProjectMissing
+            | Self::HeadInvalid => HEADER,
+            Self::BodyTooSlow | Self::HeadTooSlow => TIMEOUT,
+            Self::HeadTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "Request header too large",
+            ),
+            Self::UriTooLong => (StatusCode::URI_TOO_LONG, "URI too long"),
+            Self::ProjectTooLong { .. } | Self::QueueNameInvalid { .. } => NAME,
+            Self::ParameterInvalid { .. }
+            | Self::ParameterOutOfRange { .. }
+            | Self::IdCountOutOfRange { .. }
+            | Self::DeleteAmbiguous
+            | Self::ClaimIdsUnpaired => PARAMETER,
+            Self::BodyTooLong { .. }
+            | Self::BodyIncomplete
+            | Self::BodyMissing
+            | Self::BodyNotJson(_)
+            | Self::BodyNotObject
+            | Self::BodyNotArray
+            | Self::MessagesMissing
+            | Self::MessageNotObject
+            | Self::MessageBodyMissing
+            | Self::MemberOutOfRange { .. }
+            | Self::PatchInvalid(_)
+            | Self::ShareInvalid(_)
+            | Self::SubscriberMissing
+            | Self::SubscriberInvalid
+            | Self::SubscriberSchemeUnsupported(_)
+            | Self::SubscriptionTtlInvalid { .. }
+            | Self::OptionsInvalid
+            | Self::SubscriptionUpdateInvalid
+            | Self::ConfirmationUnsignable
+            | Self::ConfirmationInvalid
+            | Self::SigningKeyMissing
+            | Self::PurgeScopeInvalid => BODY,
+        }
+    }
+}
+
+const fn status_of(error: &BrokerError) -> Reason {
+    match error {
+        BrokerError::QueueDoesNotExist
+        | BrokerError::MessageDoesNotExist
+        | BrokerError::MessagesDoNotExist
+        | BrokerError::SubscriptionDoesNotExist
+        | BrokerError::ClaimDoesNotExist => ABSENT,
+        BrokerError::AttributeIsInvalid(_)
+        | BrokerError::MetadataIsTooLarge { .. }
+        | BrokerError::PostIsTooLarge { .. }
+        | BrokerError::SubscriptionIsTooLong
+        | BrokerError::DelayIsInvalid { .. } => BODY,
+        BrokerError::MetadataMemberDoesNotExist { .. }
+        | BrokerError::SubscriberIsSubscribed { .. } => (StatusCode::CONFLICT, "Conflict"),
+        BrokerError::MessageIsClaimed => (StatusCode::FORBIDDEN, "Unable to delete"),
+        BrokerError::ClaimDoesNotHoldMessage => PARAMETER,
+    }
+}
+
 /// A request that was not carried out, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -183,73 +280,11 @@ impl From<Refusal> for Failure {
 
 impl Failure {
     /// The status, and the title of the error document.
-    pub(crate) const fn status(&self) -> (StatusCode, &'static str) {
-        const BODY: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid request body");
-        const PARAMETER: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid parameter");
-        const HEADER: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid header");
-        const NAME: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid queue identification");
-        const ABSENT: (StatusCode, &str) = (StatusCode::NOT_FOUND, "Not found");
+    pub(crate) const fn status(&self) -> Reason {
         match self {
             Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
-            Self::Refusal(refusal) => match refusal {
-                // Zaqar v2, Pre-signed URLs: always 404, so that nothing is learned from a failure.
-                Refusal::RouteUnknown | Refusal::SignatureInvalid => ABSENT,
-                Refusal::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Media type not acceptable"),
-                Refusal::MethodNotAllowed { .. } => {
-                    (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
-                }
-                Refusal::PatchMediaType { .. } => {
-                    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
-                }
-                Refusal::FormContentType
-                | Refusal::ClientIdMissing
-                | Refusal::ClientIdInvalid
-                | Refusal::ProjectMissing => HEADER,
-                Refusal::ProjectTooLong { .. } | Refusal::QueueNameInvalid { .. } => NAME,
-                Refusal::ParameterInvalid { .. }
-                | Refusal::ParameterOutOfRange { .. }
-                | Refusal::IdCountOutOfRange { .. }
-                | Refusal::DeleteAmbiguous
-                | Refusal::ClaimIdsUnpaired => PARAMETER,
-                Refusal::BodyTooLong { .. }
-                | Refusal::BodyIncomplete
-                | Refusal::BodyMissing
-                | Refusal::BodyNotJson(_)
-                | Refusal::BodyNotObject
-                | Refusal::BodyNotArray
-                | Refusal::MessagesMissing
-                | Refusal::MessageNotObject
-                | Refusal::MessageBodyMissing
-                | Refusal::MemberOutOfRange { .. }
-                | Refusal::PatchInvalid(_)
-                | Refusal::ShareInvalid(_)
-                | Refusal::SubscriberMissing
-                | Refusal::SubscriberInvalid
-                | Refusal::SubscriberSchemeUnsupported(_)
-                | Refusal::SubscriptionTtlInvalid { .. }
-                | Refusal::OptionsInvalid
-                | Refusal::SubscriptionUpdateInvalid
-                | Refusal::ConfirmationUnsignable
-                | Refusal::ConfirmationInvalid
-                | Refusal::SigningKeyMissing
-                | Refusal::PurgeScopeInvalid => BODY,
-            },
-            Self::Broker(error) => match error {
-                BrokerError::QueueDoesNotExist
-                | BrokerError::MessageDoesNotExist
-                | BrokerError::MessagesDoNotExist
-                | BrokerError::SubscriptionDoesNotExist
-                | BrokerError::ClaimDoesNotExist => ABSENT,
-                BrokerError::AttributeIsInvalid(_)
-                | BrokerError::MetadataIsTooLarge { .. }
-                | BrokerError::PostIsTooLarge { .. }
-                | BrokerError::SubscriptionIsTooLong
-                | BrokerError::DelayIsInvalid { .. } => BODY,
-                BrokerError::MetadataMemberDoesNotExist { .. }
-                | BrokerError::SubscriberIsSubscribed { .. } => (StatusCode::CONFLICT, "Conflict"),
-                BrokerError::MessageIsClaimed => (StatusCode::FORBIDDEN, "Unable to delete"),
-                BrokerError::ClaimDoesNotHoldMessage => PARAMETER,
-            },
+            Self::Refusal(refusal) => refusal.status(),
+            Self::Broker(error) => status_of(error),
         }
     }
 
