@@ -8,6 +8,7 @@ mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub settings: Settings,
     /// What the server obeys. The file does not set its `time_scale`, which is for tests.
     pub options: Options,
+    /// Where operators may ask, if anywhere.
+    pub admin: Option<SocketAddr>,
     clients: Clients,
 }
 
@@ -60,6 +63,7 @@ impl Default for Config {
         Self {
             settings,
             options: Options::default(),
+            admin: None,
             clients: Clients {
                 uuid_required: true,
                 chars_min: 10,
@@ -270,9 +274,9 @@ impl Key {
                 set(config, value.as_bool().ok_or("is not true or false")?);
                 Ok(())
             }
-            Kind::Text { set, .. } => {
-                set(config, value.as_str().ok_or("is not a string")?);
-                Ok(())
+            Kind::Text { set, expected, .. } => {
+                let text = value.as_str().ok_or("is not a string")?;
+                set(config, text).ok_or_else(|| format!("is not {expected}"))
             }
             Kind::List { set, expected, .. } => {
                 let wrong = || format!("is not an array of {expected}");
@@ -335,6 +339,7 @@ mod tests {
             let value = match key.kind {
                 Kind::Number { max, .. } => max.to_string(),
                 Kind::Flag { get, .. } => (!get(&Config::default())).to_string(),
+                Kind::Text { .. } if key.path() == "server.admin" => "\"[::1]:1\"".to_owned(),
                 Kind::Text { .. } => "\"x\"".to_owned(),
                 Kind::List { .. } => "[]".to_owned(),
             };
@@ -397,6 +402,10 @@ mod tests {
             (
                 "[subscriptions]\nschemes = [\"https\"]\n",
                 "nanshe.toml:2: `subscriptions.schemes`: is not an array of \"http\"",
+            ),
+            (
+                "[server]\nadmin = \"here\"\n",
+                "nanshe.toml:2: `server.admin`: is not an address and a port",
             ),
             (
                 "[cors]\nallowed_origins = [\"*\"]\n",

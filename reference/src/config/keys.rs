@@ -20,9 +20,11 @@ pub(super) enum Kind {
         get: fn(&Config) -> bool,
         set: fn(&mut Config, bool),
     },
+    /// `set` returns `None` if it is not what is expected.
     Text {
+        expected: &'static str,
         get: fn(&Config) -> String,
-        set: fn(&mut Config, &str),
+        set: fn(&mut Config, &str) -> Option<()>,
     },
     /// `set` returns `None` if an item is none of those expected.
     List {
@@ -103,7 +105,7 @@ macro_rules! count {
 
 /// Every key, table by table.
 #[rustfmt::skip]
-pub(super) static KEYS: [Key; 33] = [
+pub(super) static KEYS: [Key; 34] = [
     limit!("queues", "per_page_max", "queues on a page", 1, PAGE_MAX, queues_per_page_max),
     limit!("queues", "metadata_bytes_max",
         "bytes in a body with metadata, a share or a subscription", 1, BYTES_MAX, queue_metadata_bytes_max),
@@ -200,11 +202,15 @@ pub(super) static KEYS: [Key; 33] = [
         name: "signing_key",
         meaning: "the secret that URLs are signed with; empty: nothing can be shared",
         kind: Kind::Text {
+            expected: "a string",
             get: |config| {
                 let key = config.settings.signing_key.as_ref();
                 key.map(|key| key.secret().to_owned()).unwrap_or_default()
             },
-            set: |config, secret| config.settings.signing_key = SigningKey::new(secret.to_owned()),
+            set: |config, secret| {
+                config.settings.signing_key = SigningKey::new(secret.to_owned());
+                Some(())
+            },
         },
     },
 
@@ -255,6 +261,22 @@ pub(super) static KEYS: [Key; 33] = [
         },
     },
 
+    Key {
+        table: "server",
+        name: "admin",
+        meaning: "where /metrics, /ready and /live are, as address:port; empty: nowhere",
+        kind: Kind::Text {
+            expected: "an address and a port, such as \"127.0.0.1:9090\"",
+            get: |config| config.admin.map(|admin| admin.to_string()).unwrap_or_default(),
+            set: |config, text| {
+                config.admin = match text {
+                    "" => None,
+                    address => Some(address.parse().ok()?),
+                };
+                Some(())
+            },
+        },
+    },
     count!("connections_max", "connections at one time", connections_max),
     wait!("header_read_secs_max", "seconds that the head of a request may take", header_read),
     wait!("body_read_secs_max", "seconds that the body of a request may take", body_read),

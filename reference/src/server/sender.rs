@@ -20,7 +20,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
+use tracing::{info, warn};
 
 use super::Options;
 use crate::broker::{Notification, Outcome};
@@ -33,6 +35,8 @@ const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// And at most this long, so that a clock that was set is noticed some time.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+
+type PostError = Box<dyn Error + Send + Sync>;
 
 /// Sends whatever the service wants to be sent, until it is broken.
 pub(super) async fn send_all(service: Service, options: Options) {
@@ -48,15 +52,37 @@ pub(super) async fn send_all(service: Service, options: Options) {
         let service = service.clone();
         tasks.spawn(async move {
             let sent = timeout(options.delivery, post(service.webhook(&notification))).await;
-            let outcome = match sent {
-                Ok(Ok(status)) => webhook::outcome(status),
+            let outcome = match &sent {
+                Ok(Ok(status)) => webhook::outcome(*status),
                 // Whether it is there, nobody knows: at least once, so it is sent again.
                 Ok(Err(_)) | Err(_) => Outcome::Failed,
             };
+            tell(&notification, outcome, &sent);
             service.conclude(notification.attempt, outcome);
             drop(permit);
         });
         while tasks.try_join_next().is_some() {}
+    }
+}
+
+/// Tells what came of a webhook: whose it is and where it went is nobody's business.
+fn tell(
+    notification: &Notification,
+    outcome: Outcome,
+    sent: &Result<Result<StatusCode, PostError>, Elapsed>,
+) {
+    let subscription = notification.subscription;
+    match (outcome, sent) {
+        (Outcome::Delivered, _) => info!(%subscription, "a webhook was delivered"),
+        (Outcome::Refused | Outcome::Failed, Ok(Ok(status))) => {
+            warn!(%subscription, status = status.as_u16(), "a webhook was refused");
+        }
+        (Outcome::Refused | Outcome::Failed, Ok(Err(error))) => {
+            warn!(%subscription, %error, "a webhook failed");
+        }
+        (Outcome::Refused | Outcome::Failed, Err(_)) => {
+            warn!(%subscription, "a webhook took too long");
+        }
     }
 }
 
@@ -80,7 +106,7 @@ async fn next(service: &Service, options: &Options) -> Option<Notification> {
 
 /// Posts a request to where its URI says, and returns the status of the answer. The rest of the
 /// answer does not matter and is not read.
-async fn post(mut request: Request<Bytes>) -> Result<StatusCode, Box<dyn Error + Send + Sync>> {
+async fn post(mut request: Request<Bytes>) -> Result<StatusCode, PostError> {
     let uri = std::mem::take(request.uri_mut());
     let authority = uri.authority().ok_or("no authority")?;
     if uri.scheme_str() != Some("http") {
