@@ -105,6 +105,12 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8888")]
     pub(crate) bind: SocketAddr,
+    /// Where operators ask for /metrics, /ready and /live [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// What is told on standard error: nothing, or what is at least this bad
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    pub(crate) log: LogLevel,
     /// What to serve with, in place of Zaqar's defaults: see --print-config
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<String>,
@@ -115,6 +121,20 @@ pub(crate) struct Serve {
     /// not wait a minute for the end of a claim
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) time_scale: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Nothing
+    Off,
+    /// What ends the service
+    Error,
+    /// What an operator should look at
+    Warn,
+    /// Starts, stops, and what becomes of notifications
+    Info,
+    /// Every request and every connection that breaks
+    Debug,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `nanshe serve`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -7,10 +8,13 @@ use anyhow::Context as _;
 use nanshe_conformance::document;
 use nanshe_reference::Service;
 use nanshe_reference::config::Config;
-use nanshe_reference::server::{SystemClock, serve_with};
+use nanshe_reference::server::{Listeners, SystemClock, serve_with};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
-use crate::args::Serve;
+use crate::args::{LogLevel, Serve};
 use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
 
 pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
@@ -19,16 +23,22 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         shell.print(&config.to_toml())?;
         return Ok(Exit::Valid);
     }
+    log(args.log);
+    raise_descriptors_max();
     let time_scale = NonZeroU32::new(args.time_scale).context("a clock does not stand still")?;
     let Config {
-        settings, options, ..
+        settings,
+        options,
+        admin: options_admin,
+        ..
     } = config.scaled(time_scale);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(args.bind)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.bind))?;
-        let address = listener.local_addr().context("cannot tell the address")?;
+        let (clients, address) = listen(args.bind).await?;
+        let admin = match args.admin.or(options_admin) {
+            Some(admin) => Some(listen(admin).await?),
+            None => None,
+        };
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let stop = async move {
@@ -41,12 +51,52 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         // Identifiers only have to differ from those of other runs.
         let seed = wall_clock_seed();
         let service = Service::new(settings, seed, Arc::new(SystemClock::scaled(time_scale)));
+        if let Some((_, address)) = &admin {
+            shell.print(&format!("admin http://{address}\n"))?;
+        }
         shell.print(&format!("serving http://{address}\n"))?;
-        let served = serve_with(listener, service, options, stop).await;
+        let admin = admin.map(|(listener, _)| listener);
+        let served = serve_with(Listeners { clients, admin }, service, options, stop).await;
         served.map_err(|error| HarnessFailed(format!("serving failed: {error}")))?;
         shell.say("stopped");
         Ok(Exit::Valid)
     })
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr().context("cannot tell the address")?;
+    Ok((listener, address))
+}
+
+/// Lets what happens be told on standard error: only what our own packages tell.
+fn log(level: LogLevel) {
+    let level = match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_max_level(level)
+        .finish();
+    // Only tests run this twice in a process; then the first one goes on telling.
+    drop(tracing::subscriber::set_global_default(subscriber));
+}
+
+/// Each connection takes a descriptor, and a system may allow few unless it is asked for more.
+fn raise_descriptors_max() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Without it there are fewer connections at a time; the server tells of those it cannot accept.
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the number of descriptors");
+    }
 }
 
 /// The configuration that the file says, or the default one.
