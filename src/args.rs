@@ -108,6 +108,12 @@ pub(crate) struct Serve {
     /// Where to listen for WebSockets as well; port 0 takes a free one [default: there are none]
     #[arg(long, value_name = "ADDR")]
     pub(crate) websocket: Option<SocketAddr>,
+    /// Where operators ask for /metrics, /ready and /live [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// What is told on standard error: nothing, or what is at least this bad
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    pub(crate) log: LogLevel,
     /// What to serve with, in place of Zaqar's defaults: see --print-config
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<String>,
@@ -118,6 +124,20 @@ pub(crate) struct Serve {
     /// not wait a minute for the end of a claim
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) time_scale: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Nothing
+    Off,
+    /// What ends the service
+    Error,
+    /// What an operator should look at
+    Warn,
+    /// Starts, stops, and what becomes of notifications
+    Info,
+    /// Every request and every connection that breaks
+    Debug,
 }
 
 #[derive(Debug, Args)]

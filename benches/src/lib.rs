@@ -2,7 +2,9 @@
 //!
 //! Absolute figures are the machine's; only ratios of one run mean something.
 
+pub mod child;
 pub mod core;
 pub mod load;
+pub mod servers;
 #[cfg(madsim)]
 pub mod simulated;

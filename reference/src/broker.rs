@@ -16,6 +16,7 @@
 pub mod attributes;
 mod backlog;
 mod catalogue;
+mod census;
 mod claim;
 mod clients;
 mod delivery;
@@ -48,6 +49,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 pub use attributes::{AttributeFault, Metadata};
+pub use census::Census;
 pub use error::BrokerError;
 pub use flavors::{FlavorInput, FlavorName, FlavorOutput, FlavorView};
 pub use id::{ClaimId, MessageId, SubscriptionId, Uuid};
@@ -77,6 +79,7 @@ pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Look};
 use catalogue::Catalogue;
+use census::QueueCensus;
 use claim::Claim;
 use clients::Clients;
 use delivery::{Attempt, Sender};
@@ -112,6 +115,7 @@ pub struct Broker {
     next_queue_serial: u64,
     projects: BTreeMap<Project, BTreeMap<QueueName, Slot>>,
     queues: Slab<Queue>,
+    queues_census: QueueCensus,
     messages: Slab<Message>,
     clients: Clients,
     claims: Slab<Claim>,
@@ -171,6 +175,7 @@ impl Broker {
             next_queue_serial: 0,
             projects: BTreeMap::new(),
             queues: Slab::new(),
+            queues_census: QueueCensus::default(),
             messages: Slab::new(),
             clients: Clients::new(),
             claims: Slab::new(),
@@ -422,19 +427,26 @@ impl Broker {
         true
     }
 
-    /// Sets the alarm of a queue if it has to be earlier. Where it can be later it stays, and goes
-    /// off once without cause: that is cheaper than to move it with every message that goes.
+    /// Ends what was done with a queue: its counts are as it is now, and its alarm is early enough.
+    /// Where the alarm can be later it stays, and goes off once without cause: that is cheaper than
+    /// to move it with every message that goes.
     fn set_alarm(&mut self, slot: Slot) {
+        self.recount(slot);
         let queue = &self.queues[slot];
         let due = queue.next_due();
         if due.is_some_and(|due| queue.alarm.is_none_or(|alarm| due < alarm)) {
-            self.reset_alarm(slot);
+            self.move_alarm(slot, due);
         }
     }
 
+    /// The same, with the alarm exactly where it has to be.
     fn reset_alarm(&mut self, slot: Slot) {
+        self.recount(slot);
+        self.move_alarm(slot, self.queues[slot].next_due());
+    }
+
+    fn move_alarm(&mut self, slot: Slot, due: Option<Timestamp>) {
         let queue = &mut self.queues[slot];
-        let due = queue.next_due();
         if queue.alarm == due {
             return;
         }
@@ -505,6 +517,7 @@ impl Broker {
                 claims += claim_ends.len();
             }
         }
+        self.check_census();
         self.check_rosters();
         self.check_deliveries();
         self.check_placement();

@@ -9,6 +9,7 @@ mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub settings: Settings,
     /// What the server obeys. The file does not set its `time_scale`, which is for tests.
     pub options: Options,
+    /// Where operators may ask, if anywhere.
+    pub admin: Option<SocketAddr>,
     clients: Clients,
     correspondents: Correspondents,
 }
@@ -58,6 +61,7 @@ impl Default for Config {
         Self {
             settings: Settings::default(),
             options: Options::default(),
+            admin: None,
             clients: Clients {
                 uuid_required: true,
                 chars_min: 10,
@@ -443,6 +447,10 @@ mod tests {
             (
                 "[subscriptions]\nschemes = [\"ftp\"]\n",
                 "nanshe.toml:2: `subscriptions.schemes`: is not an array of \"http\"",
+            ),
+            (
+                "[server]\nadmin = \"here\"\n",
+                "nanshe.toml:2: `server.admin`: is not an address and a port",
             ),
             (
                 "[cors]\nallowed_origins = [\"*\"]\n",

@@ -3,13 +3,18 @@
 //! The only module of this crate that does I/O. Owns connections, their bounds, the clock, and the
 //! orderly stop; must not know what is in a request.
 
+mod admin;
 mod clock;
+mod connection;
+mod deadline;
+mod metrics;
 mod outgoing;
+mod pulse;
 mod sender;
+mod transport;
 mod upgrade;
 mod websocket;
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroU32;
@@ -18,27 +23,29 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
 
 use crate::service::Service;
 
+pub use admin::ADMIN_CONNECTIONS_MAX;
 pub use clock::SystemClock;
+pub use connection::HEAD_BYTES_MAX;
 pub use outgoing::{Outgoing, Relay, RelaySecurity};
 
+use connection::Shared;
+use metrics::Metrics;
+
 /// Connections at one time. More of them wait in the backlog of the listener.
-pub const CONNECTIONS_MAX: usize = 4_096;
-/// How long a client may take to send the head of a request, and to keep a connection idle.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// How long a client may take to send the head of a request, to take an answer, and to keep a
+/// connection idle.
 pub const HEADER_READ_SECS_MAX: u64 = 30;
-/// How long a client may take to send the body of a request. Then the connection is closed.
+/// How long a client may take to send the body of a request. Then it is answered 408, and the
+/// connection is closed.
 pub const BODY_READ_SECS_MAX: u64 = 60;
 /// How long a stop waits for requests that are being answered.
 pub const STOP_SECS_MAX: u64 = 10;
@@ -110,6 +117,8 @@ pub struct Listeners {
     pub http: TcpListener,
     /// For WebSocket, if that is served.
     pub websocket: Option<TcpListener>,
+    /// Where operators ask for metrics and readiness, if they can.
+    pub admin: Option<TcpListener>,
 }
 
 /// HTTP alone.
@@ -118,6 +127,7 @@ impl From<TcpListener> for Listeners {
         Self {
             http,
             websocket: None,
+            admin: None,
         }
     }
 }
@@ -146,9 +156,13 @@ pub async fn serve_with(
     options: Options,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let Listeners { http, websocket } = listeners.into();
-    http.local_addr()?;
-    let (sockets, (stopping, stopped)) = (websocket::Sockets::default(), watch::channel(false));
+    let Listeners {
+        http,
+        websocket,
+        admin,
+    } = listeners.into();
+    let address = http.local_addr()?;
+    let (sockets, (stopper, stopping)) = (websocket::Sockets::default(), watch::channel(false));
     let mut sender = JoinSet::new();
     let ways = sender::Ways::new(&options, sockets.clone())?;
     sender.spawn(sender::send_all(service.clone(), options.clone(), ways));
@@ -159,7 +173,7 @@ pub async fn serve_with(
             service: service.clone(),
             options: options.clone(),
             sockets,
-            stopping: stopped,
+            stopping: stopping.clone(),
         };
         websockets.spawn(websocket::serve_all(listener, shared));
     }
@@ -169,43 +183,41 @@ pub async fn serve_with(
         Poll::Ready(_) => Poll::Ready(()),
         Poll::Pending => stop.as_mut().poll(context),
     }));
-    let connections = GracefulShutdown::new();
-    let tasks = accept_all(&http, &service, &options, &connections, stop.as_mut()).await;
-    drop(http);
-    stopping.send_replace(true);
-    let ended = async {
-        connections.shutdown().await;
-        while websockets.join_next().await.is_some() {}
-    };
+    let shared = Arc::new(Shared {
+        service: service.clone(),
+        options: options.clone(),
+        metrics: Arc::new(Metrics::new()),
+    });
+    let mut admins = JoinSet::new();
+    if let Some(admin) = admin {
+        admins.spawn(admin::serve_all(
+            admin,
+            Arc::clone(&shared),
+            stopping.clone(),
+        ));
+    }
+    info!(%address, "serving");
+    let acceptor = Acceptor::new(http, shared, stopping);
+    let mut tasks = acceptor.accept_all(stop.as_mut()).await;
+    stopper.send_replace(true);
+    info!(connections = tasks.len(), "stopping");
     // What is not answered by then is cut off, for dropping the tasks aborts them.
-    drop(timeout(options.stop, ended).await);
-    drop(tasks);
+    let ended = timeout(options.stop, async {
+        while tasks.join_next().await.is_some() {}
+        while websockets.join_next().await.is_some() {}
+    });
+    if ended.await.is_err() {
+        warn!(
+            connections = tasks.len(),
+            "cut off what was not answered in time"
+        );
+    }
     if service.is_broken() {
+        error!("the broker has panicked");
         return Err(io::Error::other("the broker has panicked"));
     }
+    info!("stopped");
     Ok(())
-}
-
-/// Accepts connections until `stop` is done, and returns those that are open.
-async fn accept_all<S: Future<Output = ()>>(
-    listener: &TcpListener,
-    service: &Service,
-    options: &Options,
-    connections: &GracefulShutdown,
-    mut stop: Pin<&mut S>,
-) -> JoinSet<()> {
-    let permits = Arc::new(Semaphore::new(options.connections_max));
-    let mut tasks = JoinSet::new();
-    while let Some((stream, permit)) = accept(listener, &permits, stop.as_mut()).await {
-        let connection = connections.watch(connection(stream, service.clone(), options));
-        tasks.spawn(async move {
-            // How a connection ends is the client's business: whatever it was owed, it got or left.
-            drop(connection.await);
-            drop(permit);
-        });
-        while tasks.try_join_next().is_some() {}
-    }
-    tasks
 }
 
 /// The next connection, once there is room for it; `None` if `stop` is done before.
@@ -221,39 +233,53 @@ async fn accept<S: Future<Output = ()>>(
             (listener.accept().await, permit)
         };
         let (accepted, permit) = unless(stop.as_mut(), pin!(admission)).await?;
-        if let Ok((stream, _)) = accepted {
-            return Some((stream, permit));
+        match accepted {
+            Ok((stream, _)) => return Some((stream, permit)),
+            Err(error) => warn!(%error, "cannot accept a connection"),
         }
         let pause = sleep(Duration::from_millis(ACCEPT_RETRY_MS));
         unless(stop.as_mut(), pin!(pause)).await?;
     }
 }
 
-/// An HTTP/1.1 connection that can be told to end after the request under way.
-fn connection(
-    stream: TcpStream,
-    service: Service,
-    options: &Options,
-) -> impl GracefulConnection<Error = hyper::Error> + Send + use<> {
-    let body_read = options.body_read;
-    // Without it small answers wait for acknowledgements; if it fails, they are merely slow.
-    drop(stream.set_nodelay(true));
-    let answer = service_fn(move |request: Request<Incoming>| {
-        // All that takes time in a request is the arrival of its body.
-        let response = tower_service::Service::call(&mut service.clone(), request);
-        async move { timeout(body_read, response).await.map(never_fails) }
-    });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.header_read)
-        .keep_alive(true)
-        .serve_connection(TokioIo::new(stream), answer)
+/// Takes connections in.
+struct Acceptor {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    permits: Arc<Semaphore>,
+    tasks: JoinSet<()>,
 }
 
-fn never_fails<T>(result: Result<T, Infallible>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(never) => match never {},
+impl Acceptor {
+    fn new(listener: TcpListener, shared: Arc<Shared>, stopping: watch::Receiver<bool>) -> Self {
+        Self {
+            listener,
+            permits: Arc::new(Semaphore::new(shared.options.connections_max)),
+            shared,
+            stopping,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Accepts connections until `stop` is done, and returns those that are open.
+    async fn accept_all<S: Future<Output = ()>>(mut self, mut stop: Pin<&mut S>) -> JoinSet<()> {
+        while let Some((stream, permit)) =
+            accept(&self.listener, &self.permits, stop.as_mut()).await
+        {
+            self.spawn(stream, permit);
+            while self.tasks.try_join_next().is_some() {}
+        }
+        self.tasks
+    }
+
+    fn spawn(&mut self, stream: TcpStream, permit: impl Send + 'static) {
+        let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
+        self.tasks.spawn(async move {
+            let open = metrics::OpenConnection::count(&shared.metrics);
+            connection::serve(stream, Arc::clone(&shared), stopping).await;
+            drop((open, permit));
+        });
     }
 }
 

@@ -19,16 +19,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 
 use crate::broker::{
-    AttemptId, Broker, Caller, ConfirmationRule, DeliveryCounts, Input, Limits, Notification,
-    Outcome, PoolName, PoolingRule, Timestamp, Uuid, mix,
+    AttemptId, Broker, Caller, Census, ConfirmationRule, DeliveryCounts, Input, Limits,
+    Notification, Outcome, PoolName, PoolingRule, Timestamp, Uuid, mix,
 };
 use crate::wire::{
-    self, AddressRule, Body, Call, Cors, Dispatch, Failure, Health, Reply, Settings, StoreHealth,
+    self, AddressRule, Body, Call, Cors, Dispatch, Failure, Health, Refusal, Reply, Settings,
+    StoreHealth,
 };
 
 /// What is read and thrown away of a body that is too long, so that a client which sends all of it
@@ -40,6 +41,11 @@ pub trait Clock: Send + Sync + 'static {
     /// The current instant. It may go backwards; the service does not let the broker see that.
     fn now(&self) -> Timestamp;
 }
+
+/// The error of a body that does not arrive in time, by the measure of whoever has timers.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the body did not arrive in time")]
+pub struct TooSlow;
 
 /// The reference broker as a service. Clones share the broker.
 #[derive(Clone)]
@@ -151,6 +157,12 @@ impl Service {
         self.with_broker(|broker, _| broker.delivery_counts())
     }
 
+    /// How much the broker holds; `None` if it is broken.
+    #[must_use]
+    pub fn census(&self) -> Option<Census> {
+        self.with_broker(|broker, _| broker.census())
+    }
+
     /// Waits until there may be a notification, or until the time that [`Self::advance`] returned
     /// is no longer the next, or the broker is broken. Only one can wait at a time.
     pub async fn changed(&self, until: Option<Timestamp>) {
@@ -181,7 +193,15 @@ impl Service {
         self.shared.state.is_poisoned()
     }
 
-    async fn respond<B>(self, request: Request<B>) -> Response<Full<Bytes>>
+    /// The answer to a request that could not even be read.
+    #[must_use]
+    pub fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
+        let reply = Reply::Failure(Failure::Refusal(refusal));
+        wire::encode(&reply, &self.shared.settings, self.draw_request_id())
+    }
+
+    /// What [`tower_service::Service::call`] does, without a box around it.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: http_body::Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -310,16 +330,23 @@ where
 }
 
 /// Reads a body, but keeps no more than `bytes_max` of it.
-async fn read<B: http_body::Body>(body: B, bytes_max: usize) -> Body {
+async fn read<B>(body: B, bytes_max: usize) -> Body
+where
+    B: http_body::Body,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let mut body = pin!(body);
     let announced = body.size_hint().lower();
     let readable_bytes_max = bytes_max.saturating_add(DISCARDED_BYTES_MAX);
     if usize::try_from(announced).is_ok_and(|bytes| bytes <= readable_bytes_max) {
-        let mut kept = BytesMut::new();
+        // Most bodies are one piece, which is kept as it came.
+        let (mut first, mut kept) = (Bytes::new(), BytesMut::new());
         let mut bytes: usize = 0;
         while let Some(frame) = body.as_mut().frame().await {
-            let Ok(frame) = frame else {
-                return Body::Incomplete;
+            let frame = match frame.map_err(Into::into) {
+                Ok(frame) => frame,
+                Err(error) if error.is::<TooSlow>() => return Body::TooSlow,
+                Err(_) => return Body::Incomplete,
             };
             let Ok(mut data) = frame.into_data() else {
                 continue;
@@ -329,20 +356,24 @@ async fn read<B: http_body::Body>(body: B, bytes_max: usize) -> Body {
                 return Body::TooLong;
             }
             if bytes > bytes_max {
-                kept = BytesMut::new();
+                (first, kept) = (Bytes::new(), BytesMut::new());
                 continue;
             }
-            while data.has_remaining() {
-                let chunk = data.chunk();
-                kept.extend_from_slice(chunk);
-                let read = chunk.len();
-                data.advance(read);
+            if bytes == data.remaining() {
+                first = data.copy_to_bytes(bytes);
+                continue;
             }
+            kept.extend_from_slice(&std::mem::take(&mut first));
+            kept.put(data);
         }
         return if bytes > bytes_max {
             Body::TooLong
         } else {
-            Body::Complete(kept.freeze())
+            Body::Complete(if kept.is_empty() {
+                first
+            } else {
+                kept.freeze()
+            })
         };
     }
     Body::TooLong

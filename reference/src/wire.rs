@@ -16,6 +16,7 @@ mod home;
 pub mod json;
 pub mod keystone;
 mod mail;
+mod messages;
 mod network;
 mod notice;
 mod patch;
@@ -24,6 +25,7 @@ mod pools;
 mod query;
 mod refusal;
 mod render;
+mod resource;
 mod route;
 mod secret;
 mod settings;
@@ -52,6 +54,7 @@ pub use health::{Health, StoreHealth, Trial};
 pub use mail::{Mail, MailSettings, Mailbox};
 pub use network::{AddressRule, Network};
 pub use refusal::{Failure, Refusal};
+pub use resource::Resource;
 pub use secret::Secret;
 pub use settings::{Scheme, Settings, TrustRule};
 pub use share::Share;
@@ -112,7 +115,8 @@ pub fn decode(
     now: Timestamp,
 ) -> Result<Call, Refusal> {
     let limits = &settings.limits;
-    let route = Route::of(parts.uri.path())
+    let path = route::decode(parts.uri.path());
+    let route = Route::of(&path)
         .filter(|route| route.is_served(settings))
         .ok_or(Refusal::RouteUnknown)?;
     if parts.method == Method::OPTIONS {
@@ -176,7 +180,7 @@ pub fn encode(reply: &Reply, settings: &Settings, request: Uuid) -> http::Respon
 
 /// Reads a request to a resource that belongs to no queue.
 fn unnamed(
-    route: Route,
+    route: Route<'_>,
     caller: Caller,
     (parts, body): (&Parts, &Body),
     settings: &Settings,
@@ -190,13 +194,13 @@ fn unnamed(
             let listing = pools::listing(parts, limits.pools_per_page_max)?;
             Input::Pools(PoolInput::List(listing))
         }
-        Route::Pool { pool } => Input::Pools(pools::input(&pool, parts, body, settings)?),
-        Route::Drain { pool } => Input::Pools(pools::drain(&pool, parts)?),
+        Route::Pool { pool } => Input::Pools(pools::input(pool, parts, body, settings)?),
+        Route::Drain { pool } => Input::Pools(pools::drain(pool, parts)?),
         Route::Flavors => {
             let listing = pools::listing(parts, limits.flavors_per_page_max)?;
             Input::Flavors(FlavorInput::List(listing))
         }
-        Route::Flavor { flavor } => Input::Flavors(flavors::input(&flavor, parts, body, settings)?),
+        Route::Flavor { flavor } => Input::Flavors(flavors::input(flavor, parts, body, settings)?),
         Route::Ping => Input::Ping,
         Route::Root
         | Route::Queue { .. }
@@ -223,11 +227,11 @@ struct Request<'a> {
     limits: &'a Limits,
     settings: &'a Settings,
     caller: &'a Caller,
-    query: Query,
+    query: Query<'a>,
 }
 
 impl Request<'_> {
-    fn input(&self, route: Route, queue: QueueName) -> Result<Input, Refusal> {
+    fn input(&self, route: Route<'_>, queue: QueueName) -> Result<Input, Refusal> {
         match route {
             Route::Queue { .. } => self.queue(queue),
             Route::Stats { .. } => Ok(Input::QueueStats { queue }),
@@ -236,14 +240,14 @@ impl Request<'_> {
                 Ok(Input::PurgeQueue { queue, scope })
             }
             Route::Messages { .. } => self.messages(queue),
-            Route::Message { id, .. } => self.message(queue, &id),
+            Route::Message { id, .. } => self.message(queue, id),
             Route::Claims { .. } => self.claims(queue),
-            Route::Claim { id, .. } => self.claim(queue, &id),
+            Route::Claim { id, .. } => self.claim(queue, id),
             Route::Subscriptions { .. } => self.subscriptions().map(of_queue(queue)),
-            Route::Subscription { id, .. } => self.subscription(&id).map(of_queue(queue)),
+            Route::Subscription { id, .. } => self.subscription(id).map(of_queue(queue)),
             Route::Confirmation { id, .. } => {
                 let confirmed = subscriptions::confirmation(self.body, self.settings)?;
-                let input = SubscriptionInput::Confirm(subscription_id(&id), confirmed);
+                let input = SubscriptionInput::Confirm(subscription_id(id), confirmed);
                 Ok(of_queue(queue)(input))
             }
             Route::Root
@@ -447,7 +451,7 @@ fn queue_listing(parts: &Parts, limits: &Limits) -> Result<Input, Refusal> {
     }))
 }
 
-fn query_of(parts: &Parts) -> Query {
+fn query_of(parts: &Parts) -> Query<'_> {
     Query::parse(parts.uri.query().unwrap_or_default())
 }
 

@@ -9,10 +9,12 @@ use nanshe_conformance::document;
 use nanshe_reference::Service;
 use nanshe_reference::config::Config;
 use nanshe_reference::server::{Listeners, SystemClock, serve_with};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
-use crate::args::Serve;
+use crate::args::{LogLevel, Serve};
 use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
 
 pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
@@ -21,15 +23,26 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         shell.print(&config.to_toml())?;
         return Ok(Exit::Valid);
     }
+    log(args.log);
+    raise_descriptors_max();
     let time_scale = NonZeroU32::new(args.time_scale).context("a clock does not stand still")?;
     let Config {
-        settings, options, ..
+        settings,
+        options,
+        admin: options_admin,
+        ..
     } = config.scaled(time_scale);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         let (http, address) = listen(args.bind).await?;
         let mut listeners = Listeners::from(http);
-        let mut said = format!("serving http://{address}\n");
+        let mut said = String::new();
+        if let Some(bind) = args.admin.or(options_admin) {
+            let (admin, address) = listen(bind).await?;
+            listeners.admin = Some(admin);
+            said += &format!("admin http://{address}\n");
+        }
+        said += &format!("serving http://{address}\n");
         if let Some(bind) = args.websocket {
             let (websocket, address) = listen(bind).await?;
             listeners.websocket = Some(websocket);
@@ -61,6 +74,34 @@ async fn listen(bind: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let listener = listener.with_context(|| format!("cannot listen on {bind}"))?;
     let address = listener.local_addr().context("cannot tell the address")?;
     Ok((listener, address))
+}
+
+/// Lets what happens be told on standard error: only what our own packages tell.
+fn log(level: LogLevel) {
+    let level = match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_max_level(level)
+        .finish();
+    // Only tests run this twice in a process; then the first one goes on telling.
+    drop(tracing::subscriber::set_global_default(subscriber));
+}
+
+/// Each connection takes a descriptor, and a system may allow few unless it is asked for more.
+fn raise_descriptors_max() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Without it there are fewer connections at a time; the server tells of those it cannot accept.
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the number of descriptors");
+    }
 }
 
 /// The configuration that the file says, or the default one.

@@ -248,7 +248,12 @@ impl Backlog {
 
     /// All that is in it, what is over included.
     pub(crate) fn len(&self) -> usize {
-        self.lanes().map(Lane::len).iter().sum()
+        self.lane_lens().iter().sum()
+    }
+
+    /// The same by state: delayed, active, claimed.
+    pub(crate) fn lane_lens(&self) -> [usize; 3] {
+        self.lanes().map(Lane::len)
     }
 
     /// Visits the claimed messages, in order of rank. For tests.

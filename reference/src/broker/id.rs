@@ -15,6 +15,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::slab::Slot;
 
+/// Where in the spelling of a UUID the digits of each byte begin: behind the dashes.
+const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
 /// The 128 bits of a UUID.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid([u8; 16]);
@@ -34,6 +37,18 @@ impl Uuid {
         Self(bytes)
     }
 
+    /// The spelling that [`fmt::Display`] writes, for those who write many.
+    #[must_use]
+    pub fn to_ascii(self) -> [u8; 36] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'-'; 36];
+        for (byte, at) in self.0.into_iter().zip(PAIRS) {
+            text[at] = DIGITS[usize::from(byte >> 4)];
+            text[at + 1] = DIGITS[usize::from(byte & 0x0f)];
+        }
+        text
+    }
+
     /// Reads exactly the spelling that [`fmt::Display`] writes: lower case, with dashes.
     #[must_use]
     pub fn parse_canonical(text: &str) -> Option<Self> {
@@ -46,18 +61,15 @@ impl Uuid {
     /// Reads 8-4-4-4-12 hexadecimal digits of either case.
     #[must_use]
     pub fn parse_dashed(text: &str) -> Option<Self> {
-        let text = text.as_bytes();
-        if text.len() != 36 || [8, 13, 18, 23].iter().any(|&at| text[at] != b'-') {
+        let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+        if [8, 13, 18, 23].iter().any(|&at| text[at] != b'-') {
             return None;
         }
-        let digits = [
-            &text[..8],
-            &text[9..13],
-            &text[14..18],
-            &text[19..23],
-            &text[24..],
-        ];
-        Self::parse_digits(digits.into_iter().flatten().copied())
+        let mut bytes = [0; 16];
+        for (byte, at) in bytes.iter_mut().zip(PAIRS) {
+            *byte = hex_value(text[at])? << 4 | hex_value(text[at + 1])?;
+        }
+        Some(Self(bytes))
     }
 
     /// Reads 32 hexadecimal digits of either case.
@@ -79,17 +91,7 @@ impl Uuid {
 
 impl fmt::Display for Uuid {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [b'-'; 36];
-        let mut at = 0;
-        for (index, byte) in self.0.into_iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                at += 1;
-            }
-            text[at] = DIGITS[usize::from(byte >> 4)];
-            text[at + 1] = DIGITS[usize::from(byte & 0x0f)];
-            at += 2;
-        }
+        let text = self.to_ascii();
         out.write_str(std::str::from_utf8(&text).expect("invariant: the digits are ASCII"))
     }
 }

@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 
 /// A JSON value, kept as text. Cloning shares it.
 #[derive(Clone)]
-pub struct JsonText(Arc<RawValue>);
+pub struct JsonText(Arc<str>);
 
 impl JsonText {
     /// Keeps a value that was read before.
     #[must_use]
     pub fn new(value: &RawValue) -> Self {
-        Self(Arc::from(value.to_owned()))
+        Self(Arc::from(value.get()))
     }
 
     /// Keeps the JSON value in `text`.
@@ -29,7 +29,7 @@ impl JsonText {
     /// The text, without white space around it.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// The value as an integer. Numbers with a fraction or an exponent are none, and neither are
@@ -94,7 +94,7 @@ impl JsonText {
 
 impl<'de> Deserialize<'de> for JsonText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(|value| Self(Arc::from(value)))
+        Box::<RawValue>::deserialize(deserializer).map(|value| Self::new(&value))
     }
 }
 
@@ -114,7 +114,8 @@ impl fmt::Debug for JsonText {
 
 impl Serialize for JsonText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.as_ref().serialize(serializer)
+        let value: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        value.serialize(serializer)
     }
 }
 

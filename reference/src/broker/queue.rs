@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::attributes::{Attributes, Metadata, is_always_shown};
 use super::backlog::Backlog;
 use super::catalogue::Seat;
+use super::census::QueueCensus;
 use super::input::{Caller, Change, Project, PurgeScope, QueueListing};
 use super::limits::QUEUE_NAME_CHARS_MAX;
 use super::output::{Output, QueueView, Stats, StatsMessage};
@@ -57,6 +58,8 @@ pub(crate) struct Queue {
     pub(crate) alarm: Option<Timestamp>,
     /// The pool it is in; `None`: in the one store, which is no pool.
     pub(crate) seat: Option<Seat>,
+    /// As it was last counted.
+    pub(crate) census: QueueCensus,
 }
 
 impl Queue {
@@ -177,6 +180,7 @@ impl Broker {
             self.projects.remove(&caller.project);
         }
         let deleted = self.queues.remove(slot);
+        self.strike_out(&deleted);
         if let Some(alarm) = deleted.alarm {
             self.alarms.remove(&(alarm, slot));
         }
@@ -293,6 +297,7 @@ impl Broker {
             claim_ends: BTreeSet::new(),
             alarm: None,
             seat,
+            census: QueueCensus::default(),
         });
         if let Some(seat) = &self.queues[slot].seat {
             self.catalogue.seat(slot, seat);

@@ -155,7 +155,7 @@ macro_rules! networks {
 
 /// Every key, table by table.
 #[rustfmt::skip]
-pub(super) static KEYS: [Key; 56] = [
+pub(super) static KEYS: [Key; 57] = [
     limit!("queues", "per_page_max", "queues on a page", 1, PAGE_MAX, queues_per_page_max),
     limit!("queues", "metadata_bytes_max",
         "bytes in a body with metadata, a share, a subscription, a pool or a flavor", 1, BYTES_MAX, queue_metadata_bytes_max),
@@ -327,7 +327,9 @@ pub(super) static KEYS: [Key; 56] = [
                 let key = config.settings.signing_key.as_ref();
                 key.map(|key| key.secret().to_owned()).unwrap_or_default()
             },
-            set: |config, secret| config.settings.signing_key = SigningKey::new(secret.to_owned()),
+            set: |config, secret| {
+                config.settings.signing_key = SigningKey::new(secret.to_owned());
+            },
         },
     },
 
@@ -415,6 +417,23 @@ pub(super) static KEYS: [Key; 56] = [
     limit!("admin", "flavors_per_page_max", "flavors on a page",
         1, PAGE_MAX, flavors_per_page_max),
 
+    Key {
+        table: "server",
+        name: "admin",
+        meaning: "where /metrics, /ready and /live are, as address:port; empty: nowhere",
+        kind: Kind::Checked {
+            expected: "an address and a port, such as \"127.0.0.1:9090\"",
+            sample: "127.0.0.1:9090",
+            get: |config| config.admin.map(|admin| admin.to_string()).unwrap_or_default(),
+            set: |config, text| {
+                config.admin = match text {
+                    "" => None,
+                    address => Some(address.parse().ok()?),
+                };
+                Some(())
+            },
+        },
+    },
     count!("connections_max", "connections at one time", connections_max),
     wait!("header_read_secs_max", "seconds that the head of a request may take", header_read),
     wait!("body_read_secs_max", "seconds that the body of a request may take", body_read),

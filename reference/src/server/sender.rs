@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tracing::{info, warn};
 
 use super::Options;
 use super::websocket::Sockets;
@@ -95,10 +96,21 @@ pub(super) async fn send_all(service: Service, options: Options, ways: Ways) {
             let sent = timeout(options.delivery, ways.send(&notification, &service)).await;
             // Whether what took too long is there, nobody knows: at least once, so it is sent again.
             let outcome = sent.unwrap_or(Outcome::Failed);
+            tell(&notification, outcome);
             service.conclude(notification.attempt, outcome);
             drop(permit);
         });
         while tasks.try_join_next().is_some() {}
+    }
+}
+
+/// Tells what came of a webhook: whose it is and where it went is nobody's business.
+fn tell(notification: &Notification, outcome: Outcome) {
+    let subscription = notification.subscription;
+    match outcome {
+        Outcome::Delivered => info!(%subscription, "a notification was delivered"),
+        Outcome::Refused => warn!(%subscription, "a notification was refused"),
+        Outcome::Failed => warn!(%subscription, "a notification failed"),
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Body {
     TooLong,
     /// The client broke off.
     Incomplete,
+    /// It did not arrive in time.
+    TooSlow,
 }
 
 impl Body {
@@ -34,6 +36,7 @@ impl Body {
             Self::Complete(bytes) if bytes.len() <= bytes_max => Ok(bytes),
             Self::Complete(_) | Self::TooLong => Err(Refusal::BodyTooLong { bytes_max }),
             Self::Incomplete => Err(Refusal::BodyIncomplete),
+            Self::TooSlow => Err(Refusal::BodyTooSlow),
         }
     }
 
@@ -93,10 +96,10 @@ pub(crate) fn purge_scope(body: &Body, limits: &Limits) -> Result<PurgeScope, Re
 pub(crate) fn messages(body: &Body, limits: &Limits) -> Result<(usize, Vec<NewMessage>), Refusal> {
     let bytes = body.bytes(limits.messages_post_bytes_max)?.len();
     let document = body.required(limits.messages_post_bytes_max)?;
-    let members = json::members(document).ok_or(Refusal::BodyNotObject)?;
+    let members = json::fields(document).ok_or(Refusal::BodyNotObject)?;
     let messages = members
         .get("messages")
-        .and_then(|value| json::elements(value))
+        .and_then(json::elements)
         .filter(|messages| !messages.is_empty())
         .ok_or(Refusal::MessagesMissing)?;
     let messages: Result<_, _> = messages
@@ -107,7 +110,7 @@ pub(crate) fn messages(body: &Body, limits: &Limits) -> Result<(usize, Vec<NewMe
 }
 
 fn new_message(message: &RawValue, limits: &Limits) -> Result<NewMessage, Refusal> {
-    let members = json::members(message).ok_or(Refusal::MessageNotObject)?;
+    let members = json::fields(message).ok_or(Refusal::MessageNotObject)?;
     let ttl_range = (MESSAGE_TTL_SECS_MIN, limits.message_ttl_secs_max);
     let ttl_secs = members
         .get("ttl")
@@ -145,7 +148,7 @@ pub(crate) fn renewal(body: &Body, limits: &Limits) -> Result<ClaimTerms, Refusa
 }
 
 fn claim_terms(document: &RawValue, limits: &Limits) -> Result<ClaimTerms, Refusal> {
-    let members = json::members(document).ok_or(Refusal::BodyNotObject)?;
+    let members = json::fields(document).ok_or(Refusal::BodyNotObject)?;
     let ttl_range = (CLAIM_TTL_SECS_MIN, limits.claim_ttl_secs_max);
     let grace_range = (CLAIM_GRACE_SECS_MIN, limits.claim_grace_secs_max);
     let ttl = members

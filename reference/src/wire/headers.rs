@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::broker::limits::PROJECT_CHARS_MAX;
 use crate::broker::{Caller, ClientId, ClientIdRule, Project, Uuid};
 
 use super::refusal::Refusal;
 
+const CLIENT_ID: HeaderName = HeaderName::from_static("client-id");
+const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Checks that apply to every route, `/` included.
@@ -29,8 +31,9 @@ pub(crate) fn check_media_types(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Reads who calls.
 pub(crate) fn caller(headers: &HeaderMap, rule: ClientIdRule) -> Result<Caller, Refusal> {
-    let client = headers.get("client-id").ok_or(Refusal::ClientIdMissing)?;
-    let single = headers.get_all("client-id").iter().count() == 1;
+    let mut clients = headers.get_all(CLIENT_ID).iter();
+    let client = clients.next().ok_or(Refusal::ClientIdMissing)?;
+    let single = clients.next().is_none();
     let client = client
         .to_str()
         .ok()
@@ -38,19 +41,22 @@ pub(crate) fn caller(headers: &HeaderMap, rule: ClientIdRule) -> Result<Caller, 
     let client = client
         .and_then(|text| client_id(text, rule))
         .ok_or(Refusal::ClientIdInvalid)?;
-    let project = headers
-        .get("x-project-id")
-        .filter(|value| !value.is_empty());
-    let project = project.map(latin_1).ok_or(Refusal::ProjectMissing)?;
+    let project = headers.get(PROJECT_ID).filter(|value| !value.is_empty());
+    let project = project.ok_or(Refusal::ProjectMissing)?;
+    let project = match project.to_str() {
+        Ok(ascii) => Arc::from(ascii),
+        Err(_) => Arc::from(latin_1(project)),
+    };
     Ok(Caller {
-        project: Project(Arc::from(project)),
+        project: Project(project),
         client,
     })
 }
 
 /// The length of a project matters only where a queue is named (Zaqar v2, observed).
 pub(crate) fn check_project_length(project: &Project) -> Result<(), Refusal> {
-    if project.0.chars().count() > PROJECT_CHARS_MAX {
+    // As many bytes are no more characters.
+    if project.0.len() > PROJECT_CHARS_MAX && project.0.chars().count() > PROJECT_CHARS_MAX {
         return Err(Refusal::ProjectTooLong {
             chars_max: PROJECT_CHARS_MAX,
         });

@@ -4,8 +4,12 @@
 //! numbers are finite; no lone surrogates; bounded nesting; of members with one name the last
 //! wins.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -52,6 +56,53 @@ pub(crate) fn document(bytes: &[u8]) -> Result<&RawValue, JsonFault> {
 pub(crate) fn members(value: &RawValue) -> Option<BTreeMap<String, &RawValue>> {
     serde_json::from_str(value.get()).ok()
 }
+
+/// The members of an object in the order in which they came; `None` if it is something else. For
+/// objects of which few members are wanted, and of which there are many.
+pub(crate) fn fields(value: &RawValue) -> Option<Fields<'_>> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// The members of an object.
+pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    /// The value of a member; the last one.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        let mut members = self.0.iter().rev();
+        members
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| *value)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Members).map(Self)
+    }
+}
+
+/// A name, borrowed unless it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The elements of an array; `None` if it is something else.
 pub(crate) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
@@ -456,5 +507,11 @@ mod tests {
     fn of_members_with_one_name_the_last_wins() {
         let object = document(br#"{"a":1,"a":2}"#).unwrap();
         assert_eq!(members(object).unwrap()["a"].get(), "2");
+        let object = document(br#"{"a":1,"\u0061":3,"b":[2]}"#).unwrap();
+        let fields = fields(object).unwrap();
+        assert_eq!(fields.get("a").map(RawValue::get), Some("3"));
+        assert_eq!(fields.get("b").map(RawValue::get), Some("[2]"));
+        assert!(fields.get("c").is_none());
+        assert!(super::fields(document(b"[]").unwrap()).is_none());
     }
 }

@@ -12,7 +12,11 @@ use super::route::Route;
 const ADMIN: &str = "admin";
 
 /// Refuses what takes a role that the request does not have.
-pub(crate) fn check(route: &Route, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check(
+    route: &Route<'_>,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
     match admin_operation(route, method) {
         Some(operation) if !has_role(headers, ADMIN) => Err(Refusal::RoleMissing {
             operation,
@@ -24,7 +28,7 @@ pub(crate) fn check(route: &Route, method: &Method, headers: &HeaderMap) -> Resu
 
 /// The name of an operation that takes the role admin; `None`: it takes none. The method is one
 /// that the route has.
-fn admin_operation(route: &Route, method: &Method) -> Option<&'static str> {
+fn admin_operation(route: &Route<'_>, method: &Method) -> Option<&'static str> {
     match route {
         Route::Health => Some("health:get"),
         Route::Pools => Some("pools:get_all"),

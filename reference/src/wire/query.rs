@@ -1,15 +1,17 @@
 //! Query parameters. Zaqar v2: blank values count as absent, of repeated or comma-joined scalars
 //! the last counts, unknown parameters are ignored.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use super::refusal::Refusal;
 
 /// The parameters of a request, in order, blank ones left out.
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Query {
-    pub(crate) fn parse(text: &str) -> Self {
+impl<'q> Query<'q> {
+    pub(crate) fn parse(text: &'q str) -> Self {
         let pairs = text.split('&').filter_map(|pair| {
             let (name, value) = pair.split_once('=')?;
             let (name, value) = (decode(name), decode(value));
@@ -70,8 +72,8 @@ impl Query {
         let others: std::collections::BTreeMap<_, _> = self
             .0
             .iter()
-            .filter(|(name, _)| !known.contains(&name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
+            .filter(|(name, _)| !known.contains(&name.as_ref()))
+            .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect();
         others.into_iter().collect()
     }
@@ -85,13 +87,16 @@ impl Query {
         self.0
             .iter()
             .filter(move |(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| value.as_ref())
     }
 }
 
-fn decode(text: &str) -> String {
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains(['+', '%']) {
+        return Cow::Borrowed(text);
+    }
     let text = text.replace('+', " ");
-    percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    Cow::Owned(percent_decode_str(&text).decode_utf8_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -77,6 +77,21 @@ pub enum Refusal {
     /// The body ended before it was complete.
     #[error("the body is incomplete")]
     BodyIncomplete,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    BodyTooSlow,
+    /// The head is no head of an HTTP request.
+    #[error("the request line or a header is malformed")]
+    HeadInvalid,
+    /// The head has too many bytes or headers.
+    #[error("the request line and the headers are too large")]
+    HeadTooLarge,
+    /// The head did not arrive in time.
+    #[error("the head of the request did not arrive in time")]
+    HeadTooSlow,
+    /// The URI is too long to be read.
+    #[error("the URI is too long")]
+    UriTooLong,
     /// The operation needs a body.
     #[error("the request has no body")]
     BodyMissing,
@@ -236,6 +251,7 @@ const BODY: Status = (StatusCode::BAD_REQUEST, "Invalid request body");
 const PARAMETER: Status = (StatusCode::BAD_REQUEST, "Invalid parameter");
 const HEADER: Status = (StatusCode::BAD_REQUEST, "Invalid header");
 const NAME: Status = (StatusCode::BAD_REQUEST, "Invalid queue identification");
+const TIMEOUT: Status = (StatusCode::REQUEST_TIMEOUT, "Request timeout");
 const ABSENT: Status = (StatusCode::NOT_FOUND, "Not found");
 
 const fn of_refusal(refusal: &Refusal) -> Status {
@@ -250,7 +266,14 @@ const fn of_refusal(refusal: &Refusal) -> Status {
         Refusal::FormContentType
         | Refusal::ClientIdMissing
         | Refusal::ClientIdInvalid
-        | Refusal::ProjectMissing => HEADER,
+        | Refusal::ProjectMissing
+        | Refusal::HeadInvalid => HEADER,
+        Refusal::BodyTooSlow | Refusal::HeadTooSlow => TIMEOUT,
+        Refusal::HeadTooLarge => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Request header too large",
+        ),
+        Refusal::UriTooLong => (StatusCode::URI_TOO_LONG, "URI too long"),
         Refusal::ProjectTooLong { .. } | Refusal::QueueNameInvalid { .. } => NAME,
         Refusal::RoleMissing { .. } => (StatusCode::FORBIDDEN, "Forbidden"),
         Refusal::NameInvalid { .. } => (StatusCode::BAD_REQUEST, "Invalid name"),

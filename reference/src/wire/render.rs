@@ -1,28 +1,34 @@
 //! Responses: statuses, headers and documents.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY,
+};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::broker::attributes::shown;
 use crate::broker::{
-    BrokerError, CatalogueListing, ClaimId, ClaimView, FlavorOutput, JsonText, Limits, MessageId,
-    MessageListing, MessageView, Output, PoolOutput, QueueListing, QueueName, QueueView, Stats,
-    StatsMessage, SubscriptionOutput, Uuid,
+    BrokerError, CatalogueListing, FlavorOutput, Limits, MessageId, MessageListing, Output,
+    PoolOutput, QueueListing, QueueName, QueueView, Stats, StatsMessage, SubscriptionOutput, Uuid,
 };
 
+use super::messages::{self, Shown};
 use super::refusal::{Failure, Refusal};
 use super::settings::Settings;
 use super::share::Share;
 use super::subscriptions::{self, SubscriptionDocument, SubscriptionPage};
-use super::{Reply, calendar, checksum, flavors, home, pools};
+use super::{Reply, calendar, flavors, home, pools};
 
 /// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
 /// headers that are much longer.
 const LOCATION_BYTES_MAX: usize = 8_192;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+const REQUEST_PREFIX: &[u8] = b"req-";
+const IDS: &str = "?ids=";
+const UUID_BYTES: usize = 36;
 pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -54,11 +60,17 @@ pub(crate) fn response(reply: &Reply, settings: &Settings, request: Uuid) -> Res
             response
         }
     };
-    let request = header_value(&format!("req-{request}"));
     response
         .headers_mut()
-        .insert("x-openstack-request-id", request);
+        .insert(REQUEST_ID, request_id(request));
     response
+}
+
+fn request_id(request: Uuid) -> HeaderValue {
+    let mut id = [0; REQUEST_PREFIX.len() + UUID_BYTES];
+    id[..REQUEST_PREFIX.len()].copy_from_slice(REQUEST_PREFIX);
+    id[REQUEST_PREFIX.len()..].copy_from_slice(&request.to_ascii());
+    HeaderValue::from_bytes(&id).expect("invariant: an id fits a header")
 }
 
 fn of_failure(failure: &Failure) -> Response<Bytes> {
@@ -74,8 +86,12 @@ fn of_failure(failure: &Failure) -> Response<Bytes> {
     if let Failure::Refusal(Refusal::MethodNotAllowed { allow }) = failure {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
+    if let Failure::Refusal(Refusal::BodyTooSlow) = failure {
+        // What comes late must not be taken for the next request.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Failure::Broker(BrokerError::SubscriberIsSubscribed { queue }) = failure {
-        headers.insert(LOCATION, header_value(&subscriptions::path(queue)));
+        headers.insert(LOCATION, header_value(subscriptions::path(queue)));
     }
     if let Failure::Refusal(Refusal::PatchMediaType { media_type }) = failure {
         headers.insert("accept-patch", HeaderValue::from_static(media_type));
@@ -86,8 +102,8 @@ fn of_failure(failure: &Failure) -> Response<Bytes> {
 fn of_output(output: &Output, settings: &Settings) -> Response<Bytes> {
     let limits = &settings.limits;
     match output {
-        Output::QueueCreated { queue } => located(empty(StatusCode::CREATED), &queue_path(queue)),
-        Output::QueueExists { queue } => located(empty(StatusCode::NO_CONTENT), &queue_path(queue)),
+        Output::QueueCreated { queue } => located(empty(StatusCode::CREATED), queue_path(queue)),
+        Output::QueueExists { queue } => located(empty(StatusCode::NO_CONTENT), queue_path(queue)),
         Output::QueueMetadata { metadata } => document(StatusCode::OK, &shown(metadata, limits)),
         Output::QueuePage {
             listing,
@@ -108,41 +124,33 @@ fn of_output(output: &Output, settings: &Settings) -> Response<Bytes> {
             messages,
             marker,
         } => {
-            let links = marker
-                .iter()
-                .map(|marker| next_messages(queue, listing, marker));
-            let links = links.collect();
-            document(
+            let next = marker.as_deref();
+            let next = next.map(|marker| next_messages(queue, listing, marker));
+            json(
                 StatusCode::OK,
-                &MessagePage {
-                    messages: documents((queue, settings), messages),
-                    links,
-                },
+                Shown::new(queue, settings).page(messages, next.as_ref()),
             )
         }
-        Output::Messages { queue, messages } => document(
+        Output::Messages { queue, messages } => json(
             StatusCode::OK,
-            &Messages {
-                messages: documents((queue, settings), messages),
-            },
+            Shown::new(queue, settings).messages(messages),
         ),
-        Output::Message { queue, message } => document(
-            StatusCode::OK,
-            &MessageDocument::new((queue, settings), message),
-        ),
-        Output::MessagesPopped { messages } => {
-            let messages = messages.iter().map(PoppedDocument::new).collect();
-            document(StatusCode::OK, &Popped { messages })
+        Output::Message { queue, message } => {
+            json(StatusCode::OK, Shown::new(queue, settings).message(message))
         }
+        Output::MessagesPopped { messages } => json(StatusCode::OK, messages::popped(messages)),
         Output::MessagesClaimed {
             queue,
             claim,
             messages,
-        } => claimed((queue, settings), *claim, messages),
-        Output::Claim { queue, claim } => document(
-            StatusCode::OK,
-            &ClaimDocument::new((queue, settings), claim),
-        ),
+        } => {
+            let document = Shown::new(queue, settings).messages(messages);
+            let location = format!("{}/claims/{claim}", queue_path(queue));
+            located(json(StatusCode::CREATED, document), location)
+        }
+        Output::Claim { queue, claim } => {
+            json(StatusCode::OK, Shown::new(queue, settings).claim(claim))
+        }
         Output::Subscriptions { queue, output } => of_subscriptions(queue, output),
         Output::Pools(output) => of_pools(output),
         Output::Flavors(output) => of_flavors(output),
@@ -156,16 +164,6 @@ fn of_output(output: &Output, settings: &Settings) -> Response<Bytes> {
     }
 }
 
-fn claimed(
-    (queue, settings): Context<'_>,
-    claim: ClaimId,
-    messages: &[MessageView],
-) -> Response<Bytes> {
-    let messages = documents((queue, settings), messages);
-    let response = document(StatusCode::CREATED, &Messages { messages });
-    located(response, &format!("{}/claims/{claim}", queue_path(queue)))
-}
-
 fn of_subscriptions(queue: &QueueName, output: &SubscriptionOutput) -> Response<Bytes> {
     let path = subscriptions::path(queue);
     match output {
@@ -175,14 +173,14 @@ fn of_subscriptions(queue: &QueueName, output: &SubscriptionOutput) -> Response<
         ),
         SubscriptionOutput::Created(id) => {
             let created = json!({"subscription_id": id.to_string()});
-            located(document(StatusCode::CREATED, &created), &path)
+            located(document(StatusCode::CREATED, &created), path)
         }
         SubscriptionOutput::One(subscription) => {
             let shown = SubscriptionDocument::new(queue, subscription);
             document(StatusCode::OK, &shown)
         }
         SubscriptionOutput::Updated(id) => {
-            located(empty(StatusCode::NO_CONTENT), &format!("{path}/{id}"))
+            located(empty(StatusCode::NO_CONTENT), format!("{path}/{id}"))
         }
         SubscriptionOutput::Deleted => empty(StatusCode::NO_CONTENT),
     }
@@ -194,7 +192,7 @@ fn of_pools(output: &PoolOutput) -> Response<Bytes> {
             let response = document(StatusCode::OK, &pools::page(listing, found));
             found_at(response, pools::PATH, listing)
         }
-        PoolOutput::Put(name) => located(empty(StatusCode::CREATED), &pools::path(name)),
+        PoolOutput::Put(name) => located(empty(StatusCode::CREATED), pools::path(name)),
         PoolOutput::One(pool) | PoolOutput::Updated(pool) => {
             document(StatusCode::OK, &pools::document(pool))
         }
@@ -211,7 +209,7 @@ fn of_flavors(output: &FlavorOutput) -> Response<Bytes> {
             let response = document(StatusCode::OK, &flavors::page(listing, found));
             found_at(response, flavors::PATH, listing)
         }
-        FlavorOutput::Put(name) => located(empty(StatusCode::CREATED), &flavors::path(name)),
+        FlavorOutput::Put(name) => located(empty(StatusCode::CREATED), flavors::path(name)),
         FlavorOutput::One(flavor) => document(StatusCode::OK, &flavors::document(flavor, true)),
         FlavorOutput::Deleted => empty(StatusCode::NO_CONTENT),
     }
@@ -229,15 +227,21 @@ fn share_document(share: &Share) -> Value {
 
 fn posted(queue: &QueueName, ids: &[MessageId]) -> Response<Bytes> {
     let path = format!("{}/messages", queue_path(queue));
-    let resources: Vec<String> = ids.iter().map(|id| format!("{path}/{id}")).collect();
-    let response = document(StatusCode::CREATED, &json!({"resources": resources}));
-    let ids: Vec<String> = ids.iter().map(MessageId::to_string).collect();
-    let location = format!("{path}?ids={}", ids.join(","));
-    if location.len() > LOCATION_BYTES_MAX {
-        response
-    } else {
-        located(response, &location)
+    let response = json(StatusCode::CREATED, messages::resources(&path, ids));
+    let bytes = path.len() + IDS.len() + ids.len() * (UUID_BYTES + 1) - 1;
+    if bytes > LOCATION_BYTES_MAX {
+        return response;
     }
+    let mut location = Vec::with_capacity(bytes + 1);
+    location.extend_from_slice(path.as_bytes());
+    location.extend_from_slice(IDS.as_bytes());
+    for id in ids {
+        location.extend_from_slice(&id.0.to_ascii());
+        location.push(b',');
+    }
+    location.pop();
+    let location = String::from_utf8(location).expect("invariant: a path is ASCII");
+    located(response, location)
 }
 
 fn queue_page(
@@ -321,22 +325,16 @@ pub(crate) fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
 }
 
 pub(crate) fn queue_path(queue: &QueueName) -> String {
-    format!("/v2/queues/{}", queue.as_str())
-}
-
-/// A queue, and the settings under which something in it is shown.
-type Context<'a> = (&'a QueueName, &'a Settings);
-
-fn documents<'a>(context: Context<'_>, messages: &'a [MessageView]) -> Vec<MessageDocument<'a>> {
-    messages
-        .iter()
-        .map(|message| MessageDocument::new(context, message))
-        .collect()
+    ["/v2/queues/", queue.as_str()].concat()
 }
 
 fn document(status: StatusCode, document: &impl Serialize) -> Response<Bytes> {
     let bytes = serde_json::to_vec(document).expect("invariant: our documents are JSON");
-    let mut response = Response::new(Bytes::from(bytes));
+    json(status, Bytes::from(bytes))
+}
+
+fn json(status: StatusCode, bytes: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(bytes);
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -350,7 +348,7 @@ fn empty(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-fn located(mut response: Response<Bytes>, location: &str) -> Response<Bytes> {
+fn located(mut response: Response<Bytes>, location: String) -> Response<Bytes> {
     response
         .headers_mut()
         .insert(LOCATION, header_value(location));
@@ -362,13 +360,13 @@ fn found_at(
     path: &str,
     listing: &CatalogueListing,
 ) -> Response<Bytes> {
-    let location = header_value(&pools::location(path, listing));
+    let location = header_value(pools::location(path, listing));
     response.headers_mut().insert(CONTENT_LOCATION, location);
     response
 }
 
-fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("invariant: names and ids fit a header")
+fn header_value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("invariant: names and ids fit a header")
 }
 
 #[derive(Serialize)]
@@ -391,95 +389,13 @@ impl Link {
     }
 
     /// Where it leads.
+    pub(crate) fn href(&self) -> &str {
+        &self.href
+    }
+
+    /// The same, to keep.
     pub(crate) fn into_href(self) -> String {
         self.href
-    }
-}
-
-#[derive(Serialize)]
-struct Messages<'a> {
-    messages: Vec<MessageDocument<'a>>,
-}
-
-#[derive(Serialize)]
-struct MessagePage<'a> {
-    messages: Vec<MessageDocument<'a>>,
-    links: Vec<Link>,
-}
-
-#[derive(Serialize)]
-struct MessageDocument<'a> {
-    id: String,
-    href: String,
-    ttl: u32,
-    age: u64,
-    body: &'a JsonText,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checksum: Option<String>,
-}
-
-impl<'a> MessageDocument<'a> {
-    fn new((queue, settings): Context<'_>, message: &'a MessageView) -> Self {
-        let claim = message
-            .claim
-            .map(|claim| format!("?claim_id={claim}"))
-            .unwrap_or_default();
-        Self {
-            id: message.id.to_string(),
-            href: format!("{}/messages/{}{claim}", queue_path(queue), message.id),
-            ttl: message.ttl_secs,
-            age: message.age_secs,
-            body: &message.body,
-            checksum: settings.checksums.then(|| checksum::of(&message.body)),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Popped<'a> {
-    messages: Vec<PoppedDocument<'a>>,
-}
-
-#[derive(Serialize)]
-struct PoppedDocument<'a> {
-    id: String,
-    age: u64,
-    ttl: u32,
-    body: &'a JsonText,
-    /// A pop is no claim.
-    claim_id: Option<String>,
-    claim_count: u32,
-}
-
-impl<'a> PoppedDocument<'a> {
-    fn new(message: &'a MessageView) -> Self {
-        Self {
-            id: message.id.to_string(),
-            age: message.age_secs,
-            ttl: message.ttl_secs,
-            body: &message.body,
-            claim_id: message.claim.map(|claim| claim.to_string()),
-            claim_count: message.claim_count,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct ClaimDocument<'a> {
-    age: u64,
-    ttl: u32,
-    messages: Vec<MessageDocument<'a>>,
-    href: String,
-}
-
-impl<'a> ClaimDocument<'a> {
-    fn new((queue, settings): Context<'_>, claim: &'a ClaimView) -> Self {
-        Self {
-            age: claim.age_secs,
-            ttl: claim.ttl_secs,
-            messages: documents((queue, settings), &claim.messages),
-            href: format!("{}/claims/{}", queue_path(queue), claim.id),
-        }
     }
 }
 

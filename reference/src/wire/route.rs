@@ -7,88 +7,74 @@ use percent_encoding::percent_decode_str;
 
 use super::settings::Settings;
 
+/// Segments of the longest path.
+const SEGMENTS_MAX: usize = 6;
+
 /// What a path names. Names in it are not checked yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route<'a> {
     Root,
     Home,
     Ping,
     Queues,
-    Queue { queue: String },
-    Stats { queue: String },
-    Purge { queue: String },
-    Share { queue: String },
-    Messages { queue: String },
-    Message { queue: String, id: String },
-    Claims { queue: String },
-    Claim { queue: String, id: String },
-    Subscriptions { queue: String },
-    Subscription { queue: String, id: String },
-    Confirmation { queue: String, id: String },
+    Queue { queue: &'a str },
+    Stats { queue: &'a str },
+    Purge { queue: &'a str },
+    Share { queue: &'a str },
+    Messages { queue: &'a str },
+    Message { queue: &'a str, id: &'a str },
+    Claims { queue: &'a str },
+    Claim { queue: &'a str, id: &'a str },
+    Subscriptions { queue: &'a str },
+    Subscription { queue: &'a str, id: &'a str },
+    Confirmation { queue: &'a str, id: &'a str },
     Health,
     Pools,
-    Pool { pool: String },
-    Drain { pool: String },
+    Pool { pool: &'a str },
+    Drain { pool: &'a str },
     Flavors,
-    Flavor { flavor: String },
+    Flavor { flavor: &'a str },
 }
 
-impl Route {
-    /// The route of a path. `None`: 404.
+impl<'a> Route<'a> {
+    /// The route of a path that was decoded. `None`: 404.
     ///
     /// The whole path is decoded before it is split, so an encoded slash is a slash (Zaqar v2,
     /// observed), and a trailing slash is an empty last name.
-    pub(crate) fn of(path: &str) -> Option<Self> {
-        let path = decode(path);
-        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-        Some(match segments.as_slice() {
+    pub(crate) fn of(path: &'a str) -> Option<Self> {
+        let mut segments = [""; SEGMENTS_MAX];
+        let mut count = 0;
+        for segment in path.strip_prefix('/')?.split('/') {
+            *segments.get_mut(count)? = segment;
+            count += 1;
+        }
+        Some(match &segments[..count] {
             [""] => Self::Root,
             ["v2", ""] => Self::Home,
             ["v2", "ping"] => Self::Ping,
             ["v2", "queues"] => Self::Queues,
-            ["v2", "queues", queue] => Self::Queue {
-                queue: (*queue).to_owned(),
+            ["v2", "queues", queue] => Self::Queue { queue },
+            ["v2", "queues", queue, kind] => match *kind {
+                "stats" => Self::Stats { queue },
+                "purge" => Self::Purge { queue },
+                "share" => Self::Share { queue },
+                "messages" => Self::Messages { queue },
+                "claims" => Self::Claims { queue },
+                "subscriptions" => Self::Subscriptions { queue },
+                _ => return None,
             },
-            ["v2", "queues", queue, kind] => {
-                let queue = (*queue).to_owned();
-                match *kind {
-                    "stats" => Self::Stats { queue },
-                    "purge" => Self::Purge { queue },
-                    "share" => Self::Share { queue },
-                    "messages" => Self::Messages { queue },
-                    "claims" => Self::Claims { queue },
-                    "subscriptions" => Self::Subscriptions { queue },
-                    _ => return None,
-                }
+            ["v2", "queues", queue, "messages", id] => Self::Message { queue, id },
+            ["v2", "queues", queue, "claims", id] => Self::Claim { queue, id },
+            ["v2", "queues", queue, "subscriptions", id] => Self::Subscription { queue, id },
+            ["v2", "queues", queue, "subscriptions", id, "confirm"] => {
+                Self::Confirmation { queue, id }
             }
-            ["v2", "queues", queue, "messages", id] => Self::Message {
-                queue: (*queue).to_owned(),
-                id: (*id).to_owned(),
-            },
-            ["v2", "queues", queue, "claims", id] => Self::Claim {
-                queue: (*queue).to_owned(),
-                id: (*id).to_owned(),
-            },
-            ["v2", "queues", queue, "subscriptions", id] => Self::Subscription {
-                queue: (*queue).to_owned(),
-                id: (*id).to_owned(),
-            },
-            ["v2", "queues", queue, "subscriptions", id, "confirm"] => Self::Confirmation {
-                queue: (*queue).to_owned(),
-                id: (*id).to_owned(),
-            },
             ["v2", "health"] => Self::Health,
             ["v2", "pools"] => Self::Pools,
-            ["v2", "pools", pool] => Self::Pool {
-                pool: (*pool).to_owned(),
-            },
-            ["v2", "pools", pool, "drain"] => Self::Drain {
-                pool: (*pool).to_owned(),
-            },
+            ["v2", "pools", pool] => Self::Pool { pool },
+            ["v2", "pools", pool, "drain"] => Self::Drain { pool },
             ["v2", "flavors"] => Self::Flavors,
-            ["v2", "flavors", flavor] => Self::Flavor {
-                flavor: (*flavor).to_owned(),
-            },
+            ["v2", "flavors", flavor] => Self::Flavor { flavor },
             _ => return None,
         })
     }
@@ -152,7 +138,7 @@ impl Route {
     }
 
     /// The name of the queue in the path.
-    pub(crate) fn queue(&self) -> Option<&str> {
+    pub(crate) const fn queue(&self) -> Option<&'a str> {
         match self {
             Self::Root
             | Self::Home
@@ -181,6 +167,9 @@ impl Route {
 
 /// A path as it is routed, and as signatures name it.
 pub(crate) fn decode(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
     percent_decode_str(path).decode_utf8_lossy()
 }
 
@@ -193,18 +182,10 @@ mod tests {
         assert_eq!(Route::of("/"), Some(Route::Root));
         assert_eq!(Route::of("/v2"), None);
         assert_eq!(Route::of("/v2/"), Some(Route::Home));
-        assert_eq!(
-            Route::of("/v2/queues/"),
-            Some(Route::Queue {
-                queue: String::new()
-            })
-        );
+        assert_eq!(Route::of("/v2/queues/"), Some(Route::Queue { queue: "" }));
         assert_eq!(Route::of("/v2/queues/q/"), None);
-        assert_eq!(Route::of("/v2/queues/a%2Fb"), None);
-        let message = Route::Message {
-            queue: "q".to_owned(),
-            id: String::new(),
-        };
+        assert_eq!(Route::of(&decode("/v2/queues/a%2Fb")), None);
+        let message = Route::Message { queue: "q", id: "" };
         assert_eq!(Route::of("/v2/queues/q/messages/"), Some(message));
         assert_eq!(Route::of("*"), None);
     }
@@ -213,11 +194,6 @@ mod tests {
     fn head_exists_only_on_ping() {
         assert!(Route::Ping.allows(&Method::HEAD));
         assert!(!Route::Queues.allows(&Method::HEAD));
-        assert!(
-            !Route::Claims {
-                queue: "q".to_owned()
-            }
-            .allows(&Method::GET)
-        );
+        assert!(!Route::Claims { queue: "q" }.allows(&Method::GET));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
 use crate::broker::{Project, QueueName, Timestamp};
@@ -19,6 +19,7 @@ use super::{calendar, json, route};
 const SHARE_SECS_DEFAULT: u64 = 24 * 60 * 60;
 /// Methods in one share, at most.
 const SHARE_METHODS_MAX: usize = 16;
+const URL_SIGNATURE: HeaderName = HeaderName::from_static("url-signature");
 const SHARED_RESOURCES: [&str; 3] = ["messages", "claims", "subscriptions"];
 
 /// A grant and its signature.
@@ -70,7 +71,7 @@ pub(crate) fn check_signature(
     key: Option<&SigningKey>,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    if !parts.headers.contains_key("url-signature") {
+    if !parts.headers.contains_key(URL_SIGNATURE) {
         return Ok(());
     }
     let covered = key.and_then(|key| {

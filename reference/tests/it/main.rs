@@ -8,7 +8,12 @@ mod claims;
 mod cors;
 mod cost;
 mod deletion;
+mod fuzz;
+#[cfg(feature = "server")]
+mod hardening;
 mod messages;
+#[cfg(feature = "server")]
+mod metrics;
 mod model;
 mod notifications;
 #[cfg(feature = "server")]

@@ -290,7 +290,7 @@ impl Reader<'_> {
     fn slice(&self, value: &RawValue) -> Bytes {
         match &self.body {
             Body::Complete(bytes) => bytes.slice_ref(value.get().as_bytes()),
-            Body::TooLong | Body::Incomplete => Bytes::new(),
+            Body::TooLong | Body::TooSlow | Body::Incomplete => Bytes::new(),
         }
     }
 

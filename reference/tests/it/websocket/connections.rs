@@ -56,6 +56,7 @@ impl Server {
         let listeners = Listeners {
             http,
             websocket: Some(websocket),
+            admin: None,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let stopping = async move {

@@ -1,0 +1,119 @@
+//! `nanshe serve` as a process: what a signal does to it. A test target of its own, since only those are
+//! told where the program is.
+#![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const HEAD: &str = "HTTP/1.1\r\nhost: x\r\nclient-id: 3381af92-2b9e-11e3-b191-71861300734c\r\n\
+    x-project-id: secret-project\r\n";
+
+/// The process, which does not outlive the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Starts it; and where it listens, for clients and for operators.
+fn start(log: &str) -> (Server, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_nanshe"))
+        .args(["serve", "--bind", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--log", log])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut address = |before: &str| {
+        let line = lines.next().unwrap().unwrap();
+        line.strip_prefix(before).unwrap().to_owned()
+    };
+    let (admin, clients) = (address("admin http://"), address("serving http://"));
+    (Server(child), clients, admin)
+}
+
+fn ask(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn terminate(server: &Server) {
+    let pid = Pid::from_raw(i32::try_from(server.0.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+}
+
+fn said(server: &mut Server) -> String {
+    let mut said = String::new();
+    let mut error = server.0.stderr.take().unwrap();
+    error.read_to_string(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn a_request_under_way_when_sigterm_comes_is_answered_and_then_the_process_ends() {
+    let (mut server, clients, admin) = start("info");
+    let body = r#"{"messages":[{"body":2}]}"#;
+    let length = body.len();
+    let mut late = TcpStream::connect(&clients).unwrap();
+    let request = format!(
+        "POST /v2/queues/q/messages {HEAD}content-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    late.write_all(request.as_bytes()).unwrap();
+    let mut interim = [0; 25];
+    late.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let ready = format!("GET /ready {HEAD}connection: close\r\n\r\n");
+    assert!(ask(&admin, &ready).starts_with("HTTP/1.1 200"));
+
+    terminate(&server);
+    while ask(&admin, &ready).starts_with("HTTP/1.1 200") {}
+    late.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert!(server.0.wait().unwrap().success());
+    let said = said(&mut server);
+    for event in ["serving", "stopping connections=1", "stopped"] {
+        assert!(said.contains(event), "{event} in {said}");
+    }
+    assert!(
+        !said.contains("secret-project") && !said.contains("messages"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_told_of_a_request_has_the_id_of_its_response() {
+    let (mut server, clients, _) = start("debug");
+    let answer = ask(
+        &clients,
+        &format!("GET /v2/ping {HEAD}connection: close\r\n\r\n"),
+    );
+    let id = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("x-openstack-request-id: "));
+    terminate(&server);
+    assert!(server.0.wait().unwrap().success());
+    let said = said(&mut server);
+    let told = said.lines().find(|line| line.contains("answered")).unwrap();
+    for part in [
+        &format!("request_id={:?}", id.unwrap()),
+        "GET",
+        "/v2/ping",
+        "status=204",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+}
