@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use nanshe_conformance::model::Kind;
 use nanshe_conformance::suite::Level;
 
 /// Tells whether a message service keeps its promises.
@@ -59,6 +60,25 @@ pub(crate) struct Conform {
     /// Write the report as JUnit XML as well
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) modeling: Modeling,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Modeling {
+    /// In place of the suite, draw sequences of operations and compare every answer with a sequential
+    /// specification of the contract
+    #[arg(long, conflicts_with_all = ["only", "skip", "level", "known_failures", "junit"])]
+    pub(crate) model: bool,
+    /// How many sequences to draw [default: 200 on a target, 1000 in virtual time]
+    #[arg(long, value_name = "COUNT", requires = "model", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) sequences: Option<u64>,
+    /// The most operations of a sequence
+    #[arg(long, value_name = "COUNT", requires = "model", default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) length: u16,
+    /// Leave these kinds of operations out of sequences, so that a known defect does not hide others
+    #[arg(long, value_name = "KIND", num_args = 1.., requires = "model")]
+    pub(crate) without: Vec<Kind>,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ pub mod checker;
 pub mod document;
 pub mod environment;
 pub mod history;
+pub mod model;
 pub mod report;
 pub mod suite;
 pub mod target;

@@ -5,7 +5,7 @@
 //! * `world`: nodes, clocks and our own simulated TCP on madsim's executor and timers.
 //! * `nemesis`: what goes wrong.
 //! * `run`: (scenario, seed) to history and verdicts; `campaign`: many seeds, and their `Summary`;
-//!   `conform`: the API suite in virtual time.
+//!   `conform`: the API suite in virtual time; `model`: drawn sequences in virtual time.
 //!
 //! Simulating needs a build with `--cfg madsim`, as `.cargo/config.toml` sets it. A build without it
 //! still reads scenarios; [`AVAILABLE`] tells which one this is.
@@ -20,6 +20,7 @@ mod simulating {
     pub use crate::campaign::campaign;
     pub use crate::conform::conform;
     pub use crate::implementation::{Implementation, NodeContext, implementations};
+    pub use crate::model::model;
     pub use crate::run::{Run, RunError, run};
     pub use crate::summary::Summary;
 }
@@ -30,6 +31,8 @@ mod campaign;
 mod conform;
 #[cfg(madsim)]
 pub mod implementation;
+#[cfg(madsim)]
+mod model;
 #[cfg(madsim)]
 mod nemesis;
 #[cfg(madsim)]

@@ -12,10 +12,15 @@ use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
 use crate::args::Conform;
 use crate::output::{Exit, HarnessFailed, Shell, check_writable, wall_clock_seed, write_whole};
 
+mod modeling;
+
 /// The longest wait of a case on a real target, unless `--wait-max` says otherwise, in seconds.
 const WAIT_SECS_MAX: u64 = 300;
 
 pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    if args.modeling.model {
+        return modeling::run(args, shell);
+    }
     let selection = Selection {
         only: args.only.clone(),
         skip: args.skip.clone(),

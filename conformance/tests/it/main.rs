@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test fails it")]
 
 mod fixtures;
+mod flawed_servers;
 mod random_histories;
 #[cfg(feature = "http")]
 mod sockets;

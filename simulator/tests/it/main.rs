@@ -5,6 +5,7 @@
 
 mod conforming;
 mod determinism;
+mod modeling;
 mod network;
 mod scenarios;
 mod specimens;

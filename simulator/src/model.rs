@@ -1,0 +1,60 @@
+//! Model-based conformance in virtual time: drawn sequences, waits included, in no time at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nanshe_conformance::model::{self, Findings, Plan, Progress, Reached};
+use nanshe_conformance::target::Client;
+
+use crate::implementation::Implementation;
+use crate::run::{RunError, on_fresh_thread};
+use crate::world::{ClockSettings, Network, Node, endpoint};
+
+/// The time on a link: shortest and longest.
+const LATENCY: (Duration, Duration) = (Duration::from_micros(100), Duration::from_micros(400));
+
+/// How long a client waits for an answer, in virtual time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the sequences of `plan` against `implementation` in virtual time, all in one world.
+///
+/// # Errors
+///
+/// If something panicked.
+pub fn model(
+    implementation: Implementation,
+    plan: Plan,
+    progress: impl FnMut(Progress) + Send + 'static,
+) -> Result<Findings, RunError> {
+    let seed = plan.seed;
+    on_fresh_thread(seed, move || {
+        let config = madsim::Config::default();
+        let runtime = madsim::runtime::Runtime::with_seed_and_config(seed, config);
+        runtime.block_on(async move {
+            let network = Network::new(LATENCY, seed);
+            let server = Node::new(&network, "server");
+            implementation.serve_on(&server, ClockSettings::default(), seed);
+            let client = Node::new(&network, "client");
+            let world = client.environment();
+            let running = client.spawn({
+                let world = Arc::clone(&world);
+                async move {
+                    let reached = Client::new(
+                        Arc::clone(&world),
+                        endpoint("server"),
+                        PATIENCE,
+                        plan.at_once.max(1),
+                    );
+                    let client = Arc::new(reached);
+                    let served = Arc::new(Reached { world, client });
+                    model::run(served, &plan, progress).await
+                }
+            });
+            let findings = running.await.expect("nobody kills the client");
+            server.kill();
+            client.kill();
+            world.sleep(Duration::from_secs(1)).await;
+            findings
+        })
+    })
+}
