@@ -28,11 +28,18 @@ pub(crate) enum Command {
     Serve(Serve),
     /// List what there is
     List(List),
+    /// Join stored reports of `conform --json`, or show them in other forms
+    Report(Report),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Conform {
-    /// What to judge: http://HOST:PORT, or a target file
+    /// What to judge: http://HOST:PORT, or a target file; several are judged one after the other, and
+    /// compared
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// The one of them that is being judged; none: the embedded reference.
+    #[arg(skip)]
     pub(crate) target: Option<String>,
     /// Only these cases or chapters
     #[arg(long, value_name = "PATH", num_args = 1..)]
@@ -59,6 +66,60 @@ pub(crate) struct Conform {
     /// Write the report as JUnit XML as well
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
+}
+
+/// The forms of a report that are pages for people.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Pages {
+    /// Write the report as Markdown as well, for the summary of a CI run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Write the report as one HTML page as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(subcommand)]
+    pub(crate) action: ReportAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportAction {
+    /// Join the reports of one run's shards, and say what is missing or flaky
+    Merge(Merge),
+    /// Show stored reports in other forms; several are compared
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// Reports: what `conform --json` printed
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// Write the joined report as JSON as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the joined report as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Reports: what `conform --json` printed
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// Write the reports as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +185,9 @@ pub(crate) struct List {
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print the clauses of the contract with the cases of each, as Markdown; for `cases` only
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

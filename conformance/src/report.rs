@@ -1,41 +1,58 @@
-//! What a run of the suite found, and its forms: terminal, JSON, JUnit XML.
+//! What a run of the suite found, and its forms: terminal, JSON, JUnit XML, Markdown, HTML.
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::suite::{Capability, Exchange, Failure, Level, Provenance};
 use crate::target::KnownFailures;
 use crate::verdict::Verdict;
 
-pub use self::json::json;
+pub use self::html::html;
+pub use self::json::{ReadError, json, read};
 pub use self::junit::junit;
+pub use self::markdown::markdown;
+pub use self::merge::{Disagreement, MergeError, Merged, merge};
 pub use self::terminal::terminal;
 
+mod curl;
+mod escape;
+mod html;
 mod json;
 mod junit;
+mod markdown;
+mod matrix;
+mod merge;
 mod terminal;
 
 /// What a run of the suite found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The target's name.
     pub target: String,
+    /// Where it was, as a URL; empty if there is no such place outside the run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub endpoint: String,
+    /// The version of the suite.
+    pub suite_version: u32,
     /// The seed that projects and clients were named after.
     pub seed: u64,
     /// The command that runs the suite on this target again; `--only PATH` makes it one case.
     pub command: String,
     /// How long the run took on the target's clock, virtual or real.
-    #[serde(rename = "elapsed_secs", serialize_with = "seconds")]
+    #[serde(rename = "elapsed_secs", with = "seconds")]
     pub elapsed: Duration,
     /// Each case, in the order of the suite.
     pub cases: Vec<CaseReport>,
     /// Cases that did not run, because they may wait longer than was allowed.
     pub left_out: Vec<String>,
+    /// Cases that did not run, because they are for other shards of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<String>,
 }
 
 /// What one case found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseReport {
     /// The case's path.
     pub path: String,
@@ -48,26 +65,26 @@ pub struct CaseReport {
     /// Where its expectation comes from.
     pub provenance: Provenance,
     /// What the reference decides where the expectation is disputed.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub decision: String,
     /// What it found.
     #[serde(flatten)]
     pub outcome: Outcome,
     /// Why it was known to fail, if the known-failures file names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<String>,
     /// How long it took.
-    #[serde(rename = "elapsed_secs", serialize_with = "seconds")]
+    #[serde(rename = "elapsed_secs", with = "seconds")]
     pub elapsed: Duration,
     /// How much of that it waited on purpose.
-    #[serde(rename = "waited_secs", serialize_with = "seconds")]
+    #[serde(rename = "waited_secs", with = "seconds")]
     pub waited: Duration,
     /// Requests that it sent.
     pub requests: u64,
 }
 
 /// What a case found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// Nothing to complain of.
@@ -92,7 +109,7 @@ pub enum Outcome {
 }
 
 /// How a case counts, its known failure considered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// It passed.
     Passed,
@@ -108,7 +125,55 @@ pub enum Standing {
     NotApplicable,
 }
 
+impl Standing {
+    /// All of them, what is well first.
+    pub const ALL: [Self; 6] = [
+        Self::Passed,
+        Self::Failed,
+        Self::KnownFailure,
+        Self::PassedUnexpectedly,
+        Self::Unknown,
+        Self::NotApplicable,
+    ];
+
+    /// The word for it in tables.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::KnownFailure => "known failure",
+            Self::PassedUnexpectedly => "unexpected pass",
+            Self::Unknown => "unknown",
+            Self::NotApplicable => "not applicable",
+        }
+    }
+
+    /// Whether somebody must look at it.
+    pub const fn needs_attention(self) -> bool {
+        match self {
+            Self::Failed | Self::PassedUnexpectedly | Self::Unknown => true,
+            Self::Passed | Self::KnownFailure | Self::NotApplicable => false,
+        }
+    }
+}
+
 impl CaseReport {
+    /// The chapter that the case belongs to: what stands before the slash of its path.
+    pub fn chapter(&self) -> &str {
+        self.path
+            .split_once('/')
+            .map_or(self.path.as_str(), |(chapter, _)| chapter)
+    }
+
+    /// What was sent and came before the end, the deciding exchange last.
+    pub fn exchanges(&self) -> &[Exchange] {
+        match &self.outcome {
+            Outcome::Failed { failure } => &failure.exchanges,
+            Outcome::Unknown { exchanges, .. } => exchanges,
+            Outcome::Passed | Outcome::NotApplicable { .. } => &[],
+        }
+    }
+
     /// Notes the reason if the case is known to fail.
     pub fn excuse(&mut self, known: &KnownFailures) {
         self.known = known.find(&self.path).map(|entry| entry.reason.clone());
@@ -149,6 +214,11 @@ impl Report {
         }
     }
 
+    /// The case of this path, if it ran.
+    pub fn find(&self, path: &str) -> Option<&CaseReport> {
+        self.cases.iter().find(|case| case.path == path)
+    }
+
     /// Time that all cases together waited on purpose.
     pub fn waited(&self) -> Duration {
         self.cases.iter().map(|case| case.waited).sum()
@@ -167,9 +237,23 @@ fn words(capabilities: &[Capability]) -> String {
 }
 
 /// Seconds with milliseconds. A report is for people and their tools: finer is noise.
-fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
-    serializer.serialize_f64(f64::from(millis) / 1000.0)
+mod seconds {
+    use super::{Deserialize, Deserializer, Duration, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
+        to.serialize_f64(f64::from(millis) / 1000.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let secs = f64::deserialize(from)?;
+        let span = Duration::try_from_secs_f64(secs).map_err(serde::de::Error::custom)?;
+        // What was written as 0.3 is read as a little more or less; a report has milliseconds.
+        let millis = (span + Duration::from_micros(500)).as_millis();
+        u64::try_from(millis)
+            .map(Duration::from_millis)
+            .map_err(serde::de::Error::custom)
+    }
 }
 
 #[cfg(test)]
@@ -233,6 +317,8 @@ pub(crate) mod tests {
         };
         Report {
             target: "sample".to_owned(),
+            endpoint: "http://127.0.0.1:8888".to_owned(),
+            suite_version: 2,
             seed: 7,
             command: "nanshe conform sample.toml".to_owned(),
             elapsed: Duration::from_millis(61_300),
@@ -253,6 +339,52 @@ pub(crate) mod tests {
                 case("claims/needs-more", not_applicable, None),
             ],
             left_out: vec!["claims/waits-for-hours".to_owned()],
+            elsewhere: Vec::new(),
+        }
+    }
+
+    /// What a server may try: every text that it, or a file that names it, has a hand in.
+    pub(crate) fn hostile() -> Report {
+        const MARKUP: &str = "</script></pre></details><img src=x onerror=alert(1)>\u{202e}";
+        let part = |line: &str| Part {
+            line: line.to_owned(),
+            headers: vec![format!("x-evil: {MARKUP}\"'")],
+            body: format!("```\n````\n| # {MARKUP}\n\u{1b}[2J{{\"it's\": \"$(id) `id`\"}}"),
+        };
+        let failure = Failure {
+            clause: format!("9.99 {MARKUP}"),
+            expected: format!("status 200 {MARKUP}"),
+            came: format!("status 500, body {MARKUP}\n```"),
+            exchanges: vec![Exchange {
+                sent: part("POST /v2/queues/q?x='$(id)'"),
+                came: part("500 Internal Server Error"),
+            }],
+        };
+        let unknown = Outcome::Unknown {
+            why: format!("no answer: {MARKUP} **bold** [x](javascript:1) @all"),
+            exchanges: Vec::new(),
+        };
+        let sample = sample();
+        let mut cases = sample.cases[..3].to_vec();
+        for (case, outcome) in
+            cases
+                .iter_mut()
+                .zip([Outcome::Failed { failure }, unknown, Outcome::Passed])
+        {
+            case.path = format!("claims/{MARKUP}|{}", case.path);
+            case.known = case.known.take().map(|_| format!("because {MARKUP}"));
+            case.clause = format!("5.7{MARKUP}");
+            case.guarantee = format!("G6{MARKUP}");
+            case.decision = format!("decided {MARKUP}");
+            case.outcome = outcome;
+        }
+        Report {
+            target: format!("evil {MARKUP} | `x`"),
+            endpoint: format!("http://127.0.0.1:1/'{MARKUP}"),
+            command: format!("nanshe conform '{MARKUP}'"),
+            cases,
+            left_out: vec![format!("claims/{MARKUP}")],
+            ..sample
         }
     }
 

@@ -21,6 +21,7 @@ mod common;
 mod context;
 mod dead_letters;
 mod delays;
+mod details;
 mod held;
 mod json;
 mod leases;
@@ -44,7 +45,9 @@ mod verdict;
 pub const SUITE_VERSION: u32 = 2;
 
 /// How much a case's clause demands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// A promise that applications rely on.
@@ -147,7 +150,6 @@ impl Case {
         }
     }
 
-    #[expect(dead_code, reason = "all cases so far are of version 1")]
     const fn since(self, since: u32) -> Self {
         Self { since, ..self }
     }
@@ -190,6 +192,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         leases::CASES,
         delays::CASES,
         dead_letters::CASES,
+        details::CASES,
     ]
     .into_iter()
     .flatten()

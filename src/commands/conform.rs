@@ -8,14 +8,47 @@ use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::report::{self, Report};
 use nanshe_conformance::suite::{self, Options, Progress, Selected, Selection};
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
+use nanshe_conformance::verdict::Verdict;
 
+use super::pages;
 use crate::args::Conform;
-use crate::output::{Exit, HarnessFailed, Shell, check_writable, wall_clock_seed, write_whole};
+use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
 
 /// The longest wait of a case on a real target, unless `--wait-max` says otherwise, in seconds.
 const WAIT_SECS_MAX: u64 = 300;
 
 pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    pages::check(args.junit.as_deref(), &args.pages)?;
+    let mut reports = Vec::new();
+    // One after the other: they share the machine.
+    for args in each(args) {
+        let report = judge(&args, shell)?;
+        let text = if args.json {
+            report::json(&report)
+        } else {
+            report::terminal(&report)
+        };
+        shell.print(&text)?;
+        reports.push(report);
+    }
+    pages::write(&reports, args.junit.as_deref(), &args.pages)?;
+    Ok(Verdict::worst(reports.iter().map(Report::verdict)).into())
+}
+
+/// The same command line for each of its targets.
+fn each(args: &Conform) -> Vec<Conform> {
+    let with = |target| Conform {
+        target,
+        ..args.clone()
+    };
+    if args.targets.is_empty() {
+        return vec![with(None)];
+    }
+    let targets = args.targets.iter().cloned();
+    targets.map(|target| with(Some(target))).collect()
+}
+
+fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Report> {
     let selection = Selection {
         only: args.only.clone(),
         skip: args.skip.clone(),
@@ -27,33 +60,22 @@ pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
         },
     };
     let selected = selection.select()?;
-    args.junit.as_deref().map_or(Ok(()), check_writable)?;
     let known = args
         .known_failures
         .as_deref()
         .map(KnownFailures::load)
         .transpose()?;
-    let report = match &args.target {
-        None => in_virtual_time(args, selected, known, shell)?,
+    match &args.target {
+        None => in_virtual_time(args, selected, known, shell),
         Some(target) => {
             let mut target = Description::load(target)?;
             if let Some(known) = known {
                 target.known_failures = known;
             }
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-            runtime.block_on(on_target(args, &target, &selected, shell))?
+            runtime.block_on(on_target(args, &target, &selected, shell))
         }
-    };
-    if let Some(path) = &args.junit {
-        write_whole(path, report::junit(&report).as_bytes())?;
     }
-    let text = if args.json {
-        report::json(&report)
-    } else {
-        report::terminal(&report)
-    };
-    shell.print(&text)?;
-    Ok(report.verdict().into())
 }
 
 async fn on_target(

@@ -5,16 +5,21 @@ use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestS
 use super::{CaseReport, Outcome, Report, Standing, words};
 use crate::suite::{Exchange, Part};
 
-/// The report as JUnit XML. Known failures are skipped tests with their reason as message.
-pub fn junit(report: &Report) -> String {
+/// The reports as JUnit XML, a suite for each. Known failures are skipped tests with their reason as
+/// message.
+pub fn junit(reports: &[Report]) -> String {
+    let mut xml = Xml::new("nanshe");
+    xml.set_time(reports.iter().map(|report| report.elapsed).sum());
+    xml.add_test_suites(reports.iter().map(test_suite));
+    xml.to_string()
+        .expect("a report holds nothing that XML cannot say")
+}
+
+fn test_suite(report: &Report) -> TestSuite {
     let mut suite = TestSuite::new(format!("nanshe conform {}", report.target));
     suite.set_time(report.elapsed);
     suite.add_test_cases(report.cases.iter().map(test_case));
-    let mut xml = Xml::new("nanshe");
-    xml.set_time(report.elapsed);
-    xml.add_test_suite(suite);
-    xml.to_string()
-        .expect("a report holds nothing that XML cannot say")
+    suite
 }
 
 fn test_case(case: &CaseReport) -> TestCase {
@@ -49,8 +54,7 @@ fn test_case(case: &CaseReport) -> TestCase {
         }
     }
     let mut test = TestCase::new(case.path.clone(), status);
-    let chapter = case.path.split('/').next().unwrap_or_default();
-    test.set_classname(chapter.to_owned());
+    test.set_classname(case.chapter().to_owned());
     test.set_time(case.elapsed);
     test
 }
@@ -66,6 +70,6 @@ fn transcript(exchanges: &[Exchange]) -> String {
 mod tests {
     #[test]
     fn junit_report_has_every_standing() {
-        insta::assert_snapshot!(super::junit(&super::super::tests::sample()));
+        insta::assert_snapshot!(super::junit(&[super::super::tests::sample()]));
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::escape::visible;
 use super::{CaseReport, Outcome, Report, Standing, words};
 use crate::suite::Exchange;
 
@@ -57,7 +58,7 @@ fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::
                 writeln!(text, "  disputed, and so decided by the reference:")?;
                 writeln!(text, "    {}", case.decision)?;
             }
-            writeln!(text, "  came:\n    {}", failure.came)?;
+            writeln!(text, "  came:\n    {}", visible(&failure.came))?;
             writeln!(text, "  repeat: {command} --only {path}\n")
         }
         (Outcome::Failed { failure }, Some(reason)) => {
@@ -100,7 +101,7 @@ fn write_lines<'a>(
 ) -> std::fmt::Result {
     lines
         .into_iter()
-        .try_for_each(|line| writeln!(text, "  {mark} {line}"))
+        .try_for_each(|line| writeln!(text, "  {mark} {}", visible(line)))
 }
 
 fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Case, Context, Selected, Stop};
+use super::{Case, Context, SUITE_VERSION, Selected, Stop};
 use crate::environment::World;
 use crate::report::{CaseReport, Outcome, Report};
 use crate::target::{Client, Description, Endpoint};
@@ -44,6 +44,7 @@ pub async fn run(
 ) -> Report {
     let cases = &selected.cases;
     let started_at = world.now();
+    let place = endpoint.to_string();
     let client = Client::new(
         Arc::clone(&world),
         endpoint,
@@ -72,10 +73,12 @@ pub async fn run(
         reports.push(report);
     }
     // Cases end in any order; a report has the order of the suite.
-    let place = |path: &str| cases.iter().position(|case| case.path == path);
-    reports.sort_by_key(|report: &CaseReport| place(&report.path));
+    let rank = |path: &str| cases.iter().position(|case| case.path == path);
+    reports.sort_by_key(|report: &CaseReport| rank(&report.path));
     Report {
         target: target.name.clone(),
+        endpoint: place,
+        suite_version: SUITE_VERSION,
         seed: options.seed,
         command: options.command.clone(),
         elapsed: world.now().since(started_at),
@@ -85,6 +88,7 @@ pub async fn run(
             .iter()
             .map(|case| case.path.to_owned())
             .collect(),
+        elsewhere: Vec::new(),
     }
 }
 
