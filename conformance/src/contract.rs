@@ -150,13 +150,13 @@ mod tests {
     const PENDING: [&str; 9] = ["3", "8", "9", "10", "12", "14.1", "G16", "G17", "G18"];
 
     fn may_be_pending(id: &str) -> bool {
-        let within = |&place: &&str| {
+        let within = |place: &str| {
             id == place
                 || id
                     .strip_prefix(place)
                     .is_some_and(|rest| rest.starts_with('.'))
         };
-        PENDING.iter().any(|place| within(&place))
+        PENDING.iter().any(|place| within(place))
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::suite::{Capability, Exchange, Failure, Level, Provenance};
+use crate::suite::{Capability, Exchange, Failure, Level, Profile, Provenance};
 use crate::target::KnownFailures;
 use crate::verdict::Verdict;
 
@@ -33,6 +33,8 @@ pub struct Report {
     /// Where it was, as a URL; empty if there is no such place outside the run.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub endpoint: String,
+    /// What was expected of it beside the core.
+    pub profile: Profile,
     /// The version of the suite.
     pub suite_version: u32,
     /// The seed that projects and clients were named after.
@@ -49,6 +51,12 @@ pub struct Report {
     /// Cases that did not run, because they are for other shards of the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<String>,
+    /// Why the run ended before all cases had; then it is partial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// What else is to be said, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What one case found.
@@ -73,6 +81,12 @@ pub struct CaseReport {
     /// Why it was known to fail, if the known-failures file names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<String>,
+    /// Why it does not decide, if the known-failures file says that it passes and fails by turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaky: Option<String>,
+    /// Until when it was known to fail, and why, if that has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<String>,
     /// How long it took.
     #[serde(rename = "elapsed_secs", with = "seconds")]
     pub elapsed: Duration,
@@ -123,17 +137,20 @@ pub enum Standing {
     Unknown,
     /// It did not run: the target does not offer what it needs.
     NotApplicable,
+    /// It ran, and passes and fails by turns, as the known-failures file says. It decides nothing.
+    Flaky,
 }
 
 impl Standing {
     /// All of them, what is well first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Passed,
         Self::Failed,
         Self::KnownFailure,
         Self::PassedUnexpectedly,
         Self::Unknown,
         Self::NotApplicable,
+        Self::Flaky,
     ];
 
     /// The word for it in tables.
@@ -145,6 +162,7 @@ impl Standing {
             Self::PassedUnexpectedly => "unexpected pass",
             Self::Unknown => "unknown",
             Self::NotApplicable => "not applicable",
+            Self::Flaky => "flaky",
         }
     }
 
@@ -152,7 +170,7 @@ impl Standing {
     pub const fn needs_attention(self) -> bool {
         match self {
             Self::Failed | Self::PassedUnexpectedly | Self::Unknown => true,
-            Self::Passed | Self::KnownFailure | Self::NotApplicable => false,
+            Self::Passed | Self::KnownFailure | Self::NotApplicable | Self::Flaky => false,
         }
     }
 }
@@ -165,6 +183,19 @@ impl CaseReport {
             .map_or(self.path.as_str(), |(chapter, _)| chapter)
     }
 
+    /// What the known-failures file says about it: that it fails, that it is flaky, or that it was known
+    /// to fail until a day that has passed.
+    pub fn reason(&self) -> Option<String> {
+        let known = self
+            .known
+            .as_ref()
+            .map(|why| format!("known to fail: {why}"));
+        let flaky = self.flaky.as_ref().map(|why| format!("flaky: {why}"));
+        let expired = self.expired.as_ref();
+        let expired = expired.map(|until| format!("known to fail no longer, but {until}"));
+        known.or(flaky).or(expired)
+    }
+
     /// What was sent and came before the end, the deciding exchange last.
     pub fn exchanges(&self) -> &[Exchange] {
         match &self.outcome {
@@ -174,13 +205,29 @@ impl CaseReport {
         }
     }
 
-    /// Notes the reason if the case is known to fail.
-    pub fn excuse(&mut self, known: &KnownFailures) {
-        self.known = known.find(&self.path).map(|entry| entry.reason.clone());
+    /// Notes what the known-failures file says about the case `today`, as `2026-11-24`; empty: some
+    /// day before every date.
+    pub fn excuse(&mut self, known: &KnownFailures, today: &str) {
+        (self.known, self.flaky, self.expired) = (None, None, None);
+        let Some(entry) = known.find(&self.path) else {
+            return;
+        };
+        let reason = entry.reason.clone();
+        match &entry.until {
+            Some(until) if today > until.as_str() => {
+                self.expired = Some(format!("until {until}: {reason}"));
+            }
+            Some(_) | None if entry.flaky => self.flaky = Some(reason),
+            Some(_) | None => self.known = Some(reason),
+        }
     }
 
     /// How the case counts.
     pub fn standing(&self) -> Standing {
+        let applies = !matches!(self.outcome, Outcome::NotApplicable { .. });
+        if self.flaky.is_some() && applies {
+            return Standing::Flaky;
+        }
         match (&self.outcome, &self.known) {
             (Outcome::Passed, None) => Standing::Passed,
             (Outcome::Passed, Some(_)) => Standing::PassedUnexpectedly,
@@ -206,8 +253,7 @@ impl Report {
         let some = |standing| self.count(standing) > 0;
         if some(Standing::Failed) || some(Standing::PassedUnexpectedly) {
             Verdict::Violation
-        } else if some(Standing::Unknown) || self.count(Standing::NotApplicable) == self.cases.len()
-        {
+        } else if some(Standing::Unknown) || !self.decides() {
             Verdict::Unknown
         } else {
             Verdict::Valid
@@ -217,6 +263,14 @@ impl Report {
     /// The case of this path, if it ran.
     pub fn find(&self, path: &str) -> Option<&CaseReport> {
         self.cases.iter().find(|case| case.path == path)
+    }
+
+    /// Whether any case says something for the target.
+    fn decides(&self) -> bool {
+        let says = [Standing::Passed, Standing::KnownFailure];
+        self.cases
+            .iter()
+            .any(|case| says.contains(&case.standing()))
     }
 
     /// Time that all cases together waited on purpose.
@@ -271,6 +325,8 @@ pub(crate) mod tests {
             decision: String::new(),
             outcome,
             known: known.map(str::to_owned),
+            flaky: None,
+            expired: None,
             elapsed: Duration::from_millis(61_250),
             waited: Duration::from_secs(61),
             requests: 3,
@@ -315,9 +371,14 @@ pub(crate) mod tests {
         let not_applicable = Outcome::NotApplicable {
             lacks: vec![Capability::Patch, Capability::Pop],
         };
+        let flaky = CaseReport {
+            flaky: Some("a race of theirs".to_owned()),
+            ..case("claims/passes-by-turns", failed.clone(), None)
+        };
         Report {
             target: "sample".to_owned(),
             endpoint: "http://127.0.0.1:8888".to_owned(),
+            profile: Profile::ZaqarV2,
             suite_version: 2,
             seed: 7,
             command: "nanshe conform sample.toml".to_owned(),
@@ -337,9 +398,12 @@ pub(crate) mod tests {
                 ),
                 case("claims/has-no-answer", unknown, None),
                 case("claims/needs-more", not_applicable, None),
+                flaky,
             ],
             left_out: vec!["claims/waits-for-hours".to_owned()],
             elsewhere: Vec::new(),
+            stopped: None,
+            notes: Vec::new(),
         }
     }
 
@@ -373,6 +437,7 @@ pub(crate) mod tests {
         {
             case.path = format!("claims/{MARKUP}|{}", case.path);
             case.known = case.known.take().map(|_| format!("because {MARKUP}"));
+            case.expired = Some(format!("until 2026-11-24: {MARKUP}"));
             case.clause = format!("5.7{MARKUP}");
             case.guarantee = format!("G6{MARKUP}");
             case.decision = format!("decided {MARKUP}");
@@ -384,6 +449,8 @@ pub(crate) mod tests {
             command: format!("nanshe conform '{MARKUP}'"),
             cases,
             left_out: vec![format!("claims/{MARKUP}")],
+            stopped: Some(format!("stopped {MARKUP}")),
+            notes: vec![format!("noted {MARKUP}")],
             ..sample
         }
     }
@@ -418,6 +485,37 @@ pub(crate) mod tests {
             .retain(|case| case.standing() == Standing::NotApplicable);
         assert_eq!(report.cases.len(), 1);
         assert_eq!(report.verdict(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn excuse_ends_after_its_day_and_a_flaky_case_decides_nothing() {
+        let path = crate::suite::cases().next().unwrap().path;
+        let of = |kind: &str| {
+            let text = format!("[[{kind}]]\ncase = '{path}'\nreason = 'r'\nuntil = 2026-11-24\n");
+            let document = crate::document::Document {
+                file: "k",
+                text: &text,
+            };
+            KnownFailures::parse(document).unwrap()
+        };
+        let failed = sample().cases[1].outcome.clone();
+        let standing = |kind: &str, today: &str| {
+            let mut report = case(path, failed.clone(), None);
+            report.excuse(&of(kind), today);
+            (report.standing(), report.expired)
+        };
+        assert_eq!(standing("failure", ""), (Standing::KnownFailure, None));
+        assert_eq!(
+            standing("failure", "2026-11-24"),
+            (Standing::KnownFailure, None)
+        );
+        assert_eq!(standing("flaky", "2026-11-24"), (Standing::Flaky, None));
+        let over = Some("until 2026-11-24: r".to_owned());
+        assert_eq!(
+            standing("failure", "2026-11-25"),
+            (Standing::Failed, over.clone())
+        );
+        assert_eq!(standing("flaky", "2026-11-25"), (Standing::Failed, over));
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(super) fn check(junit: Option<&Path>, pages: &Pages) -> anyhow::Result<()> {
 
 /// Writes the forms that were asked for, all reports in each.
 pub(super) fn write(reports: &[Report], junit: Option<&Path>, pages: &Pages) -> anyhow::Result<()> {
-    let forms: [(Option<&Path>, fn(&[Report]) -> String); 3] = [
+    type Form = fn(&[Report]) -> String;
+    let forms: [(Option<&Path>, Form); 3] = [
         (junit, report::junit),
         (pages.markdown.as_deref(), report::markdown),
         (pages.html.as_deref(), report::html),

@@ -132,7 +132,7 @@ mod tests {
         fn stored_reports_are_joined_and_shown_in_every_form() {
             let folder = Folder::new("merge");
             let first = folder.conform("a.json", &["--only", "delays"]);
-            let second = folder.conform("b.json", &["--only", "order", "claims"]);
+            let second = folder.conform("b.json", &["--only", "claims"]);
             let names = ["m.json", "m.xml", "m.md", "m.html"];
             let [json, junit, markdown, html] = names.map(|name| folder.at(name));
             let (exit, out, error) = nanshe(&[
@@ -163,6 +163,26 @@ mod tests {
                 .lines()
                 .all(|line| line.starts_with("ran more than once: "));
             assert!(repeated && error.lines().count() > 10, "{error}");
+        }
+
+        #[test]
+        fn shards_are_the_run_and_without_one_its_cases_are_missing() {
+            let folder = Folder::new("shards");
+            let shard = |name, shard| folder.conform(name, &["--only", "delays", "--shard", shard]);
+            let (first, second) = (shard("1.json", "1/2"), shard("2.json", "2/2"));
+            let whole = folder.conform("all.json", &["--only", "delays"]);
+            let (exit, out, error) = nanshe(&["report", "merge", &first, &second]);
+            assert_eq!((exit, error.as_str()), (Exit::Valid, ""));
+            let (_, all, _) = nanshe(&["report", "show", &whole]);
+            let counts = |out: &str| out.lines().last().unwrap().to_owned();
+            assert_eq!(counts(&out), counts(&all));
+            let (exit, _, error) = nanshe(&["report", "merge", &second]);
+            assert_eq!(exit, Exit::Unknown);
+            let missing = error
+                .lines()
+                .filter(|line| line.starts_with("missing: delays/"));
+            let delays = nanshe_conformance::suite::cases().filter(|c| c.chapter() == "delays");
+            assert_eq!(missing.count(), delays.count().div_ceil(2), "{error}");
         }
 
         #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::escape::visible;
 use crate::suite::{Exchange, Part};
 
 /// The commands that send these requests again, to the server at `endpoint`.
@@ -32,8 +33,8 @@ fn command(sent: &Part) -> String {
         return INEXPRESSIBLE.to_owned();
     }
     let mut text = String::new();
-    if is_shown_in_part(&sent.body) {
-        text.push_str("# the report has this body in part only\n");
+    if !is_whole(&sent.body) {
+        text.push_str(NOT_WHOLE);
     }
     text.push_str("curl -isg --path-as-is ");
     // Curl waits for a body that an answer to HEAD never has, unless it knows.
@@ -52,6 +53,9 @@ fn command(sent: &Part) -> String {
 }
 
 const INEXPRESSIBLE: &str = "# a request that no command line can repeat";
+
+const NOT_WHOLE: &str =
+    "# not the body that was sent: it was cut off, or has what cannot be shown\n";
 
 const ELLIPSIS: char = '…';
 
@@ -79,9 +83,11 @@ fn headers(sent: &Part) -> Vec<String> {
     headers
 }
 
-/// Cut off because it was long, or with bytes in it that no text and no argument can have.
-fn is_shown_in_part(body: &str) -> bool {
-    body.contains(['\0', '\u{fffd}']) || (body.contains(ELLIPSIS) && body.ends_with(" bytes)"))
+/// Whether the body is here as it was sent: not cut off because it was long, and without bytes that no
+/// text, no argument or no page can have.
+fn is_whole(body: &str) -> bool {
+    let cut = body.contains(ELLIPSIS) && body.ends_with(" bytes)");
+    !cut && !body.contains('\u{fffd}') && visible(body) == body
 }
 
 /// One word for a shell, whatever is in it. An argument cannot hold a null character.
@@ -132,12 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn body_that_was_cut_off_is_said_to_be() {
+    fn body_that_is_not_whole_is_said_not_to_be() {
         let cut = command(&part("POST /v2", &[], "aaa… (70000 bytes)"));
-        assert!(
-            cut.starts_with("# the report has this body in part only\n"),
-            "{cut}"
-        );
+        assert!(cut.starts_with(NOT_WHOLE), "{cut}");
+        let hidden = command(&part("POST /v2", &[], "a\u{2028}b"));
+        assert!(hidden.starts_with(NOT_WHOLE), "{hidden}");
         let whole = command(&part("POST /v2", &[], "aaa…"));
         assert!(whole.starts_with("curl "), "{whole}");
     }

@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("html/script.js");
 /// The page's security policy: only this style and this script, by their hashes, and nothing from
 /// elsewhere. A test says what the hashes must be when the files change.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
-    style-src 'sha256-M5H50W9li8FGG30AwK28cY8Veh7aXvBS3enxSjTZui0='; \
+    style-src 'sha256-WpyRdjX835XoOlPf2SLIxsTgwaiDJn+1wLUUDsPD5RU='; \
     script-src 'sha256-YUK5orDCFbTV19R8ZLub+5VYUK9p1z5Zs+5WVMrbO0A='";
 
 /// The reports as one page. Several are compared, case by case.
@@ -61,8 +61,14 @@ fn write_page(text: &mut String, reports: &[Report]) -> std::fmt::Result {
     }
     writeln!(text, "</div>")?;
     write_filter(text, reports)?;
-    write_attention(text, reports)?;
-    overview::write_cases(text, reports)?;
+    // Of one run what failed comes first; of several, how they differ.
+    if reports.len() > 1 {
+        overview::write_cases(text, reports)?;
+        write_attention(text, reports)?;
+    } else {
+        write_attention(text, reports)?;
+        overview::write_cases(text, reports)?;
+    }
     writeln!(text, "</main>\n<script>{SCRIPT}</script>\n</body>\n</html>")
 }
 
@@ -110,7 +116,7 @@ fn write_attention(text: &mut String, reports: &[Report]) -> std::fmt::Result {
     let several = reports.len() > 1;
     for (title, wanted) in [
         ("To look at", attention as fn(&CaseReport) -> bool),
-        ("Known to fail", is_known),
+        ("Known to fail, or flaky", is_known),
         ("Not applicable", is_not_applicable),
     ] {
         let found: Vec<(usize, usize)> = reports
@@ -149,7 +155,7 @@ fn attention(case: &CaseReport) -> bool {
 }
 
 fn is_known(case: &CaseReport) -> bool {
-    case.standing() == Standing::KnownFailure
+    matches!(case.standing(), Standing::KnownFailure | Standing::Flaky)
 }
 
 fn is_not_applicable(case: &CaseReport) -> bool {
@@ -171,6 +177,7 @@ fn name(standing: Standing) -> &'static str {
         Standing::PassedUnexpectedly => "unexpected",
         Standing::Unknown => "unknown",
         Standing::NotApplicable => "not-applicable",
+        Standing::Flaky => "flaky",
     }
 }
 
@@ -183,6 +190,7 @@ fn badge(standing: Standing) -> String {
         Standing::PassedUnexpectedly => "!",
         Standing::Unknown => "?",
         Standing::NotApplicable => "–",
+        Standing::Flaky => "~",
     };
     let (name, word) = (name(standing), standing.word());
     format!("<span class=\"badge {name}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")

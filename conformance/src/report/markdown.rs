@@ -44,17 +44,19 @@ pub fn markdown(reports: &[Report]) -> String {
 }
 
 fn is_told(case: &CaseReport) -> bool {
-    case.standing().needs_attention() || case.standing() == Standing::KnownFailure
+    let also = [Standing::KnownFailure, Standing::Flaky];
+    case.standing().needs_attention() || also.contains(&case.standing())
 }
 
 fn write_head(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "## {}: {}\n", plain(&report.target), report.verdict())?;
     write!(
         text,
-        "{} cases, {} requests, {}; suite {}, seed {}",
+        "{} cases, {} requests, {}; profile {}, suite {}, seed {}",
         report.cases.len(),
         report.requests(),
         span(report.elapsed),
+        report.profile.word(),
         report.suite_version,
         report.seed,
     )?;
@@ -65,7 +67,12 @@ fn write_head(text: &mut String, report: &Report) -> std::fmt::Result {
             report.left_out.len()
         )?;
     }
-    writeln!(text, ".\n")
+    writeln!(text, ".\n")?;
+    if let Some(why) = &report.stopped {
+        writeln!(text, "**Stopped early**: {}\n", plain(why))?;
+    }
+    let mut notes = report.notes.iter();
+    notes.try_for_each(|note| writeln!(text, "{}\n", plain(note)))
 }
 
 fn write_matrix(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -155,8 +162,8 @@ fn write_details(
         Outcome::NotApplicable { lacks } => writeln!(text, "Needs {}.\n", words(lacks))?,
         Outcome::Passed => {}
     }
-    if let Some(reason) = &case.known {
-        writeln!(text, "Known to fail: {}\n", plain(reason))?;
+    if let Some(reason) = case.reason() {
+        writeln!(text, "{}\n", plain(&reason))?;
     }
     if !case.exchanges().is_empty() {
         writeln!(text, "{}", fenced("http", &transcript(case.exchanges())))?;

@@ -54,10 +54,14 @@ pub struct Disagreement {
 }
 
 impl Merged {
-    /// The verdict of the whole: with a case missing it is not valid.
+    /// The verdict of the whole. A violation may have been found, but with a case missing or a shard
+    /// that stopped early this is not the run that was asked for.
     pub fn verdict(&self) -> Verdict {
-        let missing = (!self.missing.is_empty()).then_some(Verdict::Unknown);
-        Verdict::worst(std::iter::once(self.report.verdict()).chain(missing))
+        if self.missing.is_empty() && self.report.stopped.is_none() {
+            self.report.verdict()
+        } else {
+            Verdict::Unknown
+        }
     }
 }
 
@@ -75,6 +79,11 @@ pub fn merge(reports: &[(String, Report)]) -> Result<Merged, MergeError> {
         report: Report {
             cases: Vec::new(),
             elsewhere: Vec::new(),
+            stopped: stopped(reports),
+            notes: reports
+                .iter()
+                .flat_map(|(_, report)| report.notes.clone())
+                .collect(),
             // They ran side by side.
             elapsed: reports
                 .iter()
@@ -100,10 +109,21 @@ pub fn merge(reports: &[(String, Report)]) -> Result<Merged, MergeError> {
     Ok(merged)
 }
 
+/// Which shards stopped early, and why.
+fn stopped(reports: &[(String, Report)]) -> Option<String> {
+    let why = |(file, report): &(String, Report)| {
+        let why = report.stopped.as_ref()?;
+        Some(format!("{file}: {why}"))
+    };
+    let stopped: Vec<String> = reports.iter().filter_map(why).collect();
+    (!stopped.is_empty()).then(|| stopped.join("; "))
+}
+
 fn belong(first: &(String, Report), other: &(String, Report)) -> Result<(), MergeError> {
     let facts = |report: &Report| {
         [
             ("target", report.target.clone()),
+            ("profile", report.profile.word().to_owned()),
             ("suite version", report.suite_version.to_string()),
             ("seed", report.seed.to_string()),
         ]
@@ -172,10 +192,11 @@ fn severity(standing: Standing) -> u8 {
     match standing {
         Standing::NotApplicable => 0,
         Standing::Passed => 1,
-        Standing::KnownFailure => 2,
-        Standing::Unknown => 3,
-        Standing::PassedUnexpectedly => 4,
-        Standing::Failed => 5,
+        Standing::Flaky => 2,
+        Standing::KnownFailure => 3,
+        Standing::Unknown => 4,
+        Standing::PassedUnexpectedly => 5,
+        Standing::Failed => 6,
     }
 }
 
@@ -196,6 +217,7 @@ fn distinct<'a>(
 mod tests {
     use super::super::tests::sample;
     use super::*;
+    use crate::suite::Profile;
 
     /// The sample as two shards: the cases at even and at odd places.
     fn shards() -> [(String, Report); 2] {
@@ -242,6 +264,17 @@ mod tests {
     }
 
     #[test]
+    fn violation_of_a_run_that_is_not_whole_is_unknown() {
+        let [first, (file, mut second)] = shards();
+        second.stopped = Some("the target stopped answering".to_owned());
+        let merged = merge(&[first, (file, second)]).unwrap();
+        assert_eq!(merged.report.verdict(), Verdict::Violation);
+        assert_eq!(merged.verdict(), Verdict::Unknown);
+        let why = merged.report.stopped.unwrap();
+        assert_eq!(why, "1.json: the target stopped answering");
+    }
+
+    #[test]
     fn case_with_two_outcomes_is_flaky_and_the_worse_one_counts() {
         for turned in [false, true] {
             let (first, mut second) = (sample(), sample());
@@ -269,7 +302,11 @@ mod tests {
 
     #[test]
     fn reports_of_other_runs_are_refused_in_one_line() {
-        let change: [(&str, fn(&mut Report)); 3] = [
+        type Change = fn(&mut Report);
+        let changes: [(&str, Change); 4] = [
+            ("profile is core, but zaqar-v2", |report| {
+                report.profile = Profile::Core
+            }),
             ("target is other, but sample", |report| {
                 report.target = "other".to_owned()
             }),
@@ -278,7 +315,7 @@ mod tests {
             }),
             ("seed is 8, but 7", |report| report.seed = 8),
         ];
-        for (expected, change) in change {
+        for (expected, change) in changes {
             let mut other = sample();
             change(&mut other);
             let files = [

@@ -54,8 +54,8 @@ pub(super) fn write_case(
 }
 
 fn write_finding(text: &mut String, case: &CaseReport) -> std::fmt::Result {
-    if let Some(reason) = &case.known {
-        writeln!(text, "<p>Known to fail: {}</p>", plain(reason))?;
+    if let Some(reason) = case.reason() {
+        writeln!(text, "<p class=\"reason\">{}</p>", plain(&reason))?;
     }
     match &case.outcome {
         Outcome::Failed { failure } => {

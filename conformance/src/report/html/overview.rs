@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{anchor, badge, name, plain, span};
 use crate::contract::contract;
-use crate::report::{CaseReport, Outcome, Report, Standing, matrix};
+use crate::report::{CaseReport, Report, Standing, matrix};
 
 /// Writes one run: verdict, facts, and chapters by standings.
 pub(super) fn write_run(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -15,8 +15,8 @@ pub(super) fn write_run(text: &mut String, report: &Report) -> std::fmt::Result 
         "<h2>{target} <span class=\"verdict {verdict}\">{verdict}</span></h2>\n<dl>"
     )?;
     let facts = [
-        ("Target", target),
         ("At", plain(&report.endpoint)),
+        ("Profile", report.profile.word().to_owned()),
         ("Suite", report.suite_version.to_string()),
         ("Seed", report.seed.to_string()),
         ("Took", span(report.elapsed)),
@@ -30,6 +30,16 @@ pub(super) fn write_run(text: &mut String, report: &Report) -> std::fmt::Result 
         writeln!(text, "<div><dt>{fact}</dt><dd>{value}</dd></div>")?;
     }
     writeln!(text, "</dl>")?;
+    if let Some(why) = &report.stopped {
+        writeln!(
+            text,
+            "<p class=\"stopped\">Stopped early: {}</p>",
+            plain(why)
+        )?;
+    }
+    for note in &report.notes {
+        writeln!(text, "<p>{}</p>", plain(note))?;
+    }
     write_matrix(text, report)?;
     if !report.left_out.is_empty() {
         writeln!(
@@ -153,7 +163,7 @@ fn write_row(text: &mut String, reports: &[Report], path: &str) -> std::fmt::Res
 /// The standing, leading to what there is to tell about it.
 fn linked(case: &CaseReport, anchor: &str) -> String {
     let badge = badge(case.standing());
-    let is_told = !matches!(case.outcome, Outcome::Passed) || case.known.is_some();
+    let is_told = case.standing() != Standing::Passed;
     if is_told {
         format!("<a href=\"#{anchor}\">{badge}</a>")
     } else {
