@@ -56,7 +56,13 @@ fn show(args: &Show, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     for report in &reports {
         shell.print(&report::terminal(report))?;
     }
-    Ok(Verdict::worst(reports.iter().map(Report::verdict)).into())
+    // As the runs themselves ended: stopped early, one is not what was asked for.
+    let partial = reports.iter().any(|report| report.stopped.is_some());
+    Ok(if partial {
+        Exit::Unknown
+    } else {
+        Verdict::worst(reports.iter().map(Report::verdict)).into()
+    })
 }
 
 fn read(files: &[String]) -> anyhow::Result<Vec<(String, Report)>> {
@@ -89,6 +95,22 @@ mod tests {
         assert!(line.starts_with(expected), "{line}");
         let line = refused(&["merge", "Cargo.toml", "--html", "no-such-folder/page.html"]);
         assert!(line.contains("there is no folder no-such-folder"), "{line}");
+    }
+
+    #[test]
+    fn report_of_a_run_that_stopped_early_is_unknown() {
+        let file = std::env::temp_dir().join(format!("nanshe-stopped-{}.json", std::process::id()));
+        let report = r#"{"format": "nanshe-conformance-report", "version": 1, "target": "t",
+            "profile": "core", "suite_version": 2, "seed": 1, "command": "nanshe conform t",
+            "elapsed_secs": 0.5, "cases": [], "left_out": [], "stopped": "Ctrl-C was pressed"}"#;
+        std::fs::write(&file, report).unwrap();
+        let path = file.to_string_lossy().into_owned();
+        for action in ["show", "merge"] {
+            let (exit, out, error) = nanshe(&["report", action, &path]);
+            assert_eq!(exit, Exit::Unknown, "{error}");
+            assert!(out.contains("Ctrl-C was pressed"), "{out}");
+        }
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[cfg(madsim)]
