@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nanshe_conformance::model::Kind;
-use nanshe_conformance::suite::Level;
+use nanshe_conformance::suite::{Level, Profile, Shard};
 
 /// Tells whether a message service keeps its promises.
 ///
@@ -29,11 +29,22 @@ pub(crate) enum Command {
     Serve(Serve),
     /// List what there is
     List(List),
+    /// Join stored reports of `conform --json`, or show them in other forms
+    Report(Report),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag that stands alone"
+)]
 pub(crate) struct Conform {
-    /// What to judge: http://HOST:PORT, or a target file
+    /// What to judge: http://HOST:PORT, or a target file; several are judged one after the other, and
+    /// compared
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// The one of them that is being judged; none: the embedded reference.
+    #[arg(skip)]
     pub(crate) target: Option<String>,
     /// Only these cases or chapters
     #[arg(long, value_name = "PATH", num_args = 1..)]
@@ -44,6 +55,18 @@ pub(crate) struct Conform {
     /// Only cases that demand at least as much
     #[arg(long)]
     pub(crate) level: Option<LevelWord>,
+    /// What is expected beside the core, in place of the target file's
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<ProfileWord>,
+    /// Only cases that this version of the suite has, so that a newer one breaks nobody's build
+    #[arg(long, value_name = "N")]
+    pub(crate) suite_version: Option<u32>,
+    /// Only the K-th of N shares of the cases, for machines that divide the work
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Leave out cases that wait longer than a second, and say which
+    #[arg(long, conflicts_with = "wait_max")]
+    pub(crate) fast: bool,
     /// Leave out cases that may wait longer than this many seconds [default: 300 on a target, no limit
     /// in virtual time]
     #[arg(long, value_name = "SECONDS")]
@@ -51,6 +74,12 @@ pub(crate) struct Conform {
     /// Cases that are known to fail, with the reason of each, in place of the target file's
     #[arg(long, value_name = "FILE")]
     pub(crate) known_failures: Option<String>,
+    /// Write the known-failures file anew: without those that pass, and with those that fail
+    #[arg(long)]
+    pub(crate) update_known_failures: bool,
+    /// Leave the queues that the suite makes
+    #[arg(long)]
+    pub(crate) keep: bool,
     /// What projects and clients are named after [default: 1 in virtual time, the time on a target]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -62,9 +91,11 @@ pub(crate) struct Conform {
     pub(crate) junit: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) modeling: Modeling,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Modeling {
     /// In place of the suite, draw sequences of operations and compare every answer with a sequential
     /// specification of the contract
@@ -79,6 +110,58 @@ pub(crate) struct Modeling {
     /// Leave these kinds of operations out of sequences, so that a known defect does not hide others
     #[arg(long, value_name = "KIND", num_args = 1.., requires = "model")]
     pub(crate) without: Vec<Kind>,
+}
+
+/// The forms of a report that are pages for people.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Pages {
+    /// Write the report as Markdown as well, for the summary of a CI run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Write the report as one HTML page as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(subcommand)]
+    pub(crate) action: ReportAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportAction {
+    /// Join the reports of one run's shards, and say what is missing or flaky
+    Merge(Merge),
+    /// Show stored reports in other forms; several are compared
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// Reports: what `conform --json` printed
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// Write the joined report as JSON as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the joined report as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Reports: what `conform --json` printed
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// Write the reports as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +250,9 @@ pub(crate) struct List {
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print the clauses of the contract with the cases of each, as Markdown; for `cases` only
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -192,6 +278,26 @@ impl From<LevelWord> for Level {
             LevelWord::Must => Self::Must,
             LevelWord::Should => Self::Should,
             LevelWord::May => Self::May,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProfileWord {
+    /// What a Zaqar v2 as it is installed offers
+    ZaqarV2,
+    /// That, and expiry to the second, and one order across producers
+    Strict,
+    /// Queues, messages and claims only
+    Core,
+}
+
+impl From<ProfileWord> for Profile {
+    fn from(word: ProfileWord) -> Self {
+        match word {
+            ProfileWord::ZaqarV2 => Self::ZaqarV2,
+            ProfileWord::Strict => Self::Strict,
+            ProfileWord::Core => Self::Core,
         }
     }
 }

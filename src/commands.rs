@@ -11,6 +11,8 @@ use crate::output::{Exit, HarnessFailed, Shell};
 mod check;
 mod conform;
 mod list;
+mod pages;
+mod report;
 mod serve;
 mod simulate;
 
@@ -29,6 +31,7 @@ pub(crate) fn run(
         Command::Check(args) => check::run(&args, shell),
         Command::Serve(args) => serve::run(&args, shell),
         Command::List(args) => list::run(&args, shell),
+        Command::Report(args) => report::run(&args, shell),
     };
     done.unwrap_or_else(|error| {
         shell.say(&format!("nanshe: {error:#}"));
@@ -80,6 +83,7 @@ pub(crate) mod tests {
             "check",
             "serve",
             "list",
+            "report",
             "Exit codes: 0 all valid",
         ] {
             assert!(out.contains(word), "{word} in {out}");

@@ -6,12 +6,13 @@
 //!
 //! * [`environment`]: what a case needs from the world.
 //! * [`target`]: how an implementation is reached and described.
-//! * [`suite`]: the API cases; [`report`]: what they found.
+//! * [`suite`]: the API cases; [`contract`]: what they judge; [`report`]: what they found.
 //! * [`workload`]: what concurrent clients do; [`history`]: operations as they saw them;
 //!   [`checker`]: from a history to verdicts.
 //! * [`document`]: the files that users write; [`verdict`]: the three answers.
 
 pub mod checker;
+pub mod contract;
 pub mod document;
 pub mod environment;
 pub mod history;

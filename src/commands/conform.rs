@@ -1,64 +1,151 @@
 //! `nanshe conform`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::ValueEnum as _;
 use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::report::{self, Report};
-use nanshe_conformance::suite::{self, Options, Progress, Selected, Selection};
+use nanshe_conformance::suite::{self, Options, PreflightError, Progress, Selected, Selection};
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
+use nanshe_conformance::verdict::Verdict;
 
+use super::pages;
 use crate::args::Conform;
-use crate::output::{Exit, HarnessFailed, Shell, check_writable, wall_clock_seed, write_whole};
+use crate::output::{Exit, HarnessFailed, Shell, today, wall_clock_seed};
 
+mod known_failures;
 mod modeling;
 
 /// The longest wait of a case on a real target, unless `--wait-max` says otherwise, in seconds.
 const WAIT_SECS_MAX: u64 = 300;
 
+/// The longest wait of a case with `--fast`, in seconds.
+const FAST_WAIT_SECS_MAX: u64 = 1;
+
 pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     if args.modeling.model {
-        return modeling::run(args, shell);
+        return model_each(args, shell);
     }
-    let selection = Selection {
+    pages::check(args.junit.as_deref(), &args.pages)?;
+    let mut reports = Vec::new();
+    let ended = judge_each(args, &mut reports, shell);
+    // What was found before something went wrong is worth keeping.
+    if !reports.is_empty() {
+        pages::write(&reports, args.junit.as_deref(), &args.pages)?;
+    }
+    ended?;
+    // What was found until then may well be a violation, but the run is not what was asked for.
+    let partial = reports.iter().any(|report| report.stopped.is_some());
+    Ok(if partial {
+        Exit::Unknown
+    } else {
+        Verdict::worst(reports.iter().map(Report::verdict)).into()
+    })
+}
+
+/// Compares the targets with the model, one after the other, until one differs.
+fn model_each(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    for args in each(args) {
+        let exit = modeling::run(&args, shell)?;
+        if exit != Exit::Valid {
+            return Ok(exit);
+        }
+    }
+    Ok(Exit::Valid)
+}
+
+/// Judges the targets one after the other, for they share the machine, until one run is stopped.
+fn judge_each(
+    args: &Conform,
+    reports: &mut Vec<Report>,
+    shell: &mut Shell<'_>,
+) -> anyhow::Result<()> {
+    for args in each(args) {
+        let report = judge(&args, shell)?;
+        let text = if args.json {
+            report::json(&report)
+        } else {
+            report::terminal(&report)
+        };
+        shell.print(&text)?;
+        let stopped = report.stopped.is_some();
+        reports.push(report);
+        if stopped {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The same command line for each of its targets.
+fn each(args: &Conform) -> Vec<Conform> {
+    let with = |target| Conform {
+        target,
+        ..args.clone()
+    };
+    if args.targets.is_empty() {
+        return vec![with(None)];
+    }
+    let targets = args.targets.iter().cloned();
+    targets.map(|target| with(Some(target))).collect()
+}
+
+fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Report> {
+    let selected = selection(args).select()?;
+    let mut target = args.target.as_deref().map(Description::load).transpose()?;
+    let known = known_failures::read(args, target.as_ref())?;
+    say_what_is_left_out(args, &selected, shell);
+    let mut report = match &mut target {
+        None => in_virtual_time(args, selected, known.list.clone(), shell)?,
+        Some(target) => {
+            target.known_failures = known.list.clone();
+            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+            runtime.block_on(on_target(args, target, &selected, shell))?
+        }
+    };
+    if args.update_known_failures {
+        known_failures::update(known, &mut report, shell)?;
+    }
+    Ok(report)
+}
+
+fn selection(args: &Conform) -> Selection {
+    let wait_secs_max = match &args.target {
+        _ if args.fast => Some(FAST_WAIT_SECS_MAX),
+        Some(_) => Some(args.wait_max.unwrap_or(WAIT_SECS_MAX)),
+        None => args.wait_max,
+    };
+    Selection {
         only: args.only.clone(),
         skip: args.skip.clone(),
         level: args.level.map(Into::into),
-        wait_secs_max: match (args.wait_max, &args.target) {
-            (Some(secs), _) => Some(secs),
-            (None, Some(_)) => Some(WAIT_SECS_MAX),
-            (None, None) => None,
-        },
-    };
-    let selected = selection.select()?;
-    args.junit.as_deref().map_or(Ok(()), check_writable)?;
-    let known = args
-        .known_failures
-        .as_deref()
-        .map(KnownFailures::load)
-        .transpose()?;
-    let report = match &args.target {
-        None => in_virtual_time(args, selected, known, shell)?,
-        Some(target) => {
-            let mut target = Description::load(target)?;
-            if let Some(known) = known {
-                target.known_failures = known;
-            }
-            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-            runtime.block_on(on_target(args, &target, &selected, shell))?
-        }
-    };
-    if let Some(path) = &args.junit {
-        write_whole(path, report::junit(&report).as_bytes())?;
+        wait_secs_max,
+        suite_version: args.suite_version,
+        shard: args.shard,
     }
-    let text = if args.json {
-        report::json(&report)
-    } else {
-        report::terminal(&report)
-    };
-    shell.print(&text)?;
-    Ok(report.verdict().into())
+}
+
+/// A fast run says what it leaves out, chapter by chapter; the JSON report names each case.
+fn say_what_is_left_out(args: &Conform, selected: &Selected, shell: &mut Shell<'_>) {
+    if !args.fast || selected.left_out.is_empty() {
+        return;
+    }
+    let mut chapters: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in &selected.left_out {
+        *chapters.entry(case.chapter()).or_default() += 1;
+    }
+    let words: Vec<String> = chapters
+        .iter()
+        .map(|(chapter, count)| format!("{chapter} {count}"))
+        .collect();
+    let count = selected.left_out.len();
+    shell.say(&format!(
+        "--fast leaves out {count} cases that wait longer than a second: {}",
+        words.join(", ")
+    ));
 }
 
 async fn on_target(
@@ -98,30 +185,60 @@ async fn conform(
 ) -> anyhow::Result<Report> {
     let world: World = Arc::new(TokioEnvironment::new());
     let found = suite::preflight(Arc::clone(&world), target, &endpoint).await;
-    found.map_err(anyhow::Error::msg)?;
-    let longest = selected
-        .cases
-        .iter()
-        .map(|case| case.wait_secs)
-        .max()
-        .unwrap_or(0);
+    let found = found.map_err(|error| match error {
+        PreflightError::NotThere(line) => HarnessFailed(line).into(),
+        PreflightError::NotUsable(line) => anyhow::Error::msg(line),
+    })?;
+    for line in &found.lines {
+        shell.say(line);
+    }
+    let target = &Description {
+        slack: found.slack,
+        ..target.clone()
+    };
+    let cases = &selected.cases;
+    let longest = cases.iter().map(|case| case.wait_secs).max();
     shell.say(&format!(
         "{} cases on {endpoint}, all at once; the longest waits {}",
-        selected.cases.len(),
-        human(longest),
+        cases.len(),
+        human(longest.unwrap_or(0)),
     ));
-    let bar = shell.progress(u64::try_from(selected.cases.len()).unwrap_or(u64::MAX));
+    let bar = shell.progress(u64::try_from(cases.len()).unwrap_or(u64::MAX));
     bar.enable_steady_tick(Duration::from_millis(500));
     let options = Options {
-        seed: args.seed.unwrap_or_else(wall_clock_seed),
-        command: command(args),
+        probed: found.probed,
+        keep: args.keep,
+        ..options(args, args.seed.unwrap_or_else(wall_clock_seed))
     };
-    let report = suite::run(world, (target, endpoint), selected, &options, |progress| {
-        show(&bar, progress);
-    });
+    let report = suite::run_until(
+        world,
+        (target, endpoint),
+        (selected, &options),
+        |progress| show(&bar, progress),
+        interrupted(),
+    );
     let report = report.await;
     bar.finish_and_clear();
     Ok(report)
+}
+
+/// Ends when the user presses Ctrl-C. A second one ends the process, cleaned up or not.
+async fn interrupted() -> String {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Then it is the system that ends the process.
+        std::future::pending::<()>().await;
+    }
+    "Ctrl-C was pressed".to_owned()
+}
+
+fn options(args: &Conform, seed: u64) -> Options {
+    Options {
+        seed,
+        command: command(args),
+        profile: args.profile.map(Into::into),
+        today: today(),
+        ..Options::default()
+    }
 }
 
 fn show(bar: &indicatif::ProgressBar, progress: Progress<'_>) {
@@ -132,8 +249,11 @@ fn show(bar: &indicatif::ProgressBar, progress: Progress<'_>) {
 /// The command that runs the suite on this target again.
 fn command(args: &Conform) -> String {
     let target = args.target.iter().map(|target| format!(" {target}"));
+    let profile = args.profile.and_then(|word| word.to_possible_value());
+    let profile = profile.map(|word| format!(" --profile {}", word.get_name()));
     let seed = args.seed.iter().map(|seed| format!(" --seed {seed}"));
-    format!("nanshe conform{}", target.chain(seed).collect::<String>())
+    let words = target.chain(profile).chain(seed);
+    format!("nanshe conform{}", words.collect::<String>())
 }
 
 fn human(secs: u64) -> String {
@@ -147,17 +267,17 @@ fn human(secs: u64) -> String {
 fn in_virtual_time(
     args: &Conform,
     selected: Selected,
-    known: Option<KnownFailures>,
+    known: KnownFailures,
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Report> {
     let bar = shell.progress(u64::try_from(selected.cases.len()).unwrap_or(u64::MAX));
     let reference = nanshe_simulator::implementations().next();
     let reference = reference.expect("the reference is the first implementation");
     let options = Options {
-        seed: args.seed.unwrap_or(1),
-        command: command(args),
+        // The whole world ends with the run.
+        keep: true,
+        ..options(args, args.seed.unwrap_or(1))
     };
-    let known = known.unwrap_or_default();
     let progress = {
         let bar = bar.clone();
         move |progress: Progress<'_>| show(&bar, progress)
@@ -171,7 +291,7 @@ fn in_virtual_time(
 fn in_virtual_time(
     _args: &Conform,
     _selected: Selected,
-    _known: Option<KnownFailures>,
+    _known: KnownFailures,
     _shell: &mut Shell<'_>,
 ) -> anyhow::Result<Report> {
     anyhow::bail!(
@@ -199,9 +319,11 @@ mod tests {
 
     #[test]
     fn target_that_is_not_there_is_one_line() {
-        let line = refused(&["http://127.0.0.1:1"]);
+        let (exit, out, error) = nanshe(&["conform", "http://127.0.0.1:1"]);
+        assert_eq!((exit, out.as_str()), (Exit::Unknown, ""));
         let expected = "nanshe: http://127.0.0.1:1 is not there: not sent: cannot connect: ";
-        assert!(line.starts_with(expected), "{line}");
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
         let line = refused(&["no-such-target.toml"]);
         assert_eq!(line, "nanshe: no-such-target.toml: there is no such file");
         let line = refused(&["ftp://127.0.0.1"]);
@@ -228,6 +350,69 @@ mod tests {
             line,
             "nanshe: no-such-folder/report.xml: there is no folder no-such-folder"
         );
+    }
+
+    /// A server on a port of its own, while the runtime lives.
+    fn server(runtime: &tokio::runtime::Runtime, seed: u64) -> String {
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let clock = std::sync::Arc::new(nanshe_reference::server::SystemClock::new());
+        let config = nanshe_reference::config::Config::default();
+        let service = nanshe_reference::Service::new(config.settings, seed, clock);
+        let never = std::future::pending::<()>();
+        let served = nanshe_reference::server::serve_with(listener, service, config.options, never);
+        drop(runtime.spawn(served));
+        url
+    }
+
+    #[test]
+    fn several_targets_are_judged_one_after_the_other_and_compared() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let urls = [server(&runtime, 1), server(&runtime, 2)];
+        let [html, markdown] = ["html", "md"].map(|form| {
+            let name = format!("nanshe-compared-{}.{form}", std::process::id());
+            std::env::temp_dir()
+                .join(name)
+                .to_string_lossy()
+                .into_owned()
+        });
+        let few = [
+            "--only",
+            "common/ping-answers-204",
+            "messages/body-is-required",
+        ];
+        let pages = ["--html", &html, "--markdown", &markdown];
+        let words = [&["conform", &urls[0], &urls[1]], &few[..], &pages[..]].concat();
+        let (exit, out, error) = nanshe(&words);
+        let text = |file: &str| {
+            let text = std::fs::read_to_string(file).unwrap();
+            std::fs::remove_file(file).unwrap();
+            text
+        };
+        let (html, markdown) = (text(&html), text(&markdown));
+        assert_eq!(exit, Exit::Valid, "{error}");
+        for url in &urls {
+            let line = format!("{url}: 2 cases");
+            assert_eq!(out.matches(&line).count(), 1, "{out}");
+            assert!(html.contains(url.as_str()), "{html}");
+        }
+        assert!(html.contains("2 implementations compared"), "{html}");
+        assert!(markdown.contains("every case stands alike"), "{markdown}");
+
+        // What the first one found is kept, whatever becomes of the second.
+        let kept = std::env::temp_dir().join(format!("nanshe-kept-{}.md", std::process::id()));
+        let file = kept.to_string_lossy().into_owned();
+        let gone = "http://127.0.0.1:1";
+        let words = [&["conform", &urls[0], gone, "--markdown", &file], &few[..]].concat();
+        let (exit, out, error) = nanshe(&words);
+        assert_eq!(exit, Exit::Unknown, "{error}");
+        assert!(
+            out.contains(&urls[0]) && error.contains(gone),
+            "{out} {error}"
+        );
+        let kept = text(&file);
+        assert!(kept.contains("| common | 1 |"), "{kept}");
     }
 
     #[cfg(madsim)]

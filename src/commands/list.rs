@@ -1,14 +1,22 @@
 //! `nanshe list`.
 
 use nanshe_conformance::checker::RULES;
-use nanshe_conformance::suite::cases;
+use nanshe_conformance::contract;
+use nanshe_conformance::suite::{Case, cases};
 use serde_json::{Value, json};
 
 use crate::args::{List, Listed};
 use crate::output::{Exit, Shell};
 
 pub(crate) fn run(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    if args.markdown {
+        return list_markdown(args, shell);
+    }
     let (heads, rows) = match args.what {
+        Listed::Cases if args.json => {
+            shell.print(&format!("{:#}\n", cases_json()))?;
+            return Ok(Exit::Valid);
+        }
         Listed::Cases => list_cases(),
         Listed::Rules => list_rules(),
         Listed::Implementations => list_implementations()?,
@@ -32,22 +40,65 @@ pub(crate) fn run(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
 
 type Table = (Vec<&'static str>, Vec<Vec<String>>);
 
+fn list_markdown(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    match args.what {
+        Listed::Cases => shell.print(&contract::table())?,
+        Listed::Rules | Listed::Implementations => {
+            anyhow::bail!("--markdown: only cases are listed by clauses of the contract")
+        }
+    }
+    Ok(Exit::Valid)
+}
+
 fn list_cases() -> Table {
-    let row = |case: &nanshe_conformance::suite::Case| {
-        let wait = format!("waits {}s", case.wait_secs);
-        let words = [
-            case.path,
-            &case.level.to_string(),
-            case.clause,
-            case.guarantee,
-            &wait,
-        ];
-        words.map(str::to_owned).to_vec()
+    let row = |case: &Case| {
+        let needs = case.needs.iter().map(|need| need.word());
+        let needs: Vec<&str> = needs.collect();
+        [
+            case.path.to_owned(),
+            case.level.to_string(),
+            case.clause.to_owned(),
+            case.guarantee.to_owned(),
+            format!("waits {}s", case.wait_secs),
+            format!("since {}", case.since),
+            case.provenance.to_string(),
+            needs.join(","),
+        ]
+        .to_vec()
     };
-    (
-        vec!["path", "level", "clause", "guarantee", "longest_wait"],
-        cases().map(row).collect(),
-    )
+    let heads = vec![
+        "path",
+        "level",
+        "clause",
+        "guarantee",
+        "longest_wait",
+        "since",
+        "provenance",
+        "needs",
+    ];
+    (heads, cases().map(row).collect())
+}
+
+/// Everything there is to know about a case, as values and not as words.
+fn cases_json() -> Value {
+    let object = |case: &Case| {
+        let statements = contract::contract().judged_by(case.path);
+        let statements: Vec<&str> = statements.map(|statement| statement.id.as_str()).collect();
+        json!({
+            "path": case.path,
+            "chapter": case.chapter(),
+            "level": case.level,
+            "clause": case.clause,
+            "statements": statements,
+            "guarantee": case.guarantee,
+            "longest_wait_secs": case.wait_secs,
+            "needs": case.needs,
+            "provenance": case.provenance,
+            "decision": case.decision,
+            "since": case.since,
+        })
+    };
+    cases().map(object).collect()
 }
 
 fn list_rules() -> Table {
@@ -112,6 +163,38 @@ mod tests {
         let (_, json, _) = nanshe(&["list", "cases", "--json"]);
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert!(json[0]["path"].is_string() && json[0]["clause"].is_string());
+        let all = json.as_array().unwrap();
+        let needy =
+            |case: &&serde_json::Value| case["needs"].as_array().is_some_and(|n| !n.is_empty());
+        assert!(all.iter().find(needy).is_some());
+        for case in all {
+            assert!(
+                case["statements"]
+                    .as_array()
+                    .is_some_and(|found| !found.is_empty()),
+                "{case}"
+            );
+            assert!(
+                case["since"].is_u64() && case["longest_wait_secs"].is_u64(),
+                "{case}"
+            );
+            assert!(
+                case["provenance"].is_string() && case["decision"].is_string(),
+                "{case}"
+            );
+        }
+    }
+
+    #[test]
+    fn clauses_are_listed_with_their_cases_and_rules_have_no_clauses() {
+        let (exit, out, _) = nanshe(&["list", "cases", "--markdown"]);
+        assert_eq!(exit, Exit::Valid);
+        assert!(
+            out.contains("| 5.7-c | ")
+                && out.contains("`messages/claimed-message-needs-its-claim`")
+        );
+        let (exit, _, error) = nanshe(&["list", "rules", "--markdown"]);
+        assert_eq!((exit, error.lines().count()), (Exit::Usage, 1), "{error}");
     }
 
     #[test]

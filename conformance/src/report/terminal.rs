@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{CaseReport, Outcome, Report, Standing};
+use super::escape::visible;
+use super::{CaseReport, Outcome, Report, Standing, words};
 use crate::suite::Exchange;
 
 /// The report as text for a terminal. Readable without colour.
@@ -13,23 +14,43 @@ pub fn terminal(report: &Report) -> String {
     for wanted in ORDER {
         for case in report.cases.iter().filter(|case| case.standing() == wanted) {
             // Writing to a string cannot fail.
-            let _infallible = write_case(&mut text, case, &report.command);
+            let _infallible = write_case(&mut text, case, report);
         }
+    }
+    for line in report
+        .stopped
+        .iter()
+        .map(|why| format!("STOPPED EARLY: {why}"))
+    {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    for note in &report.notes {
+        text.push_str(note);
+        text.push('\n');
     }
     let _infallible = write_counts(&mut text, report);
     text
 }
 
-/// The order in which cases are told; those that passed are not.
-const ORDER: [Standing; 4] = [
+/// The order in which cases are told; those that passed or do not apply are not.
+const ORDER: [Standing; 5] = [
+    Standing::Flaky,
     Standing::KnownFailure,
     Standing::PassedUnexpectedly,
     Standing::Unknown,
     Standing::Failed,
 ];
 
-fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::Result {
+fn write_case(text: &mut String, case: &CaseReport, report: &Report) -> std::fmt::Result {
+    let (command, stopped) = (&report.command, report.stopped.as_deref());
     let CaseReport { path, level, .. } = case;
+    if let Some(reason) = &case.flaky {
+        let passed = case.outcome == Outcome::Passed;
+        let word = if passed { "passed" } else { "did not pass" };
+        writeln!(text, "flaky {path} ({level}): {word} this time")?;
+        return writeln!(text, "  {reason}\n");
+    }
     match (&case.outcome, &case.known) {
         (Outcome::Passed, None) => Ok(()),
         (Outcome::Passed, Some(reason)) => {
@@ -46,6 +67,9 @@ fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::
                 "" => String::new(),
                 guarantee => format!(", guarantee {guarantee}"),
             };
+            if let Some(expired) = &case.expired {
+                writeln!(text, "  was known to fail {expired}")?;
+            }
             write_exchanges(text, &failure.exchanges)?;
             writeln!(
                 text,
@@ -53,7 +77,11 @@ fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::
                 failure.clause
             )?;
             writeln!(text, "    {}", failure.expected)?;
-            writeln!(text, "  came:\n    {}", failure.came)?;
+            if !case.decision.is_empty() {
+                writeln!(text, "  disputed, and so decided by the reference:")?;
+                writeln!(text, "    {}", case.decision)?;
+            }
+            writeln!(text, "  came:\n    {}", visible(&failure.came))?;
             writeln!(text, "  repeat: {command} --only {path}\n")
         }
         (Outcome::Failed { failure }, Some(reason)) => {
@@ -64,6 +92,11 @@ fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::
             )?;
             writeln!(text, "  {reason}\n")
         }
+        (Outcome::NotApplicable { lacks }, _) => {
+            writeln!(text, "not applicable {path} ({level})")?;
+            writeln!(text, "  needs {}\n", words(lacks))
+        }
+        (Outcome::Unknown { why, .. }, _) if stopped == Some(why.as_str()) => Ok(()),
         (Outcome::Unknown { why, exchanges }, _) => {
             writeln!(text, "UNKNOWN {path} ({level})\n  {why}")?;
             write_exchanges(text, exchanges)?;
@@ -92,7 +125,7 @@ fn write_lines<'a>(
 ) -> std::fmt::Result {
     lines
         .into_iter()
-        .try_for_each(|line| writeln!(text, "  {mark} {line}"))
+        .try_for_each(|line| writeln!(text, "  {mark} {}", visible(line)))
 }
 
 fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -120,6 +153,8 @@ fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {
         (Standing::KnownFailure, "known to fail"),
         (Standing::PassedUnexpectedly, "passed unexpectedly"),
         (Standing::Unknown, "unknown"),
+        (Standing::NotApplicable, "not applicable"),
+        (Standing::Flaky, "flaky"),
     ];
     for (standing, words) in rest {
         match report.count(standing) {

@@ -1,9 +1,9 @@
 //! Why a case stopped.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One request and what came back, as reports show them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The request.
     pub sent: Part,
@@ -12,15 +12,15 @@ pub struct Exchange {
 }
 
 /// One half of an exchange.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Method and path, the status, or why there is no answer.
     pub line: String,
     /// `name: value`, in the order of the message.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,
     /// The body, cut off where it is very long.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
 }
 
@@ -40,7 +40,7 @@ impl Part {
 }
 
 /// A claim that a server broke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The contract's clause, as `5.7`.
     pub clause: String,
