@@ -224,6 +224,24 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_uuids_of_version_4() {
+        let mut ids = IdSource::new(1);
+        for index in 0..100 {
+            let text = ids.draw(Slot::from_index(index)).to_string();
+            assert_eq!(&text[14..15], "4", "{text}");
+            assert!(matches!(&text[19..20], "8" | "9" | "a" | "b"), "{text}");
+        }
+        let [low, high] = [0, 0xff].map(|byte| Uuid::version_4([byte; 16]).0);
+        assert_eq!((low[6], low[8], high[6], high[8]), (0x40, 0x80, 0x4f, 0xbf));
+    }
+
+    /// The first number that `SplitMix64` draws from the seed 0, as its authors publish it.
+    #[test]
+    fn mixing_is_that_of_splitmix() {
+        assert_eq!(mix(0x9e37_79b9_7f4a_7c15), 0xe220_a839_7b1d_cdaf);
+    }
+
+    #[test]
     fn equal_seeds_draw_equal_ids_and_others_do_not() {
         let slot = Slot::from_index(0);
         assert_eq!(IdSource::new(3).draw(slot), IdSource::new(3).draw(slot));

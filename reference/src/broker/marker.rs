@@ -83,6 +83,19 @@ mod tests {
     }
 
     #[test]
+    fn a_marker_does_not_show_its_position() {
+        let markers = Markers::new(&mut IdSource::new(7));
+        let tokens = [1, 2, 3].map(|rank| markers.write(Rank(rank)));
+        for (rank, token) in (1..).zip(&tokens) {
+            assert_ne!(token[..16], format!("{rank:016x}"), "{token}");
+            assert!(!token.contains("00000000"), "{token}");
+        }
+        let alike = tokens[0].bytes().zip(tokens[1].bytes());
+        let alike = alike.filter(|(one, other)| one == other).count();
+        assert!(alike < 12, "neighbours look alike: {tokens:?}");
+    }
+
+    #[test]
     fn a_foreign_token_is_no_position() {
         let markers = Markers::new(&mut IdSource::new(7));
         let other = Markers::new(&mut IdSource::new(8)).write(Rank(3));

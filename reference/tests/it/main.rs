@@ -7,6 +7,7 @@ mod checks;
 mod claims;
 mod cors;
 mod cost;
+mod counts;
 mod deletion;
 mod fuzz;
 #[cfg(feature = "server")]
