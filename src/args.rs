@@ -31,6 +31,10 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the flags of a command line are just that"
+)]
 pub(crate) struct Conform {
     /// What to judge: http://HOST:PORT, or a target file
     pub(crate) target: Option<String>,
@@ -65,6 +69,12 @@ pub(crate) struct Conform {
     /// Write the known-failures file anew: without those that pass, and with those that fail
     #[arg(long)]
     pub(crate) update_known_failures: bool,
+    /// Log in to Keystone with the usual OS_* variables, or to the cloud that OS_CLOUD names
+    #[arg(long)]
+    pub(crate) keystone: bool,
+    /// Log in to this cloud of clouds.yaml, which lies here, in ~/.config/openstack or /etc/openstack
+    #[arg(long, value_name = "NAME")]
+    pub(crate) os_cloud: Option<String>,
     /// Leave the queues that the suite makes
     #[arg(long)]
     pub(crate) keep: bool,

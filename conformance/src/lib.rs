@@ -9,13 +9,19 @@
 //! * [`suite`]: the API cases; [`report`]: what they found.
 //! * [`workload`]: what concurrent clients do; [`history`]: operations as they saw them;
 //!   [`checker`]: from a history to verdicts.
+//! * `service` (feature `http`): the suite in a test of any [`tower_service::Service`].
 //! * [`document`]: the files that users write; [`verdict`]: the three answers.
+
+#[cfg(feature = "http")]
+pub use self::service::{Check, check_service};
 
 pub mod checker;
 pub mod document;
 pub mod environment;
 pub mod history;
 pub mod report;
+#[cfg(feature = "http")]
+mod service;
 pub mod suite;
 pub mod target;
 pub mod verdict;
