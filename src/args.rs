@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the API suite; without a target, against the embedded reference in virtual time
-    Conform(Conform),
+    Conform(Box<Conform>),
     /// Run failure scenarios over many seeds in virtual time, and judge what the clients saw
     Simulate(Simulate),
     /// Judge recorded histories, whoever recorded them
@@ -77,6 +77,12 @@ pub(crate) struct Conform {
     /// Write the known-failures file anew: without those that pass, and with those that fail
     #[arg(long)]
     pub(crate) update_known_failures: bool,
+    /// Log in to Keystone with the usual OS_* variables, or to the cloud that OS_CLOUD names
+    #[arg(long)]
+    pub(crate) keystone: bool,
+    /// Log in to this cloud of clouds.yaml, which lies here, in ~/.config/openstack or /etc/openstack
+    #[arg(long, value_name = "NAME")]
+    pub(crate) os_cloud: Option<String>,
     /// Leave the queues that the suite makes
     #[arg(long)]
     pub(crate) keep: bool,

@@ -12,8 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "http")]
+pub use self::in_process::InProcess;
+#[cfg(feature = "http")]
 pub use self::real::TokioEnvironment;
 
+#[cfg(feature = "http")]
+mod in_process;
 #[cfg(feature = "http")]
 mod real;
 

@@ -9,7 +9,11 @@
 //! * [`suite`]: the API cases; [`contract`]: what they judge; [`report`]: what they found.
 //! * [`workload`]: what concurrent clients do; [`history`]: operations as they saw them;
 //!   [`checker`]: from a history to verdicts.
+//! * `service` (feature `http`): the suite in a test of any [`tower_service::Service`].
 //! * [`document`]: the files that users write; [`verdict`]: the three answers.
+
+#[cfg(feature = "http")]
+pub use self::service::{Check, check_service};
 
 pub mod checker;
 pub mod contract;
@@ -18,6 +22,8 @@ pub mod environment;
 pub mod history;
 pub mod model;
 pub mod report;
+#[cfg(feature = "http")]
+mod service;
 pub mod suite;
 pub mod target;
 pub mod verdict;

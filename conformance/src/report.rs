@@ -265,6 +265,16 @@ impl Report {
         self.cases.iter().find(|case| case.path == path)
     }
 
+    /// For tests: nothing, if the verdict is *valid*.
+    ///
+    /// # Panics
+    ///
+    /// With the report as text, if it is any other.
+    #[track_caller]
+    pub fn assert_valid(&self) {
+        assert!(self.verdict() == Verdict::Valid, "\n{}", terminal(self));
+    }
+
     /// Whether any case says something for the target.
     fn decides(&self) -> bool {
         let says = [Standing::Passed, Standing::KnownFailure];

@@ -17,6 +17,7 @@ use crate::args::Conform;
 use crate::output::{Exit, HarnessFailed, Shell, today, wall_clock_seed};
 
 mod known_failures;
+mod login;
 mod modeling;
 
 /// The longest wait of a case on a real target, unless `--wait-max` says otherwise, in seconds.
@@ -184,6 +185,10 @@ async fn conform(
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Report> {
     let world: World = Arc::new(TokioEnvironment::new());
+    let target = &Description {
+        session: login::log_in(args, target, Arc::clone(&world)).await?,
+        ..target.clone()
+    };
     let found = suite::preflight(Arc::clone(&world), target, &endpoint).await;
     let found = found.map_err(|error| match error {
         PreflightError::NotThere(line) => HarnessFailed(line).into(),
@@ -339,6 +344,22 @@ mod tests {
     }
 
     #[test]
+    fn options_that_cannot_be_are_refused_with_what_would_be_right() {
+        let line = refused(&["--suite-version", "99"]);
+        assert!(line.contains("there is no version 99, this is "), "{line}");
+        let line = refused(&["--update-known-failures"]);
+        assert!(line.contains("name one by --known-failures FILE"), "{line}");
+        for bad in [
+            &["--shard", "3/2"][..],
+            &["--profile", "lax"],
+            &["--fast", "--wait-max", "1"],
+        ] {
+            let (exit, out, _) = nanshe(&[&["conform"], bad].concat());
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn unknown_case_and_missing_folder_are_refused_before_anything_runs() {
         let line = refused(&["--only", "claims/no-such-case"]);
         assert!(
@@ -434,6 +455,67 @@ mod tests {
             assert!(xml.contains(&format!("tests=\"{all}\"")), "{xml}");
             let (_, out, _) = nanshe(&["conform", "--only", "claims"]);
             assert!(out.trim_end().ends_with("passed, 0 failed: valid"), "{out}");
+        }
+
+        #[test]
+        fn fast_run_says_what_it_leaves_out() {
+            let (exit, out, error) = nanshe(&["conform", "--fast"]);
+            assert_eq!(exit, Exit::Valid, "{out}");
+            assert!(error.starts_with("--fast leaves out "), "{error}");
+            assert!(
+                error.contains("lifetimes ") && error.contains("delays "),
+                "{error}"
+            );
+            assert!(out.contains("left out for their long wait"), "{out}");
+        }
+
+        #[test]
+        fn profile_version_and_share_choose_among_the_cases() {
+            let judged = |args: &[&str]| -> serde_json::Value {
+                let (exit, out, _) = nanshe(&[&["conform", "--json"], args].concat());
+                assert_eq!(exit, Exit::Valid, "{args:?}");
+                serde_json::from_str(&out).unwrap()
+            };
+            let core = judged(&["--profile", "core"]);
+            assert_eq!(core["profile"], "core");
+            let not_applicable = core["not_applicable"].as_u64().unwrap();
+            let passed = core["passed"].as_u64().unwrap();
+            assert!(not_applicable > 100 && passed > 80, "{passed} passed");
+            let first = judged(&["--suite-version", "1"]);
+            assert_eq!(first["suite_version"], 1);
+            let cases = |report: &serde_json::Value| report["cases"].as_array().unwrap().len();
+            let shares = [judged(&["--shard", "1/2"]), judged(&["--shard", "2/2"])];
+            let all = nanshe_conformance::suite::cases().count();
+            assert_eq!(cases(&shares[0]) + cases(&shares[1]), all);
+        }
+
+        #[test]
+        fn known_failures_file_is_written_anew() {
+            let file = std::env::temp_dir().join(format!("nanshe-new-{}.toml", std::process::id()));
+            let mut cases = nanshe_conformance::suite::cases();
+            let (first, second) = (cases.next().unwrap().path, cases.next().unwrap().path);
+            let entry =
+                |case: &str| format!("[[failure]]\ncase = '{case}'\nreason = 'it used to'\n");
+            std::fs::write(
+                &file,
+                format!("# kept\n\n{}{}", entry(first), entry(second)),
+            )
+            .unwrap();
+            let path = file.to_string_lossy().into_owned();
+            let words = [
+                "conform",
+                "--update-known-failures",
+                "--known-failures",
+                &path,
+                "--only",
+            ];
+            let (exit, _, error) = nanshe(&[&words[..], &[first]].concat());
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::remove_file(&file).unwrap();
+            assert_eq!(exit, Exit::Valid, "{error}");
+            assert!(error.contains("0 added, 1 removed"), "{error}");
+            // The case that did not run keeps its entry.
+            assert_eq!(text, format!("# kept\n\n{}", entry(second)));
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::capability::Capability::Pop;
 use super::claims::{UNKNOWN, claim_ttl};
 use super::steps::{Queue, bodies, expect_each, ids, messages, numbered};
 use super::{Case, CaseResult, Context, Provenance, case};
@@ -82,6 +83,7 @@ pub(super) const CASES: &[Case] = &[
         "6.6",
         released_keep_place
     )
+    .needs(&[Pop])
     .guarantee("G4"),
     case!(
         Must,

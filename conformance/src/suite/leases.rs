@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::environment::Instant;
 
-use super::capability::Capability::Stats;
+use super::capability::Capability::{Pop, Stats};
 use super::steps::{
     Claim, Queue, bodies, ids, numbered, sleep_until_shortly_before, still_before, surely_after,
     surely_until,
@@ -36,6 +36,7 @@ pub(super) const CASES: &[Case] = &[
         "6.3",
         expired_claim_shows_again
     )
+    .needs(&[Pop])
     .guarantee("G5")
     .waits(65),
     case!(

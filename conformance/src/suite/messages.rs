@@ -30,6 +30,7 @@ pub(super) const CASES: &[Case] = &[
         "5.2",
         location_leads_to_the_batch
     )
+    .needs(&[Bulk])
     .provenance(Provenance::Observed),
     case!(
         Should,

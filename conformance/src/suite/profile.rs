@@ -88,7 +88,7 @@ pub fn offered(profile: Profile, probed: &Probed, target: &Description) -> BTree
     }
     offered.extend(&target.offers);
     offered.retain(|capability| !target.lacks.contains(capability));
-    if target.authentication.is_some() {
+    if target.session.is_some() {
         // The token says which project it is, whatever a client writes into the header.
         offered.remove(&Capability::Projects);
     }

@@ -38,7 +38,7 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(&[Metadata, QueueLists, Stats, Purge, Pop]),
     case!(Must, "queues/name-has-1-to-64-characters", "2", name_length)
-        .needs(&[Projects, QueueLists]),
+        .needs(&[Projects, Metadata, QueueLists]),
     case!(
         Must,
         "queues/name-has-letters-digits-dash-underscore",

@@ -17,6 +17,7 @@ use hyper::client::conn::http1;
 use tokio::sync::Semaphore;
 
 use super::description::Description;
+use super::keystone::Session;
 use crate::environment::{Address, Stream, World, within};
 
 /// Largest body of an answer that is read, in bytes. More is *no answer*.
@@ -24,6 +25,9 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Largest number of idle connections that a client keeps.
 const IDLE_CONNECTIONS_MAX: usize = 64;
+
+/// What carries Keystone's token.
+const TOKEN: &str = "x-auth-token";
 
 /// Where a target's API begins: `http://HOST:PORT` and a path in front of `/v2`, mostly empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +135,7 @@ pub struct Client {
     endpoint: Endpoint,
     patience: Duration,
     in_flight: Semaphore,
+    session: Option<Arc<Session>>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -166,6 +171,7 @@ impl Client {
             endpoint,
             patience,
             in_flight,
+            session: None,
             idle: Mutex::default(),
         }
     }
@@ -177,7 +183,10 @@ impl Client {
         endpoint: Endpoint,
         in_flight_max: usize,
     ) -> Self {
-        Self::new(world, endpoint, target.patience, in_flight_max)
+        Self {
+            session: target.session.clone(),
+            ..Self::new(world, endpoint, target.patience, in_flight_max)
+        }
     }
 
     /// The endpoint it sends to.
@@ -190,7 +199,19 @@ impl Client {
     /// # Errors
     ///
     /// [`NotAnswered`]: not sent, or no answer.
-    pub async fn send(&self, request: Request<Bytes>) -> Outcome {
+    pub async fn send(&self, mut request: Request<Bytes>) -> Outcome {
+        if let Some(session) = &self.session
+            && !request.headers().contains_key(TOKEN)
+        {
+            let token = http::HeaderValue::try_from(session.token().await)
+                .map_err(|_| NotAnswered::NotSent("the token is no header value".to_owned()))?;
+            request.headers_mut().insert(TOKEN, token);
+        }
+        self.send_as_it_is(request).await
+    }
+
+    /// As [`Self::send`], but without a token: this is how one is got.
+    pub(super) async fn send_as_it_is(&self, request: Request<Bytes>) -> Outcome {
         let _permit = self
             .in_flight
             .acquire()

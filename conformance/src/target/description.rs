@@ -283,6 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn profile_and_capabilities_are_words_and_the_wrong_one_is_told() {
+        let with = |lines: &str| description(&format!("name = 'x'\nurl = 'http://h'\n{lines}"));
+        let target = with("profile = 'core'\noffers = ['pop']\nlacks = ['stats']\n").unwrap();
+        assert_eq!(target.profile, Profile::Core);
+        assert_eq!(target.offers, BTreeSet::from([Capability::Pop]));
+        assert_eq!(target.lacks, BTreeSet::from([Capability::Stats]));
+        let error = with("offers = ['poop']").unwrap_err();
+        assert!(
+            error.starts_with("t.toml:3: `offers`: unknown variant `poop`"),
+            "{error}"
+        );
+        assert_eq!(
+            with("offers = ['pop']\nlacks = ['pop']").unwrap_err(),
+            "t.toml:4: `lacks`: `pop` is among what it offers as well"
+        );
+        let error = with("authentication = 'basic'").unwrap_err();
+        assert!(error.contains("expected `none` or `keystone`"), "{error}");
+    }
+
+    #[test]
     fn endpoint_understands_prefix_default_port_and_ipv6() {
         let parse = |url| Endpoint::parse(url).map(|endpoint| endpoint.to_string());
         assert_eq!(
