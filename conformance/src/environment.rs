@@ -1,4 +1,4 @@
-//! What a case or a workload needs from the world: connect, clock, sleep, spawn.
+//! What a case or a workload needs from the world: connect, listen, clock, sleep, spawn.
 //!
 //! There are two worlds: plain tokio ([`TokioEnvironment`], feature `http`) and the simulator's.
 //! Code on this side never names either; that is why the same case costs a minute on a real server and
@@ -113,10 +113,22 @@ impl fmt::Display for Address {
     }
 }
 
+/// A place where connections arrive, until it is dropped.
+pub trait Listener: Send + Sync + 'static {
+    /// Where it is.
+    fn address(&self) -> Address;
+
+    /// The next connection.
+    fn accept(&self) -> BoxFuture<io::Result<Box<dyn Stream>>>;
+}
+
 /// The world as one client sees it.
 pub trait Environment: Send + Sync + 'static {
     /// Opens a connection. The error means that no byte of any request was sent.
     fn connect(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>>;
+
+    /// Listens on this host, which `address` names; port 0 takes a free one.
+    fn listen(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Listener>>>;
 
     /// Now, on the run's one monotonic clock.
     fn now(&self) -> Instant;
