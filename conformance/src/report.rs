@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::suite::{Exchange, Failure, Level};
+use crate::suite::{Capability, Exchange, Failure, Level, Provenance};
 use crate::target::KnownFailures;
 use crate::verdict::Verdict;
 
@@ -45,6 +45,11 @@ pub struct CaseReport {
     pub clause: String,
     /// The guarantee at stake; empty if none is.
     pub guarantee: String,
+    /// Where its expectation comes from.
+    pub provenance: Provenance,
+    /// What the reference decides where the expectation is disputed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub decision: String,
     /// What it found.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -63,7 +68,7 @@ pub struct CaseReport {
 
 /// What a case found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", rename_all = "lowercase")]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// Nothing to complain of.
     Passed,
@@ -78,6 +83,11 @@ pub enum Outcome {
         why: String,
         /// The last exchanges.
         exchanges: Vec<Exchange>,
+    },
+    /// It did not run, because it needs what the target does not offer.
+    NotApplicable {
+        /// What is not offered.
+        lacks: Vec<Capability>,
     },
 }
 
@@ -94,6 +104,8 @@ pub enum Standing {
     PassedUnexpectedly,
     /// Nobody knows.
     Unknown,
+    /// It did not run: the target does not offer what it needs.
+    NotApplicable,
 }
 
 impl CaseReport {
@@ -110,6 +122,7 @@ impl CaseReport {
             (Outcome::Failed { .. }, None) => Standing::Failed,
             (Outcome::Failed { .. }, Some(_)) => Standing::KnownFailure,
             (Outcome::Unknown { .. }, _) => Standing::Unknown,
+            (Outcome::NotApplicable { .. }, _) => Standing::NotApplicable,
         }
     }
 }
@@ -128,7 +141,8 @@ impl Report {
         let some = |standing| self.count(standing) > 0;
         if some(Standing::Failed) || some(Standing::PassedUnexpectedly) {
             Verdict::Violation
-        } else if some(Standing::Unknown) || self.cases.is_empty() {
+        } else if some(Standing::Unknown) || self.count(Standing::NotApplicable) == self.cases.len()
+        {
             Verdict::Unknown
         } else {
             Verdict::Valid
@@ -146,6 +160,12 @@ impl Report {
     }
 }
 
+/// Capabilities as a list of words.
+fn words(capabilities: &[Capability]) -> String {
+    let words: Vec<&str> = capabilities.iter().map(|one| one.word()).collect();
+    words.join(", ")
+}
+
 /// Seconds with milliseconds. A report is for people and their tools: finer is noise.
 fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
@@ -156,6 +176,22 @@ fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Er
 pub(crate) mod tests {
     use super::*;
     use crate::suite::Part;
+
+    fn case(path: &str, outcome: Outcome, known: Option<&str>) -> CaseReport {
+        CaseReport {
+            path: path.to_owned(),
+            level: Level::Must,
+            clause: "5.7".to_owned(),
+            guarantee: "G6".to_owned(),
+            provenance: Provenance::Contract,
+            decision: String::new(),
+            outcome,
+            known: known.map(str::to_owned),
+            elapsed: Duration::from_millis(61_250),
+            waited: Duration::from_secs(61),
+            requests: 3,
+        }
+    }
 
     /// A report with one case of every standing.
     pub(crate) fn sample() -> Report {
@@ -192,16 +228,8 @@ pub(crate) mod tests {
             why: "nothing within 30s".to_owned(),
             exchanges: vec![delete],
         };
-        let case = |path: &str, outcome: Outcome, known: Option<&str>| CaseReport {
-            path: path.to_owned(),
-            level: Level::Must,
-            clause: "5.7".to_owned(),
-            guarantee: "G6".to_owned(),
-            outcome,
-            known: known.map(str::to_owned),
-            elapsed: Duration::from_millis(61_250),
-            waited: Duration::from_secs(61),
-            requests: 3,
+        let not_applicable = Outcome::NotApplicable {
+            lacks: vec![Capability::Patch, Capability::Pop],
         };
         Report {
             target: "sample".to_owned(),
@@ -222,6 +250,7 @@ pub(crate) mod tests {
                     Some("it did fail"),
                 ),
                 case("claims/has-no-answer", unknown, None),
+                case("claims/needs-more", not_applicable, None),
             ],
             left_out: vec!["claims/waits-for-hours".to_owned()],
         }
@@ -247,6 +276,16 @@ pub(crate) mod tests {
             "claims/has-no-answer",
         ];
         assert_eq!(verdict_without(&rest), Verdict::Valid);
+    }
+
+    #[test]
+    fn run_in_which_nothing_applies_is_unknown() {
+        let mut report = sample();
+        report
+            .cases
+            .retain(|case| case.standing() == Standing::NotApplicable);
+        assert_eq!(report.cases.len(), 1);
+        assert_eq!(report.verdict(), Verdict::Unknown);
     }
 
     #[test]

@@ -8,11 +8,14 @@ use std::fmt;
 
 use crate::environment::BoxFuture;
 
+pub use self::capability::Capability;
 pub use self::context::{Context, Reply, Request, Sent};
+pub use self::provenance::Provenance;
 pub use self::runner::{Options, Progress, preflight, run};
 pub use self::selection::{Selected, Selection, SelectionError};
 pub use self::verdict::{Exchange, Failure, Part, Stop};
 
+mod capability;
 mod claims;
 mod common;
 mod context;
@@ -27,6 +30,7 @@ mod messages;
 mod metadata;
 mod order;
 mod patch;
+mod provenance;
 mod queue_lists;
 mod queues;
 mod removal;
@@ -35,6 +39,9 @@ mod selection;
 mod stats;
 mod steps;
 mod verdict;
+
+/// The version of the set of cases: it grows when cases do, so that a run can be pinned to it.
+pub const SUITE_VERSION: u32 = 2;
 
 /// How much a case's clause demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -74,6 +81,14 @@ pub struct Case {
     pub guarantee: &'static str,
     /// The longest time that it has to wait, in seconds.
     pub wait_secs: u64,
+    /// What an implementation must offer, beside the core, for the case to be applicable.
+    pub needs: &'static [Capability],
+    /// Where its expectation comes from.
+    pub provenance: Provenance,
+    /// What the reference decides where the expectation is disputed; empty if it is not.
+    pub decision: &'static str,
+    /// The version of the suite in which it came.
+    pub since: u32,
     /// Runs it.
     pub run: fn(Context) -> BoxFuture<CaseResult>,
 }
@@ -99,6 +114,10 @@ impl Case {
             clause,
             guarantee: "",
             wait_secs: 0,
+            needs: &[],
+            provenance: Provenance::Contract,
+            decision: "",
+            since: 1,
             run,
         }
     }
@@ -109,6 +128,28 @@ impl Case {
 
     const fn waits(self, wait_secs: u64) -> Self {
         Self { wait_secs, ..self }
+    }
+
+    const fn needs(self, needs: &'static [Capability]) -> Self {
+        Self { needs, ..self }
+    }
+
+    const fn provenance(self, provenance: Provenance) -> Self {
+        Self { provenance, ..self }
+    }
+
+    /// Disputed, with what the reference decides.
+    const fn disputed(self, decision: &'static str) -> Self {
+        Self {
+            provenance: Provenance::Disputed,
+            decision,
+            ..self
+        }
+    }
+
+    #[expect(dead_code, reason = "all cases so far are of version 1")]
+    const fn since(self, since: u32) -> Self {
+        Self { since, ..self }
     }
 
     /// The chapter that the case belongs to: what stands before the slash of its path.
@@ -173,6 +214,25 @@ mod tests {
                 let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
                 assert!(!word.is_empty() && word.chars().all(kebab), "{}", case.path);
             }
+        }
+    }
+
+    #[test]
+    fn disputed_case_is_never_a_must_and_names_the_decision() {
+        for case in cases() {
+            let disputed = case.provenance == Provenance::Disputed;
+            assert!(!disputed || case.level != Level::Must, "{}", case.path);
+            assert_eq!(disputed, !case.decision.is_empty(), "{}", case.path);
+        }
+        assert!(cases().any(|case| case.provenance == Provenance::Disputed));
+    }
+
+    #[test]
+    fn every_case_came_in_a_version_and_needs_nothing_twice() {
+        for case in cases() {
+            assert!((1..=SUITE_VERSION).contains(&case.since), "{}", case.path);
+            let needs: BTreeSet<Capability> = case.needs.iter().copied().collect();
+            assert_eq!(needs.len(), case.needs.len(), "{}", case.path);
         }
     }
 

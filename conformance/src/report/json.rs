@@ -15,6 +15,7 @@ struct Document<'a> {
     known_failures: usize,
     passed_unexpectedly: usize,
     unknown: usize,
+    not_applicable: usize,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -30,6 +31,7 @@ pub fn json(report: &Report) -> String {
         known_failures: report.count(Standing::KnownFailure),
         passed_unexpectedly: report.count(Standing::PassedUnexpectedly),
         unknown: report.count(Standing::Unknown),
+        not_applicable: report.count(Standing::NotApplicable),
         report,
     };
     let text = serde_json::to_string_pretty(&document);

@@ -2,7 +2,7 @@
 
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
-use super::{CaseReport, Outcome, Report, Standing};
+use super::{CaseReport, Outcome, Report, Standing, words};
 use crate::suite::{Exchange, Part};
 
 /// The report as JUnit XML. Known failures are skipped tests with their reason as message.
@@ -20,7 +20,7 @@ pub fn junit(report: &Report) -> String {
 fn test_case(case: &CaseReport) -> TestCase {
     let mut status = match case.standing() {
         Standing::Passed => TestCaseStatus::success(),
-        Standing::KnownFailure => TestCaseStatus::skipped(),
+        Standing::KnownFailure | Standing::NotApplicable => TestCaseStatus::skipped(),
         Standing::Failed | Standing::PassedUnexpectedly => {
             TestCaseStatus::non_success(NonSuccessKind::Failure)
         }
@@ -39,6 +39,9 @@ fn test_case(case: &CaseReport) -> TestCase {
                 "{reason}contract {clause} expects {expected}; {came}"
             ));
             status.set_description(transcript(&failure.exchanges));
+        }
+        (Outcome::NotApplicable { lacks }, _) => {
+            status.set_message(format!("not applicable: needs {}", words(lacks)));
         }
         (Outcome::Unknown { why, exchanges }, _) => {
             status.set_message(why.clone());

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{CaseReport, Outcome, Report, Standing};
+use super::{CaseReport, Outcome, Report, Standing, words};
 use crate::suite::Exchange;
 
 /// The report as text for a terminal. Readable without colour.
@@ -20,7 +20,7 @@ pub fn terminal(report: &Report) -> String {
     text
 }
 
-/// The order in which cases are told; those that passed are not.
+/// The order in which cases are told; those that passed or do not apply are not.
 const ORDER: [Standing; 4] = [
     Standing::KnownFailure,
     Standing::PassedUnexpectedly,
@@ -53,6 +53,10 @@ fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::
                 failure.clause
             )?;
             writeln!(text, "    {}", failure.expected)?;
+            if !case.decision.is_empty() {
+                writeln!(text, "  disputed, and so decided by the reference:")?;
+                writeln!(text, "    {}", case.decision)?;
+            }
             writeln!(text, "  came:\n    {}", failure.came)?;
             writeln!(text, "  repeat: {command} --only {path}\n")
         }
@@ -63,6 +67,10 @@ fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::
                 failure.clause
             )?;
             writeln!(text, "  {reason}\n")
+        }
+        (Outcome::NotApplicable { lacks }, _) => {
+            writeln!(text, "not applicable {path} ({level})")?;
+            writeln!(text, "  needs {}\n", words(lacks))
         }
         (Outcome::Unknown { why, exchanges }, _) => {
             writeln!(text, "UNKNOWN {path} ({level})\n  {why}")?;
@@ -120,6 +128,7 @@ fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {
         (Standing::KnownFailure, "known to fail"),
         (Standing::PassedUnexpectedly, "passed unexpectedly"),
         (Standing::Unknown, "unknown"),
+        (Standing::NotApplicable, "not applicable"),
     ];
     for (standing, words) in rest {
         match report.count(standing) {

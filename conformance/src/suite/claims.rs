@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::steps::{Claim, EVERYTHING, Queue, bodies, expect_each, ids, messages, numbered};
-use super::{Case, CaseResult, Context, Stop, case};
+use super::{Case, CaseResult, Context, Provenance, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -36,13 +36,15 @@ pub(super) const CASES: &[Case] = &[
     case!(Must, "claims/ttl-is-60-to-43200", "6.1", ttl_range),
     case!(Must, "claims/grace-is-60-to-43200", "6.1", grace_range),
     case!(Should, "claims/ttl-and-grace-are-integers", "6.1", integers),
-    case!(Should, "claims/terms-have-defaults", "6.1", defaults),
+    case!(Should, "claims/terms-have-defaults", "6.1", defaults)
+        .disputed("300 and 60 seconds, as in the code; the documents call both mandatory"),
     case!(
         Must,
         "claims/message-has-one-claim",
         "6.1",
         message_has_one_claim
     )
+    .provenance(Provenance::Documents)
     .guarantee("G6"),
     case!(
         Must,
@@ -50,6 +52,7 @@ pub(super) const CASES: &[Case] = &[
         "6.1",
         release_in_front_of_a_claim
     )
+    .provenance(Provenance::Documents)
     .guarantee("G6"),
     case!(
         Must,
@@ -57,6 +60,7 @@ pub(super) const CASES: &[Case] = &[
         "6.1",
         concurrent_claims
     )
+    .provenance(Provenance::Documents)
     .guarantee("G6"),
     case!(Must, "claims/work-can-be-shared-and-done", "6.1", work_loop).guarantee("G6"),
 ];

@@ -3,8 +3,11 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use super::capability::Capability::{
+    Discovery, Metadata, Patch, Pop, Projects, Purge, QueueLists, UuidClients,
+};
 use super::steps::{EVERYTHING, Queue, expect_each, numbered};
-use super::{Case, CaseResult, Context, case};
+use super::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
     // Headers.
@@ -13,37 +16,43 @@ pub(super) const CASES: &[Case] = &[
         "common/missing-client-id-is-refused",
         "1.3",
         missing_client_id_is_refused
-    ),
+    )
+    .needs(&[QueueLists]),
     case!(
         Must,
         "common/too-short-client-id-is-refused",
         "1.3",
         too_short_client_id_is_refused
-    ),
+    )
+    .needs(&[QueueLists]),
     case!(
         Should,
         "common/client-id-must-be-a-uuid",
         "1.3",
         client_id_must_be_a_uuid
-    ),
+    )
+    .needs(&[QueueLists, UuidClients]),
     case!(
         Should,
         "common/client-id-spellings-are-one-client",
         "1.3",
         client_id_spellings
-    ),
+    )
+    .disputed("every spelling of a UUID is accepted, and is one client"),
     case!(
         Must,
         "common/missing-project-is-refused",
         "1.3",
         missing_project_is_refused
-    ),
+    )
+    .needs(&[Projects, QueueLists]),
     case!(
         Should,
         "common/project-has-at-most-256-characters",
         "1.3",
         project_length
-    ),
+    )
+    .needs(&[Projects]),
     case!(
         Must,
         "common/accept-without-json-is-406",
@@ -55,47 +64,61 @@ pub(super) const CASES: &[Case] = &[
         "common/accept-with-wildcard-is-served",
         "1.3",
         accept_with_wildcard
-    ),
+    )
+    .needs(&[Metadata])
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "common/url-encoded-body-is-refused",
         "1.2",
         url_encoded_body_is_refused
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "common/answers-carry-a-request-id",
         "1.4",
         answers_carry_a_request_id
-    ),
+    )
+    .needs(&[QueueLists])
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "common/locations-are-relative-paths",
         "1.4",
         locations_are_relative_paths
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "common/errors-are-documents-with-a-title",
         "1.5",
         errors_have_a_title
-    ),
+    )
+    .needs(&[Patch, QueueLists])
+    .provenance(Provenance::Observed),
     // Versions and ping.
     case!(
         Should,
         "common/version-list-needs-no-headers",
         "3.1",
         version_list
-    ),
+    )
+    .needs(&[Discovery]),
     case!(
         Should,
         "common/home-document-names-the-resources",
         "3.2",
         home_document
-    ),
+    )
+    .needs(&[Discovery]),
     case!(Must, "common/ping-answers-204", "3.3", ping),
-    case!(May, "common/head-of-ping-answers-204", "3.3", head_of_ping),
-    case!(May, "common/options-are-answered", "1.4", options),
+    case!(May, "common/head-of-ping-answers-204", "3.3", head_of_ping)
+        .needs(&[Discovery, QueueLists])
+        .provenance(Provenance::Observed),
+    case!(May, "common/options-are-answered", "1.4", options)
+        .needs(&[Discovery, QueueLists])
+        .provenance(Provenance::Observed),
     // Projects.
     case!(
         Must,
@@ -103,6 +126,7 @@ pub(super) const CASES: &[Case] = &[
         "14.2",
         projects_are_isolated
     )
+    .needs(&[Projects, Purge, Pop])
     .guarantee("G14"),
     case!(
         Must,
@@ -110,6 +134,7 @@ pub(super) const CASES: &[Case] = &[
         "14.2",
         dots_never_join_project_and_queue
     )
+    .needs(&[Projects, Metadata])
     .guarantee("G14"),
 ];
 

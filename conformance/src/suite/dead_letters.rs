@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::capability::Capability::{DeadLetters, Metadata, Pop};
 use super::steps::{
     EVERYTHING, Queue, bodies, ids, numbered, sleep_until_shortly_before, still_before,
     surely_after, surely_until,
 };
-use super::{Case, CaseResult, Context, Stop, case};
+use super::{Case, CaseResult, Context, Provenance, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -15,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         unfinished_message_moves
     )
+    .needs(&[Metadata, DeadLetters])
     .guarantee("G12")
     .waits(130),
     case!(
@@ -23,6 +25,8 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         moved_is_active
     )
+    .needs(&[Metadata, DeadLetters])
+    .disputed("it is active at once; the documents are silent")
     .guarantee("G12"),
     case!(
         Must,
@@ -30,6 +34,7 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         finished_does_not_move
     )
+    .needs(&[Metadata, DeadLetters])
     .guarantee("G13"),
     case!(
         Should,
@@ -37,6 +42,8 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         handed_out_n_times
     )
+    .needs(&[Metadata, DeadLetters])
+    .disputed("a release keeps the count; one driver forgets it")
     .guarantee("G12"),
     case!(
         Should,
@@ -44,6 +51,8 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         zero_moves_at_once
     )
+    .needs(&[Metadata, DeadLetters])
+    .provenance(Provenance::Observed)
     .guarantee("G12"),
     case!(
         Should,
@@ -51,6 +60,7 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         others_are_handed_out
     )
+    .needs(&[Metadata, DeadLetters])
     .guarantee("G12"),
     case!(
         Must,
@@ -58,6 +68,7 @@ pub(super) const CASES: &[Case] = &[
         "7.1",
         needs_both_attributes
     )
+    .needs(&[Metadata, DeadLetters])
     .guarantee("G5"),
     case!(
         Should,
@@ -65,19 +76,25 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         target_need_not_exist
     )
+    .needs(&[Metadata, DeadLetters])
+    .disputed("the target is created when it is needed")
     .guarantee("G12"),
     case!(
         Should,
         "dead-letters/pop-is-no-delivery",
         "5.8",
         pop_is_no_delivery
-    ),
+    )
+    .needs(&[Metadata, Pop, DeadLetters])
+    .disputed("a pop is not counted; one driver counts it"),
     case!(
         Should,
         "dead-letters/moved-message-lives-on",
         "7.2",
         moved_message_lives_on
     )
+    .needs(&[Metadata, DeadLetters])
+    .disputed("the new lifetime counts from the move")
     .guarantee("G12")
     .waits(150),
     case!(
@@ -86,6 +103,8 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         moved_has_new_ttl
     )
+    .needs(&[Metadata, DeadLetters])
+    .provenance(Provenance::Documents)
     .guarantee("G12")
     .waits(125),
     case!(
@@ -94,6 +113,7 @@ pub(super) const CASES: &[Case] = &[
         "7.2",
         moved_keeps_ttl
     )
+    .needs(&[Metadata, DeadLetters])
     .guarantee("G10")
     .waits(125),
 ];

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use crate::environment::Instant;
 
+use super::capability::Capability::{Bulk, Delay, Metadata, Patch, Pop};
 use super::steps::{
     Queue, bodies, expect_each, sleep_until_shortly_before, still_before, surely_after,
     surely_until,
 };
-use super::{Case, CaseResult, Context, Reply, Stop, case};
+use super::{Case, CaseResult, Context, Provenance, Reply, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -19,14 +20,18 @@ pub(super) const CASES: &[Case] = &[
         "5.9",
         claimed_later
     )
+    .needs(&[Metadata, Delay])
+    .provenance(Provenance::Documents)
     .guarantee("G11")
     .waits(35),
     case!(
-        Must,
+        Should,
         "delays/delayed-message-is-popped-later",
         "5.9",
         popped_later
     )
+    .needs(&[Metadata, Pop, Delay])
+    .disputed("delay is honoured by pop; drivers disagree")
     .guarantee("G11")
     .waits(35),
     case!(
@@ -35,6 +40,7 @@ pub(super) const CASES: &[Case] = &[
         "5.9",
         listed_later
     )
+    .needs(&[Metadata, Delay])
     .guarantee("G11")
     .waits(35),
     case!(
@@ -42,13 +48,15 @@ pub(super) const CASES: &[Case] = &[
         "delays/delayed-message-can-be-read-by-id",
         "5.9",
         read_by_id
-    ),
+    )
+    .needs(&[Metadata, Bulk, Delay]),
     case!(
         Must,
         "delays/own-delay-overrides-a-longer-default",
         "5.9",
         own_shorter_delay
     )
+    .needs(&[Metadata, Delay])
     .guarantee("G11")
     .waits(15),
     case!(
@@ -57,6 +65,7 @@ pub(super) const CASES: &[Case] = &[
         "5.9",
         own_longer_delay
     )
+    .needs(&[Metadata, Delay])
     .guarantee("G11")
     .waits(65),
     case!(
@@ -65,29 +74,35 @@ pub(super) const CASES: &[Case] = &[
         "5.9",
         explicit_zero
     )
+    .needs(&[Metadata, Delay])
     .guarantee("G11")
     .waits(5),
-    case!(Must, "delays/delay-is-0-to-900", "5.9", delay_range),
+    case!(Must, "delays/delay-is-0-to-900", "5.9", delay_range).needs(&[Metadata, Delay]),
     case!(
         Should,
         "delays/delay-is-an-integer",
         "5.9",
         delay_is_an_integer
-    ),
+    )
+    .needs(&[Metadata, Delay]),
     case!(
         Must,
         "delays/delayed-message-is-not-claimed-along",
         "5.9",
         not_claimed_along
     )
+    .needs(&[Metadata, Delay])
+    .provenance(Provenance::Documents)
     .guarantee("G11")
     .waits(5),
     case!(
-        Must,
+        Should,
         "delays/delayed-message-is-not-popped-along",
         "5.9",
         not_popped_along
     )
+    .needs(&[Metadata, Pop, Delay])
+    .disputed("delay is honoured by pop wherever a message stands; drivers disagree")
     .guarantee("G11")
     .waits(5),
     case!(
@@ -96,6 +111,7 @@ pub(super) const CASES: &[Case] = &[
         "5.9",
         blocks_no_claim
     )
+    .needs(&[Metadata, Delay])
     .guarantee("G11")
     .waits(5),
     case!(
@@ -104,6 +120,8 @@ pub(super) const CASES: &[Case] = &[
         "5.9",
         blocks_no_pop
     )
+    .needs(&[Metadata, Pop, Delay])
+    .disputed("what is behind a delayed message is popped; drivers disagree")
     .guarantee("G11")
     .waits(5),
     case!(
@@ -112,6 +130,7 @@ pub(super) const CASES: &[Case] = &[
         "5.3",
         keeps_its_place
     )
+    .needs(&[Metadata, Delay])
     .guarantee("G4")
     .waits(15),
     case!(
@@ -120,19 +139,24 @@ pub(super) const CASES: &[Case] = &[
         "5.9",
         outlives_the_default
     )
+    .needs(&[Metadata, Patch, Delay])
+    .disputed("the delay of a message stays when the default goes; drivers disagree")
     .waits(35),
     case!(
         May,
         "delays/delay-needs-a-delay-queue",
         "5.9",
         needs_a_delay_queue
-    ),
+    )
+    .needs(&[Metadata, Delay])
+    .disputed("no delay without a default, as in the code; the documents imply otherwise"),
     case!(
         Should,
         "delays/longest-delay-is-a-quarter-of-an-hour",
         "2",
         longest_delay
     )
+    .needs(&[Metadata, Delay])
     .guarantee("G11")
     .waits(905),
 ];

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::claims::{UNKNOWN, claim_ttl};
 use super::steps::{Queue, bodies, expect_each, ids, messages, numbered};
-use super::{Case, CaseResult, Context, case};
+use super::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
     // A claim that exists.
@@ -25,7 +25,8 @@ pub(super) const CASES: &[Case] = &[
         "claims/claim-may-outlive-its-messages",
         "6.4",
         empty_claim
-    ),
+    )
+    .disputed("200 with an empty list until its end, or 404"),
     case!(Must, "claims/unknown-claim-is-404", "6.4", unknown_claim),
     case!(
         Must,
@@ -46,7 +47,8 @@ pub(super) const CASES: &[Case] = &[
         "claims/renewal-has-defaults",
         "6.5",
         renewal_defaults
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Must,
         "claims/renewal-ttl-is-60-to-43200",
@@ -58,7 +60,8 @@ pub(super) const CASES: &[Case] = &[
         "claims/renewal-grace-is-60-to-43200",
         "6.5",
         renewal_grace_range
-    ),
+    )
+    .disputed("400, as for a new claim; the code does not check"),
     case!(
         Should,
         "claims/renewal-needs-an-object",

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use crate::environment::Instant;
 
+use super::capability::Capability::Stats;
 use super::steps::{
     Claim, Queue, bodies, ids, numbered, sleep_until_shortly_before, still_before, surely_after,
     surely_until,
 };
-use super::{Case, CaseResult, Context, case};
+use super::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -43,6 +44,7 @@ pub(super) const CASES: &[Case] = &[
         "4.7",
         expired_claim_counts_free
     )
+    .needs(&[Stats])
     .guarantee("G19")
     .waits(65),
     case!(
@@ -51,6 +53,7 @@ pub(super) const CASES: &[Case] = &[
         "5.7",
         expired_claim_cannot_delete
     )
+    .provenance(Provenance::Documents)
     .guarantee("G7")
     .waits(65),
     case!(
@@ -59,6 +62,7 @@ pub(super) const CASES: &[Case] = &[
         "5.7",
         heir_is_fenced_off
     )
+    .provenance(Provenance::Documents)
     .guarantee("G7")
     .waits(65),
     case!(

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use crate::environment::Instant;
 
+use super::capability::Capability::{ExactExpiry, Metadata, Pop, Stats};
 use super::steps::{
     Claim, EVERYTHING, Queue, bodies, numbered, sleep_until_shortly_before, still_before,
     surely_after, surely_gone, surely_until, unknown,
 };
-use super::{Case, CaseResult, Context, case};
+use super::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -31,6 +32,8 @@ pub(super) const CASES: &[Case] = &[
         "5.10",
         message_expires_on_time
     )
+    .needs(&[ExactExpiry])
+    .disputed("exact; the documents allow a minute")
     .guarantee("G10")
     .waits(65),
     case!(
@@ -47,6 +50,7 @@ pub(super) const CASES: &[Case] = &[
         "5.10",
         expired_is_not_popped
     )
+    .needs(&[Pop])
     .guarantee("G10")
     .waits(125),
     case!(
@@ -55,6 +59,7 @@ pub(super) const CASES: &[Case] = &[
         "4.1",
         queue_default_ends_lives
     )
+    .needs(&[Metadata])
     .guarantee("G10")
     .waits(125),
     case!(
@@ -70,6 +75,7 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         expired_marker
     )
+    .provenance(Provenance::Documents)
     .guarantee("G9")
     .waits(125),
     case!(
@@ -78,6 +84,7 @@ pub(super) const CASES: &[Case] = &[
         "4.7",
         stats_forget_expired
     )
+    .needs(&[Stats])
     .guarantee("G19")
     .waits(125),
     // For a claim, a message lives longer than its ttl.
@@ -87,6 +94,7 @@ pub(super) const CASES: &[Case] = &[
         "6.2",
         claimed_outlives_its_ttl
     )
+    .provenance(Provenance::Documents)
     .guarantee("G8")
     .waits(90),
     case!(
@@ -95,6 +103,7 @@ pub(super) const CASES: &[Case] = &[
         "6.2",
         extension_lasts_for_grace
     )
+    .provenance(Provenance::Documents)
     .guarantee("G8")
     .waits(150),
     case!(
@@ -119,6 +128,9 @@ pub(super) const CASES: &[Case] = &[
         "6.2",
         longer_life_is_left_alone
     )
+    .disputed(
+        "only lives that end before the claim are extended; the documents can be read otherwise",
+    )
     .guarantee("G10")
     .waits(185),
     // Hours and days: for virtual time.
@@ -128,6 +140,7 @@ pub(super) const CASES: &[Case] = &[
         "2",
         default_ttl_is_an_hour
     )
+    .disputed("3600 seconds, as in the code; the documents say the longest ttl")
     .guarantee("G10")
     .waits(3_665),
     case!(

@@ -4,7 +4,7 @@ use futures_util::future::join;
 use serde_json::{Value, json};
 
 use super::steps::{EVERYTHING, Queue, bodies, expect_each, ids, numbered};
-use super::{Case, CaseResult, Context, Stop, case};
+use super::{Case, CaseResult, Context, Provenance, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -31,7 +31,8 @@ pub(super) const CASES: &[Case] = &[
         "listing/claimed-href-names-the-claim",
         "5.1",
         claimed_href_names_the_claim
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(Must, "listing/oldest-come-first", "5.3", oldest_come_first).guarantee("G4"),
     case!(Must, "listing/limit-is-1-to-20", "5.4", limit_is_1_to_20),
     case!(
@@ -45,7 +46,8 @@ pub(super) const CASES: &[Case] = &[
         "listing/empty-queue-is-an-empty-page",
         "5.4",
         empty_queue
-    ),
+    )
+    .disputed("200 with an empty page, as in the code; the documents say 204"),
     case!(
         Must,
         "listing/pages-show-every-message-once",
@@ -87,6 +89,7 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         marker_outlives_its_message
     )
+    .provenance(Provenance::Documents)
     .guarantee("G9"),
     case!(
         Must,
@@ -94,19 +97,22 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         claimed_marker
     )
+    .provenance(Provenance::Documents)
     .guarantee("G9"),
     case!(
         Should,
         "listing/foreign-marker-is-an-empty-page",
         "5.4",
         foreign_marker
-    ),
+    )
+    .disputed("an empty page; drivers start again or guess a position"),
     case!(
         Should,
         "listing/page-looks-past-own-messages",
         "5.4",
         page_looks_past_own_messages
     )
+    .disputed("a page is empty only if nothing qualifies behind its marker")
     .guarantee("G9"),
     case!(
         Should,
@@ -114,6 +120,7 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         page_looks_past_claimed
     )
+    .disputed("a page is empty only if nothing qualifies behind its marker")
     .guarantee("G9"),
     case!(
         Must,
@@ -121,6 +128,7 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         observers
     )
+    .provenance(Provenance::Documents)
     .guarantee("G9"),
     case!(
         Must,
@@ -128,6 +136,7 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         reader_misses_no_post
     )
+    .provenance(Provenance::Documents)
     .guarantee("G9"),
 ];
 

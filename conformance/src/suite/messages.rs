@@ -3,8 +3,9 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
+use super::capability::Capability::{Bulk, Metadata};
 use super::steps::{self, EVERYTHING, Queue, bodies, expect_each, ids, numbered};
-use super::{Case, CaseResult, Context, case};
+use super::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -20,6 +21,7 @@ pub(super) const CASES: &[Case] = &[
         "5.2",
         ids_are_in_request_order
     )
+    .needs(&[Bulk])
     .guarantee("G3"),
     case!(Must, "messages/bodies-round-trip", "5.1", bodies_round_trip).guarantee("G1"),
     case!(
@@ -27,26 +29,30 @@ pub(super) const CASES: &[Case] = &[
         "messages/location-leads-to-the-batch",
         "5.2",
         location_leads_to_the_batch
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "messages/shown-as-documented",
         "5.1",
         shown_as_documented
-    ),
+    )
+    .needs(&[Metadata]),
     case!(Must, "messages/ttl-is-60-to-1209600", "5.2", ttl_range),
     case!(
         Should,
         "messages/ttl-is-an-integer",
         "5.2",
         ttl_is_an_integer
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "messages/ttl-is-an-hour-by-default",
         "5.2",
         ttl_default
-    ),
+    )
+    .disputed("3600 seconds, as in the code; the documents say the longest ttl"),
     case!(Must, "messages/body-is-required", "5.2", body_is_required),
     case!(
         Must,
@@ -54,6 +60,7 @@ pub(super) const CASES: &[Case] = &[
         "5.2",
         bad_message_rejects_batch
     )
+    .provenance(Provenance::Documents)
     .guarantee("G2"),
     case!(
         Must,
@@ -66,7 +73,8 @@ pub(super) const CASES: &[Case] = &[
         "messages/message-is-an-object",
         "5.2",
         message_is_an_object
-    ),
+    )
+    .disputed("400, where the code answers 500"),
     case!(Must, "messages/post-has-at-most-256-kib", "5.2", post_size),
     case!(
         Should,
@@ -74,6 +82,7 @@ pub(super) const CASES: &[Case] = &[
         "5.2",
         batch_has_any_number
     )
+    .disputed("no limit but the size of the body, where the documents say ten")
     .guarantee("G2"),
     case!(
         Should,
@@ -93,31 +102,36 @@ pub(super) const CASES: &[Case] = &[
         "5.6",
         message_belongs_to_its_queue
     )
+    .needs(&[Bulk])
     .guarantee("G14"),
     case!(
         Must,
         "messages/claimed-message-can-be-read-by-id",
         "5.6",
         claimed_can_be_read
-    ),
+    )
+    .needs(&[Bulk]),
     case!(
         Must,
         "messages/get-by-ids-skips-unknown-ones",
         "5.5",
         get_by_ids
-    ),
+    )
+    .needs(&[Bulk]),
     case!(
         Must,
         "messages/get-by-ids-takes-1-to-20",
         "5.5",
         get_by_ids_limits
-    ),
+    )
+    .needs(&[Bulk]),
     case!(
         Must,
         "messages/concurrent-batches-stay-whole",
         "5.3",
         concurrent_batches
     )
+    .provenance(Provenance::Documents)
     .guarantee("G2"),
 ];
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::capability::Capability::{DeadLetters, Delay, Metadata};
 use super::steps::{EVERYTHING, Queue};
-use super::{Case, CaseResult, Context, case};
+use super::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -11,50 +12,60 @@ pub(super) const CASES: &[Case] = &[
         "metadata/any-json-object-round-trips",
         "4.3",
         any_json_object_round_trips
-    ),
+    )
+    .needs(&[Metadata]),
     // Reserved members.
     case!(
         Must,
         "metadata/reserved-members-have-defaults",
         "4.1",
         reserved_defaults
-    ),
+    )
+    .needs(&[Metadata]),
     case!(
         Must,
         "metadata/reserved-members-are-within-range",
         "4.1",
         reserved_ranges
-    ),
+    )
+    .needs(&[Metadata, Delay, DeadLetters]),
     case!(
         Should,
         "metadata/reserved-members-have-types",
         "4.1",
         reserved_types
-    ),
+    )
+    .needs(&[Metadata, DeadLetters]),
     case!(
         Should,
         "metadata/reserved-members-are-no-falsy-values",
         "4.1",
         reserved_falsy
-    ),
+    )
+    .needs(&[Metadata, Delay, DeadLetters])
+    .disputed("400, where the code answers 500"),
     case!(
         Should,
         "metadata/null-of-a-reserved-member-is-its-default",
         "4.1",
         reserved_null
-    ),
+    )
+    .needs(&[Metadata])
+    .provenance(Provenance::Observed),
     case!(
         Must,
         "metadata/default-ttl-is-for-messages-without",
         "4.1",
         default_ttl
-    ),
+    )
+    .needs(&[Metadata]),
     case!(
         Must,
         "metadata/post-size-limit-is-per-queue",
         "4.1",
         post_size_limit
-    ),
+    )
+    .needs(&[Metadata]),
 ];
 
 async fn any_json_object_round_trips(context: Context) -> CaseResult {

@@ -3,8 +3,9 @@
 use http::Method;
 use serde_json::json;
 
+use super::capability::Capability::{Projects, Purge, QueueLists, Stats};
 use super::steps::{Queue, bodies, expect_each, numbered};
-use super::{Case, CaseResult, Context, case};
+use super::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
     // Which of several errors wins.
@@ -13,57 +14,69 @@ pub(super) const CASES: &[Case] = &[
         "common/unknown-path-is-404-whatever-the-headers",
         "1.2",
         unknown_path
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "common/old-versions-are-gone",
         "1.1",
         old_versions_are_gone
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "common/accept-is-checked-before-client-id",
         "1.2",
         accept_before_client_id
-    ),
+    )
+    .needs(&[QueueLists])
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "common/headers-are-checked-before-method",
         "1.2",
         headers_before_method
-    ),
-    case!(Must, "common/wrong-method-is-405", "1.2", wrong_method),
+    )
+    .needs(&[Projects])
+    .provenance(Provenance::Observed),
+    case!(Must, "common/wrong-method-is-405", "1.2", wrong_method)
+        .needs(&[QueueLists, Stats, Purge]),
     case!(
         Should,
         "common/wrong-method-is-told-the-allowed-ones",
         "1.4",
         allowed_methods
-    ),
+    )
+    .provenance(Provenance::Observed),
     // Query parameters.
     case!(
         Should,
         "common/blank-parameters-are-absent",
         "1.8",
         blank_parameters
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Must,
         "common/limit-that-is-no-integer-is-refused",
         "1.8",
         limit_is_an_integer
-    ),
+    )
+    .needs(&[QueueLists]),
     case!(
         Should,
         "common/boolean-parameters-have-many-spellings",
         "1.8",
         booleans
-    ),
+    )
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "common/unknown-parameters-are-ignored",
         "1.8",
         unknown_parameters
-    ),
+    )
+    .provenance(Provenance::Observed),
 ];
 
 async fn unknown_path(context: Context) -> CaseResult {

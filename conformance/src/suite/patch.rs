@@ -3,8 +3,9 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::capability::Capability::{Metadata, Patch};
 use super::steps::{EVERYTHING, Queue, bodies, ids, numbered};
-use super::{Case, CaseResult, Context, Request, case};
+use super::{Case, CaseResult, Context, Provenance, Request, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -13,6 +14,7 @@ pub(super) const CASES: &[Case] = &[
         "4.5",
         patch_adds_replaces_removes
     )
+    .needs(&[Metadata, Patch])
     .guarantee("G15"),
     case!(
         Must,
@@ -20,6 +22,7 @@ pub(super) const CASES: &[Case] = &[
         "4.5",
         patch_applies_in_order
     )
+    .needs(&[Metadata, Patch])
     .guarantee("G15"),
     case!(
         Must,
@@ -27,6 +30,7 @@ pub(super) const CASES: &[Case] = &[
         "4.5",
         patch_is_all_or_nothing
     )
+    .needs(&[Metadata, Patch])
     .guarantee("G15"),
     case!(
         Must,
@@ -34,6 +38,7 @@ pub(super) const CASES: &[Case] = &[
         "4.5",
         patch_of_absent_member
     )
+    .needs(&[Metadata, Patch])
     .guarantee("G15"),
     case!(
         Must,
@@ -41,80 +46,98 @@ pub(super) const CASES: &[Case] = &[
         "4.5",
         removed_reserved
     )
+    .needs(&[Metadata, Patch])
     .guarantee("G15"),
     case!(
         Should,
         "metadata/shown-reserved-member-can-be-replaced",
         "4.5",
         replaced_reserved
-    ),
+    )
+    .needs(&[Metadata, Patch])
+    .provenance(Provenance::Observed),
     case!(
         Must,
         "metadata/patched-default-is-for-later-messages",
         "4.5",
         patched_default
     )
+    .needs(&[Metadata, Patch])
     .guarantee("G15"),
     case!(
         Must,
         "metadata/patch-has-its-media-type",
         "4.5",
         patch_media_type
-    ),
+    )
+    .needs(&[Metadata, Patch]),
     case!(
         Must,
         "metadata/patch-of-an-unknown-queue-is-404",
         "4.5",
         patch_of_unknown_queue
-    ),
+    )
+    .needs(&[Metadata, Patch]),
     case!(
         Must,
         "metadata/patch-result-is-validated",
         "4.5",
         patch_result_is_validated
-    ),
+    )
+    .needs(&[Metadata, Patch]),
     case!(
         Should,
         "metadata/empty-patch-changes-nothing",
         "4.5",
         empty_patch
-    ),
+    )
+    .needs(&[Metadata, Patch])
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "metadata/unsupported-patch-operation-is-refused",
         "4.5",
         unsupported_operation
-    ),
+    )
+    .needs(&[Metadata, Patch]),
     case!(
         Should,
         "metadata/patch-path-names-one-member",
         "4.5",
         patch_path
-    ),
+    )
+    .needs(&[Metadata, Patch]),
     case!(
         Should,
         "metadata/patch-path-begins-with-metadata",
         "4.5",
         patch_root
-    ),
+    )
+    .needs(&[Metadata, Patch])
+    .disputed("400 for `remove` as well, which the code does not check"),
     case!(
         Should,
         "metadata/malformed-patch-is-refused",
         "4.5",
         malformed_patch
-    ),
+    )
+    .needs(&[Metadata, Patch])
+    .disputed("400, where the code answers 503"),
     case!(
         Should,
         "metadata/patch-path-decodes-escapes",
         "4.5",
         patch_escapes
-    ),
+    )
+    .needs(&[Metadata, Patch]),
     case!(
         Should,
         "metadata/concurrent-patches-are-not-lost",
         "4.5",
         concurrent_patches
-    ),
+    )
+    .needs(&[Metadata, Patch])
+    .disputed("patches of a queue come one after the other"),
 ];
 
 async fn patch_adds_replaces_removes(context: Context) -> CaseResult {

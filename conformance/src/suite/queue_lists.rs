@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use super::capability::Capability::{Metadata, QueueLists};
 use super::queues::{create_all, expect_queues, names};
 use super::steps::{Queue, expect_each, next_link};
-use super::{Case, CaseResult, Context, Reply, Stop, case};
+use super::{Case, CaseResult, Context, Provenance, Reply, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -12,51 +13,65 @@ pub(super) const CASES: &[Case] = &[
         "queues/no-queues-is-an-empty-list",
         "4.2",
         no_queues
-    ),
+    )
+    .needs(&[QueueLists])
+    .disputed("200 with an empty list, as in the code; the documents say 204"),
     case!(
         Must,
         "queues/pages-list-every-queue-once",
         "4.2",
         pages_list_every_queue_once
-    ),
+    )
+    .needs(&[QueueLists]),
     case!(
         Must,
         "queues/names-are-in-byte-order",
         "4.2",
         names_are_in_byte_order
-    ),
-    case!(Must, "queues/limit-is-1-to-20", "4.2", limit_is_1_to_20),
+    )
+    .needs(&[QueueLists]),
+    case!(Must, "queues/limit-is-1-to-20", "4.2", limit_is_1_to_20).needs(&[QueueLists]),
     case!(
         Should,
         "queues/page-has-ten-by-default",
         "2",
         page_has_ten_by_default
-    ),
+    )
+    .needs(&[QueueLists]),
     case!(
         Must,
         "queues/detailed-shows-metadata",
         "4.2",
         detailed_shows_metadata
-    ),
+    )
+    .needs(&[Metadata, QueueLists]),
     case!(
         May,
         "queues/with-count-counts-all",
         "4.2",
         with_count_counts_all
-    ),
+    )
+    .needs(&[QueueLists])
+    .provenance(Provenance::Observed),
     case!(
         Should,
         "queues/unknown-marker-is-a-position",
         "4.2",
         unknown_marker_is_a_position
-    ),
-    case!(May, "queues/name-filter-is-a-substring", "4.2", name_filter),
+    )
+    .needs(&[QueueLists])
+    .disputed("names greater than the marker; one driver starts again"),
+    case!(May, "queues/name-filter-is-a-substring", "4.2", name_filter)
+        .needs(&[QueueLists])
+        .disputed("a substring; drivers take it for a pattern or ignore it"),
     case!(
         May,
         "queues/metadata-filter-is-equality",
         "4.2",
         metadata_filter
-    ),
+    )
+    .needs(&[Metadata, QueueLists])
+    .disputed("equality of top-level members; some drivers ignore it"),
 ];
 
 async fn list(context: &Context, query: &str) -> Result<Reply, Stop> {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::capability::Capability::{Bulk, BulkDeleteIgnoresClaims, Pop};
 use super::steps::{EVERYTHING, Queue, bodies, expect_each, ids, numbered};
-use super::{Case, CaseResult, Context, case};
+use super::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -72,7 +73,8 @@ pub(super) const CASES: &[Case] = &[
         "messages/absent-message-is-204-whatever-the-claim",
         "5.7",
         absent_any_claim
-    ),
+    )
+    .disputed("204; one driver refuses a malformed claim first"),
     // Several at once.
     case!(
         Must,
@@ -80,31 +82,38 @@ pub(super) const CASES: &[Case] = &[
         "5.8",
         delete_by_ids
     )
+    .needs(&[Bulk])
     .guarantee("G13"),
     case!(
         Must,
         "messages/delete-by-ids-takes-1-to-20",
         "5.8",
         delete_by_ids_limits
-    ),
+    )
+    .needs(&[Bulk]),
     case!(
         Should,
         "messages/delete-by-ids-ignores-claims",
         "5.8",
         delete_by_ids_ignores_claims
-    ),
+    )
+    .needs(&[Bulk, BulkDeleteIgnoresClaims])
+    .provenance(Provenance::Observed),
     case!(
         Must,
         "messages/bulk-delete-needs-ids-or-pop",
         "5.8",
         bulk_delete_needs_ids_or_pop
-    ),
+    )
+    .needs(&[Bulk, Pop]),
     case!(
-        Must,
+        Should,
         "messages/pop-takes-the-oldest",
         "5.8",
         pop_takes_the_oldest
     )
+    .needs(&[Pop])
+    .disputed("the oldest first; one driver has no order here")
     .guarantee("G4"),
     case!(
         Must,
@@ -112,14 +121,16 @@ pub(super) const CASES: &[Case] = &[
         "5.8",
         popped_message_is_gone
     )
+    .needs(&[Pop])
     .guarantee("G13"),
-    case!(Must, "messages/pop-takes-1-to-20", "5.8", pop_limits),
+    case!(Must, "messages/pop-takes-1-to-20", "5.8", pop_limits).needs(&[Pop]),
     case!(
         Must,
         "messages/pop-skips-claimed-messages",
         "5.8",
         pop_skips_claimed
     )
+    .needs(&[Pop])
     .guarantee("G6"),
 ];
 

@@ -108,6 +108,8 @@ async fn run_one(case: &'static Case, context: Context) -> CaseReport {
         level: case.level,
         clause: case.clause.to_owned(),
         guarantee: case.guarantee.to_owned(),
+        provenance: case.provenance,
+        decision: case.decision.to_owned(),
         outcome,
         known: None,
         elapsed: context.now().since(started_at),

@@ -3,8 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use super::capability::Capability::{Metadata, Purge, Stats};
 use super::steps::{EVERYTHING, Queue, numbered};
-use super::{Case, CaseResult, Context, Reply, Stop, case};
+use super::{Case, CaseResult, Context, Provenance, Reply, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -13,50 +14,62 @@ pub(super) const CASES: &[Case] = &[
         "4.7",
         stats_count
     )
+    .needs(&[Stats])
     .guarantee("G19"),
     case!(
         Should,
         "queues/stats-show-oldest-and-newest",
         "4.7",
         stats_ends
-    ),
+    )
+    .needs(&[Stats]),
     case!(
         Should,
         "queues/stats-show-no-bodies",
         "4.7",
         stats_show_no_bodies
-    ),
+    )
+    .needs(&[Stats])
+    .disputed("href, age and created only; one driver shows more"),
     case!(
         Must,
         "queues/purge-removes-messages",
         "4.8",
         purge_removes_messages
     )
+    .needs(&[Purge])
     .guarantee("G13"),
     case!(
         May,
         "queues/purge-removes-claimed-messages",
         "4.8",
         purge_removes_claimed
-    ),
+    )
+    .needs(&[Purge])
+    .disputed("every message is removed, as the documents say"),
     case!(
         Must,
         "queues/purge-keeps-metadata",
         "4.8",
         purge_keeps_metadata
-    ),
+    )
+    .needs(&[Metadata, Purge])
+    .provenance(Provenance::Documents),
     case!(
         Must,
         "queues/bad-purge-removes-nothing",
         "4.8",
         bad_purge_removes_nothing
-    ),
+    )
+    .needs(&[Purge]),
     case!(
         Should,
         "queues/purge-of-a-scalar-is-refused",
         "4.8",
         purge_of_a_scalar
-    ),
+    )
+    .needs(&[Purge])
+    .disputed("400, where the code answers 500"),
 ];
 
 async fn stats(queue: &Queue, context: &Context) -> Result<(Reply, Value), Stop> {
