@@ -22,6 +22,7 @@ mod simulating {
     pub use crate::implementation::{Implementation, NodeContext, implementations};
     pub use crate::run::{Run, RunError, run};
     pub use crate::summary::Summary;
+    pub use crate::variant::Variant;
 }
 
 #[cfg(madsim)]
@@ -33,11 +34,15 @@ pub mod implementation;
 #[cfg(madsim)]
 mod nemesis;
 #[cfg(madsim)]
+mod notifier;
+#[cfg(madsim)]
 mod run;
 #[cfg(madsim)]
 pub mod specimens;
 #[cfg(madsim)]
 mod summary;
+#[cfg(madsim)]
+mod variant;
 #[cfg(madsim)]
 pub mod world;
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
+use super::surroundings::Surroundings;
 use super::verdict::{Exchange, Failure, Part, Stop};
 use crate::environment::{Instant, World};
 use crate::target::{Answer, Client, NotAnswered};
@@ -21,6 +22,7 @@ const BODY_SHOWN_BYTES_MAX: usize = 600;
 #[derive(Clone)]
 pub struct Context {
     shared: Arc<Shared>,
+    surroundings: Arc<Surroundings>,
     client_id: String,
 }
 
@@ -56,8 +58,22 @@ impl Context {
                 slack,
                 transcript,
             }),
+            surroundings: Arc::default(),
             client_id,
         }
+    }
+
+    /// The same corner, with what the target's configuration puts around it.
+    pub(super) fn within(self, surroundings: &Arc<Surroundings>) -> Self {
+        Self {
+            surroundings: Arc::clone(surroundings),
+            ..self
+        }
+    }
+
+    /// What the target's configuration puts around the cases.
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     /// The same corner, seen by another client of the same project.
@@ -70,6 +86,7 @@ impl Context {
         client_id.push(last);
         Self {
             shared: Arc::clone(&self.shared),
+            surroundings: Arc::clone(&self.surroundings),
             client_id,
         }
     }

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Case, Context, Selected, Stop};
+use super::{Case, Context, Selected, Stop, Surroundings};
 use crate::environment::World;
 use crate::report::{CaseReport, Outcome, Report};
 use crate::target::{Client, Description, Endpoint};
@@ -21,6 +21,8 @@ pub struct Options {
     pub seed: u64,
     /// The command that runs the suite on this target again, for reports.
     pub command: String,
+    /// What cases may make use of beside the target itself.
+    pub surroundings: Arc<Surroundings>,
 }
 
 /// What a run tells while it goes on.
@@ -58,6 +60,7 @@ pub async fn run(
             let names = (format!("nanshe-{}", uuid(&mut names)), uuid(&mut names));
             let context =
                 Context::new(Arc::clone(&world), Arc::clone(&client), target.slack, names);
+            let context = context.within(&options.surroundings);
             run_one(case, context)
         })
         .collect();

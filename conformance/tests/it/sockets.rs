@@ -208,6 +208,10 @@ impl Environment for Gated {
         Box::pin(async move { Ok(Box::new(GatedStream(gate)) as Box<dyn Stream>) })
     }
 
+    fn listen(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Listener>>> {
+        self.inner.listen(address)
+    }
+
     fn now(&self) -> Instant {
         self.inner.now()
     }
