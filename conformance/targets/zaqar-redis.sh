@@ -9,6 +9,9 @@
 #            1 if the service could not be installed or started, or ended by itself.
 #
 #   WORKERS       processes that serve requests (default 2)
+#   POOLS         how many pools there are (default 0: pooling is off). Each is a Redis database of its
+#                 own, of weight 100, named pool-1, pool-2, …; the catalogue is in SQLite. Database 15
+#                 is spare: for a pool that somebody adds.
 #   NANSHE_VENV   where the Python packages live (default: .venv/zaqar-23.0.1 below the repository)
 #
 # Every run has its own ports, its own empty Redis without persistence, and its own folder for
@@ -77,16 +80,26 @@ stop() {
   rm -rf "$home"
 }
 
-# Does GET /v2/ping on port $1 answer 204?
+# Does the request $2 with the JSON body $3, sent to port $1 by an administrator, answer status $4?
 answers() {
   local status=''
   {
-    printf '%s\r\n' 'GET /v2/ping HTTP/1.1' "Host: 127.0.0.1:$1" 'X-Project-ID: nanshe' \
-      'Client-ID: 00000000-0000-4000-8000-000000000000' '' >&5
+    printf '%s\r\n' "$2 HTTP/1.1" "Host: 127.0.0.1:$1" 'X-Project-ID: nanshe' 'X-Roles: admin' \
+      'Client-ID: 00000000-0000-4000-8000-000000000000' "Content-Length: ${#3}" '' >&5
+    printf '%s' "$3" >&5
     read -r -t 5 status <&5 || true
   } 5<>"/dev/tcp/127.0.0.1/$1"
-  [[ $status == 'HTTP/1.1 204'* ]]
+  [[ $status == "HTTP/1.1 $4"* ]]
 } 2>/dev/null
+
+# With pooling, the service answers a ping only once there is a pool.
+make_pools() {
+  local number
+  for ((number = 1; number <= pools; number++)); do
+    answers "$1" "PUT /v2/pools/pool-$number" \
+      "{\"weight\":100,\"uri\":\"redis://127.0.0.1:$port?dbid=$number\"}" 201 || return
+  done
+}
 
 exec 3>&1 >&2 # from here on, only file descriptor 3 is the caller's stdout
 children=()
@@ -135,14 +148,29 @@ done
 
 # Zaqar. The kernel chooses the port and the log names it; no settings of the user's get in.
 mkdir "$home/.zaqar"
+pools=${POOLS:-0}
+if ((pools > 0)); then
+  pooling=True
+  management=sqlalchemy
+else
+  pooling=False
+  management=redis
+fi
 printf '%s\n' >"$home/.zaqar/zaqar.conf" \
-  '[DEFAULT]' 'pooling = False' 'admin_mode = True' 'unreliable = True' 'auth_strategy =' \
-  '[drivers]' 'transport = wsgi' 'message_store = redis' 'management_store = redis' \
+  '[DEFAULT]' "pooling = $pooling" 'admin_mode = True' 'unreliable = True' 'auth_strategy =' \
+  '[drivers]' 'transport = wsgi' 'message_store = redis' "management_store = $management" \
+  '[drivers:management_store:sqlalchemy]' "uri = sqlite:///$home/zaqar.sqlite" \
   '[drivers:management_store:redis]' "uri = redis://127.0.0.1:$port?dbid=0" \
   '[drivers:message_store:redis]' "uri = redis://127.0.0.1:$port?dbid=1" \
   '[signed_url]' 'secret_key = nanshe' \
   '[storage]' 'queue_pipeline = zaqar.notification.notifier' \
   'message_pipeline = zaqar.notification.notifier'
+if ((pools > 0)); then
+  # The migration tool fails on SQLite, and nothing else makes the tables: so as Zaqar's own tests do.
+  start "$venv/bin/python" -c "import sqlalchemy as sa; from zaqar.storage.sqlalchemy import tables
+tables.metadata.create_all(sa.create_engine('sqlite:///$home/zaqar.sqlite'))"
+  await 'make the tables of the catalogue'
+fi
 start env -C "$home" -u GUNICORN_CMD_ARGS -u PYTHONPATH HOME="$home" \
   "$venv/bin/gunicorn" -w "${WORKERS:-2}" -b 127.0.0.1:0 zaqar.transport.wsgi.app:app
 zaqar=$!
@@ -153,7 +181,8 @@ while true; do
   if [[ -z $ready ]]; then
     ((SECONDS < deadline)) || die "no answer from zaqar within $start_secs_max s"
     url=$(grep -o 'Listening at: http://127.0.0.1:[0-9]*' "$home/log" | cut -d ' ' -f 3) || true
-    answers "${url##*:}" && ready=yes && echo "ready $url" >&3
+    made=${made:-$(make_pools "${url##*:}" && echo yes)} || true
+    [[ $made ]] && answers "${url##*:}" 'GET /v2/ping' '' 204 && ready=yes && echo "ready $url" >&3
   fi
   pause 0.3
 done

@@ -1,7 +1,7 @@
 //! The broker: one entry ([`Broker::handle`]), one exit ([`Broker::poll_output`]) and one alarm
 //! ([`Broker::poll_timeout`]). What came of an output comes back ([`Broker::handle_outcome`]).
 //!
-//! Owns projects, queues, messages, claims and subscriptions. Must not know HTTP, sockets, clocks
+//! Owns projects, queues, messages, claims, subscriptions and pools. Must not know HTTP, sockets, clocks
 //! or threads. Same inputs, same outputs, byte for byte.
 //!
 //! What happens by itself (a delay, a claim or a message ends) is seen to have happened at once:
@@ -15,10 +15,12 @@
 
 pub mod attributes;
 mod backlog;
+mod catalogue;
 mod claim;
 mod clients;
 mod delivery;
 mod error;
+mod flavors;
 mod id;
 mod input;
 mod json_text;
@@ -29,6 +31,8 @@ mod message;
 mod notification;
 mod outbox;
 mod output;
+mod placement;
+mod pools;
 mod posting;
 mod queue;
 mod retry;
@@ -44,6 +48,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attributes::{AttributeFault, Metadata};
 pub use error::BrokerError;
+pub use flavors::{FlavorInput, FlavorName, FlavorOutput, FlavorView};
 pub use id::{ClaimId, MessageId, SubscriptionId, Uuid};
 pub use input::{
     Caller, Change, ClaimTerms, Fence, Input, MessageListing, NewMessage, NewSubscription, Project,
@@ -51,7 +56,9 @@ pub use input::{
     SubscriptionUpdate,
 };
 pub use json_text::JsonText;
-pub use limits::{BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits};
+pub use limits::{
+    BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits, PoolingRule, VirtualPoolRule,
+};
 pub use message::ClientId;
 pub use notification::{
     AttemptId, Content, DeliveryCounts, Notice, Notification, Outcome, PostedMessage,
@@ -60,12 +67,14 @@ pub use output::{
     ClaimView, MessageView, Output, QueueView, Stats, StatsMessage, SubscriptionOutput,
     SubscriptionView,
 };
+pub use pools::{CatalogueListing, NewPool, PoolInput, PoolName, PoolOutput, PoolUpdate, PoolView};
 pub use queue::QueueName;
 pub use snapshot::RestoreError;
 pub use subscription::Subscriber;
 pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Look};
+use catalogue::Catalogue;
 use claim::Claim;
 use clients::Clients;
 use delivery::{Attempt, Sender};
@@ -128,6 +137,7 @@ pub struct Broker {
     project_line: VecDeque<Project>,
     counts: DeliveryCounts,
     work: Work,
+    catalogue: Catalogue,
 }
 
 /// What a deletion or a purge cut off. Nothing leads there any more; only its memory is owed.
@@ -175,6 +185,7 @@ impl Broker {
             project_line: VecDeque::new(),
             counts: DeliveryCounts::default(),
             work: Work::default(),
+            catalogue: Catalogue::new(seed),
         }
     }
 
@@ -286,13 +297,15 @@ impl Broker {
                 queue,
                 limit,
                 terms,
-            } => Ok(self.claim_messages(caller, queue, (limit, terms))),
+            } => self.claim_messages(caller, queue, (limit, terms)),
             Input::ReadClaim { queue, id } => self.read_claim(caller, queue, id),
             Input::RenewClaim { queue, id, terms } => self.renew_claim(caller, &queue, (id, terms)),
             Input::ReleaseClaim { queue, id } => Ok(self.release_claim(caller, &queue, id)),
             Input::Subscriptions { queue, input } => {
                 self.handle_subscriptions(caller, queue, input)
             }
+            Input::Pools(input) => self.handle_pools(caller, input),
+            Input::Flavors(input) => self.handle_flavors(input),
         }
     }
 
@@ -487,6 +500,7 @@ impl Broker {
         }
         self.check_rosters();
         self.check_deliveries();
+        self.check_placement();
         assert_eq!(queues, self.queues.len(), "every queue has a name");
         assert_eq!(
             messages,

@@ -14,7 +14,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::broker::{ClientIdRule, ConfirmationRule};
+use crate::broker::{ClientIdRule, ConfirmationRule, PoolingRule};
 use crate::server::Options;
 use crate::wire::{Scheme, Settings};
 
@@ -175,12 +175,33 @@ impl Config {
                 return Err(reader.error(place, Some(low.to_owned()), message));
             }
         }
+        self.check_needs(reader, places)
+    }
+
+    /// Checks what is on and does not work without something else.
+    fn check_needs(
+        &self,
+        reader: &Reader<'_>,
+        places: &BTreeMap<String, Range<usize>>,
+    ) -> Result<(), ConfigError> {
         let asks = self.settings.limits.confirmation_rule == ConfirmationRule::Required;
-        if asks && self.settings.signing_key.is_none() {
-            let path = "subscriptions.confirmation_required";
-            let message = "needs `sharing.signing_key`, to sign what subscribers answer with";
-            let place = places.get(path).cloned();
-            return Err(reader.error(place, Some(path.to_owned()), message.to_owned()));
+        let pools = self.settings.limits.pooling_rule == PoolingRule::Pools;
+        for (lacks, path, message) in [
+            (
+                asks && self.settings.signing_key.is_none(),
+                "subscriptions.confirmation_required",
+                "needs `sharing.signing_key`, to sign what subscribers answer with",
+            ),
+            (
+                pools && !self.settings.admin_mode,
+                "admin.pooling",
+                "needs `admin.mode`, for pools are added over the API",
+            ),
+        ] {
+            if lacks {
+                let place = places.get(path).cloned();
+                return Err(reader.error(place, Some(path.to_owned()), message.to_owned()));
+            }
         }
         Ok(())
     }
@@ -317,7 +338,7 @@ mod tests {
         assert_eq!(Config::parse("f", &default.to_toml()).unwrap(), default);
         let text = "[messages]\nttl_secs_max = 0x1_000\nttl_secs_default = 61\n\n[sharing]\n\
             signing_key = \"a \\\"b\\\" é\"\n[subscriptions]\nconfirmation_required = true\n\
-            schemes = []\n[cors]\nallowed_origins = [\"https://h:8\"]\n[clients]\nuuid_required = false\nchars_max = 40\n";
+            schemes = []\n[cors]\nallowed_origins = [\"https://h:8\"]\n[clients]\nuuid_required = false\nchars_max = 40\n[admin]\nmode = true\npooling = true\n";
         let config = Config::parse("f", text).unwrap();
         let limits = &config.settings.limits;
         assert_eq!(
@@ -368,6 +389,10 @@ mod tests {
             refused("[subscriptions]\nconfirmation_required = true"),
             "nanshe.toml:2: `subscriptions.confirmation_required`: needs `sharing.signing_key`, \
              to sign what subscribers answer with"
+        );
+        assert_eq!(
+            refused("[admin]\npooling = true"),
+            "nanshe.toml:2: `admin.pooling`: needs `admin.mode`, for pools are added over the API"
         );
         for (text, start) in [
             (

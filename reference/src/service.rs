@@ -8,6 +8,8 @@
 //! request at hand is not answered, the panic goes on into whoever called, and every later request
 //! is answered 500: neither a wrong answer nor silence. `server` ends itself then.
 
+mod health;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
@@ -22,9 +24,9 @@ use http_body_util::{BodyExt, Full};
 
 use crate::broker::{
     AttemptId, Broker, Caller, ConfirmationRule, DeliveryCounts, Input, Limits, Notification,
-    Outcome, Timestamp, Uuid, mix,
+    Outcome, PoolName, PoolingRule, Timestamp, Uuid, mix,
 };
-use crate::wire::{self, Body, Call, Cors, Failure, Reply, Settings};
+use crate::wire::{self, Body, Call, Cors, Failure, Health, Reply, Settings, StoreHealth};
 
 /// What is read and thrown away of a body that is too long, so that a client which sends all of it
 /// before it reads still gets the answer.
@@ -176,6 +178,7 @@ impl Service {
         let body = read(body, settings.limits.body_bytes_max()).await;
         let reply = match wire::decode(&parts, &body, settings, self.shared.clock.now()) {
             Ok(Call::Ask { caller, input }) => self.ask(&caller, input),
+            Ok(Call::CheckHealth) => self.check_health(),
             Ok(Call::Known(reply)) => reply,
             Err(refusal) => Reply::Failure(Failure::Refusal(refusal)),
         };
@@ -193,6 +196,35 @@ impl Service {
             Some(Err(error)) => Reply::Failure(Failure::Broker(error)),
             None => Reply::Failure(Failure::Broken),
         }
+    }
+
+    /// Tries out every store that there is, each under a lock of its own.
+    fn check_health(&self) -> Reply {
+        let health = match self.shared.settings.limits.pooling_rule {
+            PoolingRule::OneStore => {
+                self.with_broker(|broker, now| Health::Store(self.check_store((broker, now), None)))
+            }
+            PoolingRule::Pools => {
+                self.with_broker(|broker, _| broker.pool_names())
+                    .and_then(|names| {
+                        let mut pools = Vec::new();
+                        for name in names {
+                            let found = self.with_broker(|broker, now| {
+                                let known = broker.has_pool(&name);
+                                known.then(|| self.check_store((broker, now), Some(name.clone())))
+                            })?;
+                            // Without: it was removed since we asked.
+                            pools.extend(found.map(|store| (name, store)));
+                        }
+                        Some(Health::Pools(pools))
+                    })
+            }
+        };
+        health.map_or(Reply::Failure(Failure::Broken), Reply::Health)
+    }
+
+    fn check_store(&self, at: (&mut Broker, Timestamp), pool: Option<PoolName>) -> StoreHealth {
+        health::check(at, &*self.shared.clock, pool, self.draw_request_id())
     }
 
     /// Asks the broker something, unless it is broken, and wakes who waits for what came of it.

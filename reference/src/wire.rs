@@ -7,10 +7,14 @@ mod bodies;
 mod calendar;
 mod checksum;
 mod cors;
+mod flavors;
 mod headers;
+mod health;
 mod home;
 pub mod json;
 mod patch;
+mod policy;
+mod pools;
 mod query;
 mod refusal;
 mod render;
@@ -28,13 +32,14 @@ use http::request::Parts;
 
 use crate::broker::limits::{PAGE_SIZE_DEFAULT, QUEUE_NAME_CHARS_MAX};
 use crate::broker::{
-    BulkDeleteRule, Caller, ClaimId, ConfirmationRule, Fence, Input, Limits, MessageId,
-    MessageListing, Output, QueueListing, QueueName, SubscriptionId, SubscriptionInput,
-    SubscriptionListing, Timestamp, Uuid,
+    BulkDeleteRule, Caller, ClaimId, ConfirmationRule, Fence, FlavorInput, Input, Limits,
+    MessageId, MessageListing, Output, PoolInput, QueueListing, QueueName, SubscriptionId,
+    SubscriptionInput, SubscriptionListing, Timestamp, Uuid,
 };
 
 pub use bodies::Body;
 pub use cors::Cors;
+pub use health::{Health, StoreHealth, Trial};
 pub use refusal::{Failure, Refusal};
 pub use settings::{Scheme, Settings};
 pub use share::Share;
@@ -54,6 +59,8 @@ pub enum Call {
         /// What.
         input: Input,
     },
+    /// Whether the stores are well, which only trying them shows.
+    CheckHealth,
     /// Something that can be answered at once.
     Known(Reply),
 }
@@ -65,6 +72,8 @@ pub enum Reply {
     Output(Output),
     /// Why it was not carried out.
     Failure(Failure),
+    /// What came of trying the stores.
+    Health(Health),
     /// A signature that lets others in.
     Shared(Share),
     /// The versions of the API.
@@ -79,7 +88,7 @@ pub enum Reply {
 }
 
 /// Reads a request that came at `now`. Checks come in the order in which Zaqar makes them: path,
-/// signature, form content type, `Accept`, client, project, queue name, method, and what is
+/// signature, form content type, `Accept`, client, project, queue name, method, role, and what is
 /// particular to the operation.
 ///
 /// # Errors
@@ -91,7 +100,9 @@ pub fn decode(
     now: Timestamp,
 ) -> Result<Call, Refusal> {
     let limits = &settings.limits;
-    let route = Route::of(parts.uri.path()).ok_or(Refusal::RouteUnknown)?;
+    let route = Route::of(parts.uri.path())
+        .filter(|route| route.is_served(settings))
+        .ok_or(Refusal::RouteUnknown)?;
     if parts.method == Method::OPTIONS {
         // Before the headers: a preflight cannot carry them.
         return Ok(Call::Known(Reply::Options {
@@ -125,8 +136,9 @@ pub fn decode(
     if !route.allows(&parts.method) {
         return Err(not_allowed);
     }
+    policy::check(&route, &parts.method, &parts.headers)?;
     let Some(queue) = queue else {
-        return unnamed(&route, caller, parts, limits);
+        return unnamed(route, caller, (parts, body), settings);
     };
     if let Route::Share { .. } = route {
         let share = share::sign(body, settings, (&caller.project, &queue), now)?;
@@ -151,14 +163,43 @@ pub fn encode(reply: &Reply, settings: &Settings, request: Uuid) -> http::Respon
 }
 
 /// Reads a request to a resource that belongs to no queue.
-fn unnamed(route: &Route, caller: Caller, parts: &Parts, limits: &Limits) -> Result<Call, Refusal> {
-    if *route == Route::Home {
-        return Ok(Call::Known(Reply::Home));
-    }
-    let input = if *route == Route::Queues {
-        queue_listing(parts, limits)?
-    } else {
-        Input::Ping
+fn unnamed(
+    route: Route,
+    caller: Caller,
+    (parts, body): (&Parts, &Body),
+    settings: &Settings,
+) -> Result<Call, Refusal> {
+    let limits = &settings.limits;
+    let input = match route {
+        Route::Home => return Ok(Call::Known(Reply::Home)),
+        Route::Health => return Ok(Call::CheckHealth),
+        Route::Queues => queue_listing(parts, limits)?,
+        Route::Pools => {
+            let listing = pools::listing(parts, limits.pools_per_page_max)?;
+            Input::Pools(PoolInput::List(listing))
+        }
+        Route::Pool { pool } => Input::Pools(pools::input(&pool, parts, body, settings)?),
+        Route::Drain { pool } => Input::Pools(pools::drain(&pool, parts)?),
+        Route::Flavors => {
+            let listing = pools::listing(parts, limits.flavors_per_page_max)?;
+            Input::Flavors(FlavorInput::List(listing))
+        }
+        Route::Flavor { flavor } => Input::Flavors(flavors::input(&flavor, parts, body, settings)?),
+        Route::Ping => Input::Ping,
+        Route::Root
+        | Route::Queue { .. }
+        | Route::Stats { .. }
+        | Route::Purge { .. }
+        | Route::Share { .. }
+        | Route::Messages { .. }
+        | Route::Message { .. }
+        | Route::Claims { .. }
+        | Route::Claim { .. }
+        | Route::Subscriptions { .. }
+        | Route::Subscription { .. }
+        | Route::Confirmation { .. } => {
+            panic!("invariant: these routes name a queue, or were answered before")
+        }
     };
     Ok(Call::Ask { caller, input })
 }
@@ -193,7 +234,17 @@ impl Request<'_> {
                 let input = SubscriptionInput::Confirm(subscription_id(&id), confirmed);
                 Ok(of_queue(queue)(input))
             }
-            Route::Root | Route::Home | Route::Ping | Route::Queues | Route::Share { .. } => {
+            Route::Root
+            | Route::Home
+            | Route::Ping
+            | Route::Queues
+            | Route::Share { .. }
+            | Route::Health
+            | Route::Pools
+            | Route::Pool { .. }
+            | Route::Drain { .. }
+            | Route::Flavors
+            | Route::Flavor { .. } => {
                 panic!("invariant: these routes were answered before")
             }
         }

@@ -44,14 +44,14 @@ impl Broker {
         caller: &Caller,
         queue: QueueName,
         (limit, terms): (usize, ClaimTerms),
-    ) -> Output {
+    ) -> Result<Output, BrokerError> {
         let Some(queue_slot) = self.touched_queue(&caller.project, &queue) else {
-            return Output::NothingClaimed;
+            return Ok(Output::NothingClaimed);
         };
         let candidates = self.take_active(queue_slot, limit);
-        let claimable = self.divert_dead_letters(caller, queue_slot, candidates);
+        let claimable = self.divert_dead_letters(caller, queue_slot, candidates)?;
         if claimable.is_empty() {
-            return Output::NothingClaimed;
+            return Ok(Output::NothingClaimed);
         }
         let slot = self.insert_claim(queue_slot, claimable, terms);
         self.hold_messages(slot, terms);
@@ -61,11 +61,11 @@ impl Broker {
         for &message in &claim.messages {
             held.backlog.attach(message, &self.messages);
         }
-        Output::MessagesClaimed {
+        Ok(Output::MessagesClaimed {
             queue,
             claim: claim.id,
             messages: self.held_messages(claim),
-        }
+        })
     }
 
     pub(super) fn read_claim(
@@ -227,10 +227,22 @@ impl Broker {
         caller: &Caller,
         queue_slot: Slot,
         candidates: Vec<Slot>,
-    ) -> Vec<Slot> {
+    ) -> Result<Vec<Slot>, BrokerError> {
         let Some(dead_letters) = self.queues[queue_slot].attributes.dead_letters.clone() else {
-            return candidates;
+            return Ok(candidates);
         };
+        let is_dead = |slot: &Slot| {
+            u64::from(self.messages[*slot].claim_count) >= dead_letters.claim_count_max
+        };
+        // Before anything is counted or moved: it may be that no pool takes the queue.
+        if candidates.iter().any(is_dead)
+            && let Err(error) = self.find_or_create_queue(&caller.project, &dead_letters.queue)
+        {
+            for slot in candidates {
+                self.queues[queue_slot].backlog.attach(slot, &self.messages);
+            }
+            return Err(error);
+        }
         let mut claimable = Vec::with_capacity(candidates.len());
         for slot in candidates {
             let message = &mut self.messages[slot];
@@ -239,7 +251,7 @@ impl Broker {
                 claimable.push(slot);
                 continue;
             }
-            let target = self.find_or_create_queue(&caller.project, &dead_letters.queue);
+            let target = self.find_or_create_queue(&caller.project, &dead_letters.queue)?;
             let rank = self.draw_rank();
             let backlog = &mut self.queues[target].backlog;
             let message = &mut self.messages[slot];
@@ -252,7 +264,7 @@ impl Broker {
             backlog.attach(slot, &self.messages);
             self.set_alarm(target);
         }
-        claimable
+        Ok(claimable)
     }
 
     fn drop_purged(&mut self, queue_slot: Slot, slot: Slot) {

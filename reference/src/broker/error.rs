@@ -65,4 +65,46 @@ pub enum BrokerError {
     /// The queue has no such claim, or it has ended.
     #[error("the claim does not exist or has expired")]
     ClaimDoesNotExist,
+    /// There is no such pool.
+    #[error("the pool does not exist")]
+    PoolDoesNotExist,
+    /// There is no such flavor.
+    #[error("the flavor does not exist")]
+    FlavorDoesNotExist,
+    /// A flavor is to consist of a pool that does not exist.
+    #[error("pool_list names a pool that does not exist")]
+    PoolIsUnknown,
+    /// The metadata of a queue names a flavor that does not exist.
+    #[error("_flavor is not the name of a flavor")]
+    FlavorIsUnknown,
+    /// No two pools have one URI.
+    #[error("another pool has this uri")]
+    UriIsTaken,
+    /// There are as many pools, or flavors, as there may be.
+    #[error("there are {max} already")]
+    CatalogueIsFull {
+        /// How many there may be.
+        max: usize,
+    },
+    /// Queues would be lost with the pool.
+    #[error("the pool has {queues} queues; with a weight of 0 it can be drained")]
+    PoolHasQueues {
+        /// How many.
+        queues: usize,
+    },
+    /// The flavor would have no pool.
+    #[error("the pool is the last one of its flavor")]
+    PoolIsLastOfFlavor,
+    /// A pool that still gets queues cannot be emptied.
+    #[error("the weight of the pool is not 0")]
+    PoolHasWeight,
+    /// Nothing can be moved.
+    #[error("no other pool takes the {queues} queues of this one")]
+    NoPoolForQueuesLeft {
+        /// How many are in the pool.
+        queues: usize,
+    },
+    /// The queue does not exist, and no pool takes it.
+    #[error("no pool takes new queues of this kind now; try again later")]
+    NoPoolForQueue,
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::Metadata;
+use super::flavors::FlavorInput;
 use super::id::{ClaimId, MessageId, SubscriptionId};
 use super::json_text::JsonText;
 use super::message::ClientId;
+use super::pools::PoolInput;
 use super::queue::QueueName;
 use super::subscription::Subscriber;
 
@@ -161,6 +163,10 @@ pub enum Input {
         /// What.
         input: SubscriptionInput,
     },
+    /// Something about pools.
+    Pools(PoolInput),
+    /// Something about flavors.
+    Flavors(FlavorInput),
 }
 
 /// A request about the subscriptions to one queue. An id is `None` if it is spelled like none.

@@ -17,6 +17,15 @@ pub const CLAIM_TTL_SECS_MIN: u32 = 60;
 /// Shortest grace of a claim.
 pub const CLAIM_GRACE_SECS_MIN: u32 = 60;
 
+/// Characters in the URI of a pool, at most.
+pub const POOL_URI_CHARS_MAX: usize = 255;
+/// Pools, at most.
+pub const POOLS_MAX: usize = 1_000;
+/// Flavors, at most.
+pub const FLAVORS_MAX: usize = 1_000;
+/// Queues that one request moves out of a pool, at most.
+pub const DRAINED_PER_REQUEST_MAX: usize = 1_000;
+
 /// Shortest lifetime of a subscription.
 pub const SUBSCRIPTION_TTL_SECS_MIN: u64 = 60;
 
@@ -53,6 +62,24 @@ pub enum ConfirmationRule {
     NotNeeded,
     /// Whoever is subscribed is asked first, and gets messages once it has confirmed.
     Required,
+}
+
+/// Where queues are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PoolingRule {
+    /// All in one store.
+    OneStore,
+    /// Each in one of the pools that operators add.
+    Pools,
+}
+
+/// What becomes of a queue that no pool takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VirtualPoolRule {
+    /// It is not created.
+    Disabled,
+    /// It is kept in the one store, which is no pool, for life.
+    Enabled,
 }
 
 /// The bounds a broker keeps. `Default` is the table of Zaqar's configuration reference.
@@ -101,6 +128,14 @@ pub struct Limits {
     pub client_id_rule: ClientIdRule,
     /// Whether a bulk delete respects claims.
     pub bulk_delete_rule: BulkDeleteRule,
+    /// Where queues are kept.
+    pub pooling_rule: PoolingRule,
+    /// What becomes of a queue that no pool takes.
+    pub virtual_pool_rule: VirtualPoolRule,
+    /// Most pools on a page.
+    pub pools_per_page_max: usize,
+    /// Most flavors on a page.
+    pub flavors_per_page_max: usize,
 }
 
 impl Default for Limits {
@@ -127,6 +162,10 @@ impl Default for Limits {
             messages_post_bytes_max: 262_144,
             client_id_rule: ClientIdRule::Strict,
             bulk_delete_rule: BulkDeleteRule::IgnoresClaims,
+            pooling_rule: PoolingRule::OneStore,
+            virtual_pool_rule: VirtualPoolRule::Disabled,
+            pools_per_page_max: 20,
+            flavors_per_page_max: 20,
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::attributes::Metadata;
+use super::flavors::FlavorOutput;
 use super::id::{ClaimId, MessageId, SubscriptionId};
 use super::input::{MessageListing, QueueListing, SubscriptionListing};
 use super::json_text::JsonText;
+use super::pools::PoolOutput;
 use super::queue::QueueName;
 use super::subscription::Subscriber;
 use super::timestamp::Timestamp;
@@ -118,6 +120,10 @@ pub enum Output {
         /// What.
         output: SubscriptionOutput,
     },
+    /// Something about pools.
+    Pools(PoolOutput),
+    /// Something about flavors.
+    Flavors(FlavorOutput),
 }
 
 /// What came of a request about subscriptions.

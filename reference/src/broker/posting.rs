@@ -22,9 +22,10 @@ impl Broker {
         assert!(!messages.is_empty(), "a post has at least one message");
         // Everything is checked before anything is stored: all or none, and no queue left behind.
         let delays = self.check_post(&caller.project, &queue, bytes, &messages)?;
-        let queue_slot = self
-            .touched_queue(&caller.project, &queue)
-            .unwrap_or_else(|| self.find_or_create_queue(&caller.project, &queue));
+        let queue_slot = match self.touched_queue(&caller.project, &queue) {
+            Some(slot) => slot,
+            None => self.find_or_create_queue(&caller.project, &queue)?,
+        };
         self.touched = Some(queue_slot);
         let client = self.clients.hold(&caller.client, messages.len());
         let (mut ids, mut posted) = (Vec::new(), Vec::new());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::{Attributes, Metadata, is_always_shown};
 use super::backlog::Backlog;
+use super::catalogue::Seat;
 use super::input::{Caller, Change, Project, PurgeScope, QueueListing};
 use super::limits::QUEUE_NAME_CHARS_MAX;
 use super::output::{Output, QueueView, Stats, StatsMessage};
@@ -23,9 +24,7 @@ impl QueueName {
     /// Reads a name; `None` if it is no queue name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        let valid = (1..=QUEUE_NAME_CHARS_MAX).contains(&text.len()) && text.bytes().all(allowed);
-        valid.then(|| Self(Arc::from(text)))
+        is_name(text).then(|| Self(Arc::from(text)))
     }
 
     /// The name as text.
@@ -33,6 +32,12 @@ impl QueueName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a queue may be called this; and a pool or a flavor, since Zaqar does not say.
+pub(super) fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    (1..=QUEUE_NAME_CHARS_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 /// Tells a queue from a later one in the same slot. Never used twice.
@@ -50,6 +55,8 @@ pub(crate) struct Queue {
     /// The alarm set for this queue, so that it can be found and moved. Never after what is due
     /// next; it may be before that, if what it was set for did not happen.
     pub(crate) alarm: Option<Timestamp>,
+    /// The pool it is in; `None`: in the one store, which is no pool.
+    pub(crate) seat: Option<Seat>,
 }
 
 impl Queue {
@@ -108,10 +115,12 @@ impl Broker {
         metadata: Metadata,
     ) -> Result<Output, BrokerError> {
         let attributes = Attributes::read(&metadata, &self.limits)?;
+        let flavor = self.requested_flavor(&metadata)?;
         if self.find_queue(&caller.project, &queue).is_some() {
             return Ok(Output::QueueExists { queue });
         }
-        let slot = self.find_or_create_queue(&caller.project, &queue);
+        let seat = self.draw_seat(flavor)?;
+        let slot = self.insert_queue(&caller.project, &queue, seat);
         let created = &mut self.queues[slot];
         created.metadata = Arc::new(metadata);
         created.attributes = attributes;
@@ -145,6 +154,7 @@ impl Broker {
             return Err(BrokerError::MetadataIsTooLarge { bytes_max });
         }
         let attributes = Attributes::read(&metadata, &self.limits)?;
+        self.check_flavor_change(&self.queues[slot].metadata, &metadata)?;
         let metadata = Arc::new(metadata);
         let patched = &mut self.queues[slot];
         patched.metadata = Arc::clone(&metadata);
@@ -169,6 +179,9 @@ impl Broker {
         let deleted = self.queues.remove(slot);
         if let Some(alarm) = deleted.alarm {
             self.alarms.remove(&(alarm, slot));
+        }
+        if let Some(seat) = &deleted.seat {
+            self.catalogue.unseat(slot, seat);
         }
         self.retired.push_back(Retired::Backlog {
             backlog: deleted.backlog,
@@ -241,10 +254,29 @@ impl Broker {
         self.projects.get(project)?.get(queue).copied()
     }
 
-    pub(super) fn find_or_create_queue(&mut self, project: &Project, queue: &QueueName) -> Slot {
+    /// The queue of this name. A new one asks for no flavor.
+    ///
+    /// # Errors
+    /// If there is no such queue, and no pool takes it. Nothing has changed then.
+    pub(super) fn find_or_create_queue(
+        &mut self,
+        project: &Project,
+        queue: &QueueName,
+    ) -> Result<Slot, BrokerError> {
         if let Some(slot) = self.find_queue(project, queue) {
-            return slot;
+            return Ok(slot);
         }
+        let seat = self.draw_seat(None)?;
+        Ok(self.insert_queue(project, queue, seat))
+    }
+
+    /// Creates a queue that does not exist.
+    pub(super) fn insert_queue(
+        &mut self,
+        project: &Project,
+        queue: &QueueName,
+        seat: Option<Seat>,
+    ) -> Slot {
         let backlog = Backlog::new(self.draw_backlog_id());
         self.next_queue_serial += 1;
         let serial = QueueSerial(self.next_queue_serial);
@@ -255,7 +287,11 @@ impl Broker {
             backlog,
             claim_ends: BTreeSet::new(),
             alarm: None,
+            seat,
         });
+        if let Some(seat) = &self.queues[slot].seat {
+            self.catalogue.seat(slot, seat);
+        }
         self.projects
             .entry(project.clone())
             .or_default()

@@ -127,12 +127,15 @@ impl Broker {
         let retry_policy = RetryPolicy::of_options(&new.options)?;
         let roster = self.settled_roster(&caller.project, queue);
         let known = roster.and_then(|roster| self.rosters[roster].find(&new.subscriber));
+        if known.is_some_and(|slot| self.subscriptions[slot].confirmed) {
+            return Err(BrokerError::SubscriberIsSubscribed {
+                queue: queue.clone(),
+            });
+        }
+        // Only now, for a request that is refused leaves no queue behind; and before all else, for
+        // it is refused if no pool takes the queue.
+        self.find_or_create_queue(&caller.project, queue)?;
         let slot = match known {
-            Some(slot) if self.subscriptions[slot].confirmed => {
-                return Err(BrokerError::SubscriberIsSubscribed {
-                    queue: queue.clone(),
-                });
-            }
             Some(slot) => slot,
             None => {
                 let roster_slot = self.find_or_create_roster(&caller.project, queue);
@@ -156,8 +159,6 @@ impl Broker {
             }
         };
         self.direct(slot, self.confirmation_request());
-        // Only now: a request that is refused leaves no queue behind.
-        self.find_or_create_queue(&caller.project, queue);
         Ok(SubscriptionOutput::Created(self.subscriptions[slot].id))
     }
 

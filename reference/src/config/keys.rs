@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Config, Key};
 use crate::broker::limits::{CLAIM_GRACE_SECS_MIN, CLAIM_TTL_SECS_MIN, MESSAGE_TTL_SECS_MIN};
 use crate::broker::limits::{SUBSCRIPTION_END_SECS_MAX, SUBSCRIPTION_TTL_SECS_MIN};
-use crate::broker::{BulkDeleteRule, ConfirmationRule};
+use crate::broker::{BulkDeleteRule, ConfirmationRule, PoolingRule, VirtualPoolRule};
 use crate::wire::{Scheme, SigningKey};
 
 /// What a key takes, and the way to it.
@@ -103,10 +103,10 @@ macro_rules! count {
 
 /// Every key, table by table.
 #[rustfmt::skip]
-pub(super) static KEYS: [Key; 33] = [
+pub(super) static KEYS: [Key; 38] = [
     limit!("queues", "per_page_max", "queues on a page", 1, PAGE_MAX, queues_per_page_max),
     limit!("queues", "metadata_bytes_max",
-        "bytes in a body with metadata, a share or a subscription", 1, BYTES_MAX, queue_metadata_bytes_max),
+        "bytes in a body with metadata, a share, a subscription, a pool or a flavor", 1, BYTES_MAX, queue_metadata_bytes_max),
 
     limit!("messages", "ttl_secs_default", "lifetime of a message that names none",
         MESSAGE_TTL_SECS_MIN, SECS_MAX, message_ttl_secs_default),
@@ -254,6 +254,43 @@ pub(super) static KEYS: [Key; 33] = [
             set: |config, chars| config.clients.chars_max = narrow(chars),
         },
     },
+
+    Key {
+        table: "admin",
+        name: "mode",
+        meaning: "whether operators can look after the service over the API; who is one, X-Roles says",
+        kind: Kind::Flag {
+            get: |config| config.settings.admin_mode,
+            set: |config, on| config.settings.admin_mode = on,
+        },
+    },
+    Key {
+        table: "admin",
+        name: "pooling",
+        meaning: "whether queues are kept in pools, which operators have to add first",
+        kind: Kind::Flag {
+            get: |config| config.settings.limits.pooling_rule == PoolingRule::Pools,
+            set: |config, on| config.settings.limits.pooling_rule = match on {
+                true => PoolingRule::Pools,
+                false => PoolingRule::OneStore,
+            },
+        },
+    },
+    Key {
+        table: "admin",
+        name: "virtual_pool",
+        meaning: "whether a queue that no pool takes is kept outside of them; otherwise it is refused",
+        kind: Kind::Flag {
+            get: |config| config.settings.limits.virtual_pool_rule == VirtualPoolRule::Enabled,
+            set: |config, on| config.settings.limits.virtual_pool_rule = match on {
+                true => VirtualPoolRule::Enabled,
+                false => VirtualPoolRule::Disabled,
+            },
+        },
+    },
+    limit!("admin", "pools_per_page_max", "pools on a page", 1, PAGE_MAX, pools_per_page_max),
+    limit!("admin", "flavors_per_page_max", "flavors on a page",
+        1, PAGE_MAX, flavors_per_page_max),
 
     count!("connections_max", "connections at one time", connections_max),
     wait!("header_read_secs_max", "seconds that the head of a request may take", header_read),

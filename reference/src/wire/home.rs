@@ -1,6 +1,9 @@
-//! The two documents that never change: the versions, and the home document of version 2.
+//! The two documents that never change while a service runs: the versions, and the home document of
+//! version 2.
 
 use serde_json::{Value, json};
+
+use super::settings::Settings;
 
 /// `GET /`.
 pub(crate) fn versions() -> Value {
@@ -16,10 +19,13 @@ pub(crate) fn versions() -> Value {
     }]})
 }
 
-/// `GET /v2/`: a JSON home document with every relation that this broker serves.
-pub(crate) fn home() -> Value {
+/// `GET /v2/`: a JSON home document with every relation that this service has. Zaqar tells of pools
+/// and flavors even where they do not exist.
+pub(crate) fn home(settings: &Settings) -> Value {
+    let admin = ADMIN_RELATIONS.iter().filter(|_| settings.admin_mode);
+    let pooling = POOLING_RELATIONS.iter().filter(|_| settings.serves_pools());
     let mut resources = serde_json::Map::new();
-    for (relation, template, methods) in RELATIONS {
+    for &(relation, template, methods) in RELATIONS.iter().chain(admin).chain(pooling) {
         let mut hints = json!({"allow": methods, "formats": {"application/json": {}}});
         if methods.contains(&"POST") {
             hints["accept-post"] = json!(["application/json"]);
@@ -56,7 +62,9 @@ const CLAIM: &str = "/v2/queues/{queue_name}/claims/{claim_id}";
 const SUBSCRIPTION: &str = "/v2/queues/{queue_name}/subscriptions/{subscription_id}";
 
 /// Relation, template and methods.
-const RELATIONS: [(&str, &str, &[&str]); 19] = [
+type Relation = (&'static str, &'static str, &'static [&'static str]);
+
+const RELATIONS: [Relation; 19] = [
     (
         "queues",
         "/v2/queues{?marker,limit,detailed,name,with_count}",
@@ -110,13 +118,36 @@ const RELATIONS: [(&str, &str, &[&str]); 19] = [
     ("ping", "/v2/ping", &["GET", "HEAD"]),
 ];
 
+const ADMIN_RELATIONS: [Relation; 1] = [("health", "/v2/health", &["GET"])];
+
+/// `pool_drain` is ours.
+const POOLING_RELATIONS: [Relation; 5] = [
+    ("pools", "/v2/pools{?marker,limit,detailed}", &["GET"]),
+    (
+        "pool",
+        "/v2/pools/{pool_name}",
+        &["GET", "PUT", "PATCH", "DELETE"],
+    ),
+    (
+        "pool_drain",
+        "/v2/pools/{pool_name}/drain{?limit}",
+        &["POST"],
+    ),
+    ("flavors", "/v2/flavors{?marker,limit,detailed}", &["GET"]),
+    (
+        "flavor",
+        "/v2/flavors/{flavor_name}",
+        &["GET", "PUT", "PATCH", "DELETE"],
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_relation_says_where_and_how() {
-        let home = home();
+        let home = home(&Settings::default());
         let resources = home["resources"].as_object().unwrap();
         assert_eq!(resources.len(), RELATIONS.len());
         for (name, resource) in resources {

@@ -40,6 +40,28 @@ pub enum Refusal {
         /// How many it may have.
         chars_max: usize,
     },
+    /// The request has not the role that the operation takes.
+    #[error("the operation {operation} needs the role {role}")]
+    RoleMissing {
+        /// The operation.
+        operation: &'static str,
+        /// The role.
+        role: &'static str,
+    },
+    /// The path names no possible pool or flavor.
+    #[error("the name of a {kind} has 1 to {chars_max} characters from A-Z a-z 0-9 _ - .")]
+    NameInvalid {
+        /// What it would be the name of.
+        kind: &'static str,
+        /// How many it may have.
+        chars_max: usize,
+    },
+    /// What is to be a pool cannot be one.
+    #[error("the pool is invalid: {0}")]
+    PoolInvalid(&'static str),
+    /// What is to be a flavor cannot be one.
+    #[error("the flavor is invalid: {0}")]
+    FlavorInvalid(&'static str),
     /// The resource does not have the method.
     #[error("the resource has only the methods {allow}")]
     MethodNotAllowed {
@@ -183,73 +205,11 @@ impl From<Refusal> for Failure {
 
 impl Failure {
     /// The status, and the title of the error document.
-    pub(crate) const fn status(&self) -> (StatusCode, &'static str) {
-        const BODY: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid request body");
-        const PARAMETER: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid parameter");
-        const HEADER: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid header");
-        const NAME: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid queue identification");
-        const ABSENT: (StatusCode, &str) = (StatusCode::NOT_FOUND, "Not found");
+    pub(crate) const fn status(&self) -> Status {
         match self {
             Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
-            Self::Refusal(refusal) => match refusal {
-                // Zaqar v2, Pre-signed URLs: always 404, so that nothing is learned from a failure.
-                Refusal::RouteUnknown | Refusal::SignatureInvalid => ABSENT,
-                Refusal::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Media type not acceptable"),
-                Refusal::MethodNotAllowed { .. } => {
-                    (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
-                }
-                Refusal::PatchMediaType { .. } => {
-                    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
-                }
-                Refusal::FormContentType
-                | Refusal::ClientIdMissing
-                | Refusal::ClientIdInvalid
-                | Refusal::ProjectMissing => HEADER,
-                Refusal::ProjectTooLong { .. } | Refusal::QueueNameInvalid { .. } => NAME,
-                Refusal::ParameterInvalid { .. }
-                | Refusal::ParameterOutOfRange { .. }
-                | Refusal::IdCountOutOfRange { .. }
-                | Refusal::DeleteAmbiguous
-                | Refusal::ClaimIdsUnpaired => PARAMETER,
-                Refusal::BodyTooLong { .. }
-                | Refusal::BodyIncomplete
-                | Refusal::BodyMissing
-                | Refusal::BodyNotJson(_)
-                | Refusal::BodyNotObject
-                | Refusal::BodyNotArray
-                | Refusal::MessagesMissing
-                | Refusal::MessageNotObject
-                | Refusal::MessageBodyMissing
-                | Refusal::MemberOutOfRange { .. }
-                | Refusal::PatchInvalid(_)
-                | Refusal::ShareInvalid(_)
-                | Refusal::SubscriberMissing
-                | Refusal::SubscriberInvalid
-                | Refusal::SubscriberSchemeUnsupported(_)
-                | Refusal::SubscriptionTtlInvalid { .. }
-                | Refusal::OptionsInvalid
-                | Refusal::SubscriptionUpdateInvalid
-                | Refusal::ConfirmationUnsignable
-                | Refusal::ConfirmationInvalid
-                | Refusal::SigningKeyMissing
-                | Refusal::PurgeScopeInvalid => BODY,
-            },
-            Self::Broker(error) => match error {
-                BrokerError::QueueDoesNotExist
-                | BrokerError::MessageDoesNotExist
-                | BrokerError::MessagesDoNotExist
-                | BrokerError::SubscriptionDoesNotExist
-                | BrokerError::ClaimDoesNotExist => ABSENT,
-                BrokerError::AttributeIsInvalid(_)
-                | BrokerError::MetadataIsTooLarge { .. }
-                | BrokerError::PostIsTooLarge { .. }
-                | BrokerError::SubscriptionIsTooLong
-                | BrokerError::DelayIsInvalid { .. } => BODY,
-                BrokerError::MetadataMemberDoesNotExist { .. }
-                | BrokerError::SubscriberIsSubscribed { .. } => (StatusCode::CONFLICT, "Conflict"),
-                BrokerError::MessageIsClaimed => (StatusCode::FORBIDDEN, "Unable to delete"),
-                BrokerError::ClaimDoesNotHoldMessage => PARAMETER,
-            },
+            Self::Refusal(refusal) => of_refusal(refusal),
+            Self::Broker(error) => of_broker(error),
         }
     }
 
@@ -260,5 +220,92 @@ impl Failure {
             Self::Broker(error) => error.to_string(),
             Self::Broken => "the broker has failed and answers no more".to_owned(),
         }
+    }
+}
+
+/// A status, and the title of the error document.
+type Status = (StatusCode, &'static str);
+
+const BODY: Status = (StatusCode::BAD_REQUEST, "Invalid request body");
+const PARAMETER: Status = (StatusCode::BAD_REQUEST, "Invalid parameter");
+const HEADER: Status = (StatusCode::BAD_REQUEST, "Invalid header");
+const NAME: Status = (StatusCode::BAD_REQUEST, "Invalid queue identification");
+const ABSENT: Status = (StatusCode::NOT_FOUND, "Not found");
+
+const fn of_refusal(refusal: &Refusal) -> Status {
+    match refusal {
+        // Zaqar v2, Pre-signed URLs: always 404, so that nothing is learned from a failure.
+        Refusal::RouteUnknown | Refusal::SignatureInvalid => ABSENT,
+        Refusal::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Media type not acceptable"),
+        Refusal::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        Refusal::PatchMediaType { .. } => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
+        }
+        Refusal::FormContentType
+        | Refusal::ClientIdMissing
+        | Refusal::ClientIdInvalid
+        | Refusal::ProjectMissing => HEADER,
+        Refusal::ProjectTooLong { .. } | Refusal::QueueNameInvalid { .. } => NAME,
+        Refusal::RoleMissing { .. } => (StatusCode::FORBIDDEN, "Forbidden"),
+        Refusal::NameInvalid { .. } => (StatusCode::BAD_REQUEST, "Invalid name"),
+        Refusal::ParameterInvalid { .. }
+        | Refusal::ParameterOutOfRange { .. }
+        | Refusal::IdCountOutOfRange { .. }
+        | Refusal::DeleteAmbiguous
+        | Refusal::ClaimIdsUnpaired => PARAMETER,
+        Refusal::BodyTooLong { .. }
+        | Refusal::BodyIncomplete
+        | Refusal::BodyMissing
+        | Refusal::BodyNotJson(_)
+        | Refusal::BodyNotObject
+        | Refusal::BodyNotArray
+        | Refusal::MessagesMissing
+        | Refusal::MessageNotObject
+        | Refusal::MessageBodyMissing
+        | Refusal::MemberOutOfRange { .. }
+        | Refusal::PatchInvalid(_)
+        | Refusal::ShareInvalid(_)
+        | Refusal::SubscriberMissing
+        | Refusal::SubscriberInvalid
+        | Refusal::SubscriberSchemeUnsupported(_)
+        | Refusal::SubscriptionTtlInvalid { .. }
+        | Refusal::OptionsInvalid
+        | Refusal::SubscriptionUpdateInvalid
+        | Refusal::ConfirmationUnsignable
+        | Refusal::ConfirmationInvalid
+        | Refusal::SigningKeyMissing
+        | Refusal::PoolInvalid(_)
+        | Refusal::FlavorInvalid(_)
+        | Refusal::PurgeScopeInvalid => BODY,
+    }
+}
+
+const fn of_broker(error: &BrokerError) -> Status {
+    match error {
+        BrokerError::QueueDoesNotExist
+        | BrokerError::MessageDoesNotExist
+        | BrokerError::MessagesDoNotExist
+        | BrokerError::SubscriptionDoesNotExist
+        | BrokerError::ClaimDoesNotExist
+        | BrokerError::PoolDoesNotExist
+        | BrokerError::FlavorDoesNotExist => ABSENT,
+        BrokerError::AttributeIsInvalid(_)
+        | BrokerError::MetadataIsTooLarge { .. }
+        | BrokerError::PostIsTooLarge { .. }
+        | BrokerError::SubscriptionIsTooLong
+        | BrokerError::PoolIsUnknown
+        | BrokerError::FlavorIsUnknown
+        | BrokerError::DelayIsInvalid { .. } => BODY,
+        BrokerError::MetadataMemberDoesNotExist { .. }
+        | BrokerError::UriIsTaken
+        | BrokerError::CatalogueIsFull { .. }
+        | BrokerError::PoolHasWeight
+        | BrokerError::NoPoolForQueuesLeft { .. }
+        | BrokerError::SubscriberIsSubscribed { .. } => (StatusCode::CONFLICT, "Conflict"),
+        BrokerError::MessageIsClaimed
+        | BrokerError::PoolHasQueues { .. }
+        | BrokerError::PoolIsLastOfFlavor => (StatusCode::FORBIDDEN, "Unable to delete"),
+        BrokerError::NoPoolForQueue => (StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
+        BrokerError::ClaimDoesNotHoldMessage => PARAMETER,
     }
 }

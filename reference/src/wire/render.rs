@@ -1,7 +1,7 @@
 //! Responses: statuses, headers and documents.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, VARY};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -9,15 +9,16 @@ use serde_json::{Value, json};
 
 use crate::broker::attributes::shown;
 use crate::broker::{
-    BrokerError, ClaimId, ClaimView, JsonText, Limits, MessageId, MessageListing, MessageView,
-    Output, QueueListing, QueueName, QueueView, Stats, StatsMessage, SubscriptionOutput, Uuid,
+    BrokerError, CatalogueListing, ClaimId, ClaimView, FlavorOutput, JsonText, Limits, MessageId,
+    MessageListing, MessageView, Output, PoolOutput, QueueListing, QueueName, QueueView, Stats,
+    StatsMessage, SubscriptionOutput, Uuid,
 };
 
 use super::refusal::{Failure, Refusal};
 use super::settings::Settings;
 use super::share::Share;
 use super::subscriptions::{self, SubscriptionDocument, SubscriptionPage};
-use super::{Reply, calendar, checksum, home};
+use super::{Reply, calendar, checksum, flavors, home, pools};
 
 /// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
 /// headers that are much longer.
@@ -32,10 +33,11 @@ pub(crate) fn response(reply: &Reply, settings: &Settings, request: Uuid) -> Res
     let mut response = match reply {
         Reply::Output(output) => of_output(output, settings),
         Reply::Failure(failure) => of_failure(failure),
+        Reply::Health(health) => document(health.status(), &health.document()),
         Reply::Shared(share) => document(StatusCode::OK, &share_document(share)),
         Reply::Versions => document(StatusCode::MULTIPLE_CHOICES, &home::versions()),
         Reply::Home => {
-            let mut response = document(StatusCode::OK, &home::home());
+            let mut response = document(StatusCode::OK, &home::home(settings));
             let headers = response.headers_mut();
             headers.insert(
                 CONTENT_TYPE,
@@ -142,6 +144,8 @@ fn of_output(output: &Output, settings: &Settings) -> Response<Bytes> {
             &ClaimDocument::new((queue, settings), claim),
         ),
         Output::Subscriptions { queue, output } => of_subscriptions(queue, output),
+        Output::Pools(output) => of_pools(output),
+        Output::Flavors(output) => of_flavors(output),
         Output::Pong
         | Output::QueueDeleted
         | Output::QueuePurged
@@ -181,6 +185,35 @@ fn of_subscriptions(queue: &QueueName, output: &SubscriptionOutput) -> Response<
             located(empty(StatusCode::NO_CONTENT), &format!("{path}/{id}"))
         }
         SubscriptionOutput::Deleted => empty(StatusCode::NO_CONTENT),
+    }
+}
+
+fn of_pools(output: &PoolOutput) -> Response<Bytes> {
+    match output {
+        PoolOutput::Page(listing, found) => {
+            let response = document(StatusCode::OK, &pools::page(listing, found));
+            found_at(response, pools::PATH, listing)
+        }
+        PoolOutput::Put(name) => located(empty(StatusCode::CREATED), &pools::path(name)),
+        PoolOutput::One(pool) | PoolOutput::Updated(pool) => {
+            document(StatusCode::OK, &pools::document(pool))
+        }
+        PoolOutput::Deleted => empty(StatusCode::NO_CONTENT),
+        PoolOutput::Drained { moved, left } => {
+            document(StatusCode::OK, &json!({"moved": moved, "left": left}))
+        }
+    }
+}
+
+fn of_flavors(output: &FlavorOutput) -> Response<Bytes> {
+    match output {
+        FlavorOutput::Page(listing, found) => {
+            let response = document(StatusCode::OK, &flavors::page(listing, found));
+            found_at(response, flavors::PATH, listing)
+        }
+        FlavorOutput::Put(name) => located(empty(StatusCode::CREATED), &flavors::path(name)),
+        FlavorOutput::One(flavor) => document(StatusCode::OK, &flavors::document(flavor, true)),
+        FlavorOutput::Deleted => empty(StatusCode::NO_CONTENT),
     }
 }
 
@@ -324,6 +357,16 @@ fn located(mut response: Response<Bytes>, location: &str) -> Response<Bytes> {
     response
 }
 
+fn found_at(
+    mut response: Response<Bytes>,
+    path: &str,
+    listing: &CatalogueListing,
+) -> Response<Bytes> {
+    let location = header_value(&pools::location(path, listing));
+    response.headers_mut().insert(CONTENT_LOCATION, location);
+    response
+}
+
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("invariant: names and ids fit a header")
 }
@@ -345,6 +388,11 @@ impl Link {
             rel: "next",
             href: format!("{path}?{}", pairs.join("&")),
         }
+    }
+
+    /// Where it leads.
+    pub(crate) fn into_href(self) -> String {
+        self.href
     }
 }
 

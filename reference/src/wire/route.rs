@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use super::settings::Settings;
+
 /// What a path names. Names in it are not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -23,6 +25,12 @@ pub(crate) enum Route {
     Subscriptions { queue: String },
     Subscription { queue: String, id: String },
     Confirmation { queue: String, id: String },
+    Health,
+    Pools,
+    Pool { pool: String },
+    Drain { pool: String },
+    Flavors,
+    Flavor { flavor: String },
 }
 
 impl Route {
@@ -69,17 +77,66 @@ impl Route {
                 queue: (*queue).to_owned(),
                 id: (*id).to_owned(),
             },
+            ["v2", "health"] => Self::Health,
+            ["v2", "pools"] => Self::Pools,
+            ["v2", "pools", pool] => Self::Pool {
+                pool: (*pool).to_owned(),
+            },
+            ["v2", "pools", pool, "drain"] => Self::Drain {
+                pool: (*pool).to_owned(),
+            },
+            ["v2", "flavors"] => Self::Flavors,
+            ["v2", "flavors", flavor] => Self::Flavor {
+                flavor: (*flavor).to_owned(),
+            },
             _ => return None,
         })
+    }
+
+    /// Whether a service with these settings has the route at all.
+    pub(crate) fn is_served(&self, settings: &Settings) -> bool {
+        match self {
+            Self::Health => settings.admin_mode,
+            Self::Pools
+            | Self::Pool { .. }
+            | Self::Drain { .. }
+            | Self::Flavors
+            | Self::Flavor { .. } => settings.serves_pools(),
+            Self::Root
+            | Self::Home
+            | Self::Ping
+            | Self::Queues
+            | Self::Queue { .. }
+            | Self::Stats { .. }
+            | Self::Purge { .. }
+            | Self::Share { .. }
+            | Self::Messages { .. }
+            | Self::Message { .. }
+            | Self::Claims { .. }
+            | Self::Claim { .. }
+            | Self::Subscriptions { .. }
+            | Self::Subscription { .. }
+            | Self::Confirmation { .. } => true,
+        }
     }
 
     /// The methods of the route, as the `Allow` header lists them.
     pub(crate) const fn allow(&self) -> &'static str {
         match self {
-            Self::Root | Self::Home | Self::Queues | Self::Stats { .. } => "GET, OPTIONS",
+            Self::Root
+            | Self::Home
+            | Self::Queues
+            | Self::Stats { .. }
+            | Self::Health
+            | Self::Pools
+            | Self::Flavors => "GET, OPTIONS",
             Self::Ping => "GET, HEAD, OPTIONS",
-            Self::Queue { .. } => "DELETE, GET, OPTIONS, PATCH, PUT",
-            Self::Purge { .. } | Self::Share { .. } | Self::Claims { .. } => "OPTIONS, POST",
+            Self::Queue { .. } | Self::Pool { .. } | Self::Flavor { .. } => {
+                "DELETE, GET, OPTIONS, PATCH, PUT"
+            }
+            Self::Purge { .. } | Self::Share { .. } | Self::Claims { .. } | Self::Drain { .. } => {
+                "OPTIONS, POST"
+            }
             Self::Messages { .. } => "DELETE, GET, OPTIONS, POST",
             Self::Message { .. } => "DELETE, GET, OPTIONS",
             Self::Claim { .. } | Self::Subscription { .. } => "DELETE, GET, OPTIONS, PATCH",
@@ -97,7 +154,16 @@ impl Route {
     /// The name of the queue in the path.
     pub(crate) fn queue(&self) -> Option<&str> {
         match self {
-            Self::Root | Self::Home | Self::Ping | Self::Queues => None,
+            Self::Root
+            | Self::Home
+            | Self::Ping
+            | Self::Queues
+            | Self::Health
+            | Self::Pools
+            | Self::Pool { .. }
+            | Self::Drain { .. }
+            | Self::Flavors
+            | Self::Flavor { .. } => None,
             Self::Queue { queue }
             | Self::Stats { queue }
             | Self::Purge { queue }

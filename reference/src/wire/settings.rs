@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::broker::Limits;
+use crate::broker::{Limits, PoolingRule};
 
 use super::signing::SigningKey;
 
@@ -29,6 +29,15 @@ pub struct Settings {
     pub checksums: bool,
     /// The origins whose pages may see responses, as browsers spell them: `https://host:port`.
     pub cors_origins: BTreeSet<String>,
+    /// Whether operators can look after the service over the API.
+    pub admin_mode: bool,
+}
+
+impl Settings {
+    /// Whether there are pools, and a way to look after them.
+    pub(crate) fn serves_pools(&self) -> bool {
+        self.admin_mode && self.limits.pooling_rule == PoolingRule::Pools
+    }
 }
 
 impl Default for Settings {
@@ -39,6 +48,7 @@ impl Default for Settings {
             subscriber_schemes: [Scheme::Http, Scheme::Https].into(),
             checksums: false,
             cors_origins: BTreeSet::new(),
+            admin_mode: false,
         }
     }
 }

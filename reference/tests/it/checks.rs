@@ -100,7 +100,7 @@ fn wrong_methods_are_told_the_right_ones() {
 }
 
 #[test]
-fn paths_that_come_later_do_not_exist_yet() {
+fn paths_that_are_gone_or_switched_off_do_not_exist() {
     let world = World::new();
     for path in ["/v1/queues", "/v2", "/v2/health", "/v2/pools"] {
         assert_eq!(world.status(&format!("GET {path}")), 404, "{path}");

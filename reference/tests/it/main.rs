@@ -1,6 +1,7 @@
 //! What the whole crate promises, seen through its public face.
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+mod admin;
 mod appendix;
 mod checks;
 mod claims;
@@ -10,9 +11,12 @@ mod deletion;
 mod messages;
 mod model;
 mod notifications;
+mod placement;
+mod pools;
 mod purity;
 mod queues;
 mod random;
+mod random_admin;
 mod random_subscriptions;
 mod sharing;
 #[cfg(feature = "server")]
@@ -20,3 +24,4 @@ mod socket;
 mod subscriptions;
 mod support;
 mod transport;
+mod unsettled;
