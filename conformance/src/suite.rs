@@ -13,14 +13,24 @@ pub use self::context::{Context, Reply, Request, Sent};
 pub use self::provenance::Provenance;
 pub use self::runner::{Options, Progress, preflight, run};
 pub use self::selection::{Selected, Selection, SelectionError};
+pub use self::sink::Sink;
+pub use self::surroundings::Surroundings;
 pub use self::verdict::{Exchange, Failure, Part, Stop};
 
+mod admin;
+mod aftermath;
+mod bulk;
 mod capability;
+mod checksums;
 mod claims;
 mod common;
+mod confirmation;
 mod context;
+mod cors;
 mod dead_letters;
 mod delays;
+mod deliveries;
+mod free_form_clients;
 mod held;
 mod json;
 mod leases;
@@ -28,16 +38,27 @@ mod lifetimes;
 mod listing;
 mod messages;
 mod metadata;
+mod mixed;
+mod notifications;
 mod order;
 mod patch;
 mod provenance;
 mod queue_lists;
 mod queues;
 mod removal;
+mod root;
 mod runner;
 mod selection;
+mod signed_time;
+mod signing;
+mod sink;
 mod stats;
 mod steps;
+mod strict_delete;
+mod subscriber;
+mod subscription_items;
+mod subscriptions;
+mod surroundings;
 mod verdict;
 
 /// The version of the set of cases: it grows when cases do, so that a run can be pinned to it.
@@ -147,7 +168,6 @@ impl Case {
         }
     }
 
-    #[expect(dead_code, reason = "all cases so far are of version 1")]
     const fn since(self, since: u32) -> Self {
         Self { since, ..self }
     }
@@ -190,6 +210,21 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         leases::CASES,
         delays::CASES,
         dead_letters::CASES,
+        mixed::CASES,
+        aftermath::CASES,
+        bulk::CASES,
+        root::CASES,
+        subscriptions::CASES,
+        subscription_items::CASES,
+        notifications::CASES,
+        deliveries::CASES,
+        confirmation::CASES,
+        signing::CASES,
+        strict_delete::CASES,
+        free_form_clients::CASES,
+        checksums::CASES,
+        cors::CASES,
+        admin::CASES,
     ]
     .into_iter()
     .flatten()

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nanshe_conformance::suite::Capability;
-use nanshe_reference::broker::{BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits};
+use nanshe_reference::broker::{
+    BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits, PoolingRule,
+};
 use nanshe_reference::service::Service;
 use nanshe_reference::wire::{Settings, SigningKey};
 
@@ -36,6 +38,7 @@ pub(crate) const REFERENCE: &[Variant] = &[
             Capability::Webhooks,
             Capability::PreSigned,
             Capability::Cors,
+            Capability::Admin,
             Capability::ExactExpiry,
             Capability::TotalOrder,
         ],
@@ -55,12 +58,19 @@ pub(crate) const REFERENCE: &[Variant] = &[
         lacks: &[Capability::UuidClients, Capability::BulkDeleteIgnoresClaims],
         start: |context| reference(context, wary()),
     },
+    Variant {
+        name: "pooled",
+        offers: &[Capability::Admin, Capability::Pools],
+        lacks: &[],
+        start: |context| reference(context, pooled()),
+    },
 ];
 
 fn signing() -> Settings {
     Settings {
         signing_key: SigningKey::new("nanshe".to_owned()),
         cors_origins: BTreeSet::from([CORS_ORIGIN.to_owned()]),
+        admin_mode: true,
         ..Settings::default()
     }
 }
@@ -78,6 +88,17 @@ fn wary() -> Settings {
     Settings {
         limits,
         checksums: true,
+        ..signing()
+    }
+}
+
+fn pooled() -> Settings {
+    let limits = Limits {
+        pooling_rule: PoolingRule::Pools,
+        ..Limits::default()
+    };
+    Settings {
+        limits,
         ..signing()
     }
 }

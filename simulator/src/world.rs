@@ -8,9 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nanshe_conformance::environment::{
-    Address, BoxFuture, Environment, Instant, Listener, Stream,
-};
+use nanshe_conformance::environment::{Address, BoxFuture, Environment, Instant, Listener, Stream};
 
 pub use self::clock::{ClockSettings, NodeClock};
 pub use self::network::{Losses, Network, NodeId};

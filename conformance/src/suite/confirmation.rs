@@ -18,37 +18,72 @@ pub(super) const CASES: &[Case] = &[
         .needs(NEEDS)
         .waits(60)
         .since(2),
-    case!(Must, "confirmation/unconfirmed-subscriber-gets-no-messages", "8.7", unconfirmed)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .waits(130)
-        .since(2),
-    case!(Must, "confirmation/notice-is-enough-to-confirm", "8.7", confirms)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Must, "confirmation/notice-is-for-its-own-subscription", "8.7", own_subscription)
-        .needs(NEEDS)
-        .waits(60)
-        .since(2),
-    case!(Must, "confirmation/altered-notice-confirms-nothing", "8.7", altered)
-        .needs(NEEDS)
-        .waits(60)
-        .since(2),
-    case!(Must, "confirmation/subscribing-again-asks-again", "8.2", asked_again)
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Must, "confirmation/unsubscribed-subscriber-gets-no-messages", "8.7", unsubscribed)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .waits(200)
-        .since(2),
-    case!(Should, "confirmation/unsubscribed-subscriber-is-told", "8.7", told)
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
+    case!(
+        Must,
+        "confirmation/unconfirmed-subscriber-gets-no-messages",
+        "8.7",
+        unconfirmed
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .waits(130)
+    .since(2),
+    case!(
+        Must,
+        "confirmation/notice-is-enough-to-confirm",
+        "8.7",
+        confirms
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Must,
+        "confirmation/notice-is-for-its-own-subscription",
+        "8.7",
+        own_subscription
+    )
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "confirmation/altered-notice-confirms-nothing",
+        "8.7",
+        altered
+    )
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "confirmation/subscribing-again-asks-again",
+        "8.2",
+        asked_again
+    )
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Must,
+        "confirmation/unsubscribed-subscriber-gets-no-messages",
+        "8.7",
+        unsubscribed
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .waits(200)
+    .since(2),
+    case!(
+        Should,
+        "confirmation/unsubscribed-subscriber-is-told",
+        "8.7",
+        told
+    )
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
 ];
 
 /// The notice of this kind that comes to `subscriber`.
@@ -57,7 +92,9 @@ async fn notice(context: &Context, (subscriber, kind): (&Subscriber, &str)) -> R
         let mut all = subscriber.notices().into_iter();
         all.find(|notice| notice["Message_Type"] == kind)
     };
-    subscriber.until(|subscriber| find(subscriber).is_some()).await;
+    subscriber
+        .until(|subscriber| find(subscriber).is_some())
+        .await;
     find(subscriber).ok_or_else(|| {
         let expected = format!("a notice of type {kind} within a minute");
         context.failure("8.7", expected, format!("{:?}", subscriber.received()))
@@ -101,16 +138,18 @@ async fn asked(context: Context) -> CaseResult {
     let notice = notice(&context, (&subscriber, "SubscriptionConfirmation")).await?;
     let path = format!("/subscriptions/{}/confirm", subscribed.id);
     let paths = notice["URL-Paths"].to_string();
-    let signed = ["URL-Signature", "URL-Expires", "Message"].iter().all(|name| {
-        notice[*name].as_str().is_some_and(|text| !text.is_empty())
-    });
+    let signed = ["URL-Signature", "URL-Expires", "Message"]
+        .iter()
+        .all(|name| notice[*name].as_str().is_some_and(|text| !text.is_empty()));
     let whole = signed
         && notice["URL-Methods"].to_string().contains("PUT")
         && paths.contains(&path)
         && notice["X-Project-ID"] == context.project()
         && notice["SubscribeBody"] == json!({ "confirmed": true })
         && notice["UnsubscribeBody"] == json!({ "confirmed": false })
-        && notice["queue_name"].as_str().is_some_and(|name| name.ends_with('q'));
+        && notice["queue_name"]
+            .as_str()
+            .is_some_and(|name| name.ends_with('q'));
     if whole {
         return Ok(());
     }
@@ -134,9 +173,14 @@ async fn confirms(context: Context) -> CaseResult {
     let (subscriber, subscribed) = subscribe_unasked(&context, (&queue, "s")).await?;
     let notice = notice(&context, (&subscriber, "SubscriptionConfirmation")).await?;
     let path = format!("{}/confirm", subscribed.path);
-    answer(&context, &notice, &path).send().await?.expect("8.7", &[204])?;
+    answer(&context, &notice, &path)
+        .send()
+        .await?
+        .expect("8.7", &[204])?;
     let confirmed = shown(&context, &subscribed).await?["confirmed"] == true;
-    subscribed.reply.check("8.7", "a confirmed subscription", confirmed)?;
+    subscribed
+        .reply
+        .check("8.7", "a confirmed subscription", confirmed)?;
     queue.post(&numbered(0..2, 300)).await?;
     subscriber.expect("8.7", &numbers(0..2)).await
 }
@@ -147,9 +191,14 @@ async fn own_subscription(context: Context) -> CaseResult {
     let (_, other) = subscribe_unasked(&context, (&queue, "other")).await?;
     let notice = notice(&context, (&subscriber, "SubscriptionConfirmation")).await?;
     let path = format!("{}/confirm", other.path);
-    answer(&context, &notice, &path).send().await?.expect("9.3", &[404])?;
+    answer(&context, &notice, &path)
+        .send()
+        .await?
+        .expect("9.3", &[404])?;
     let unconfirmed = shown(&context, &other).await?["confirmed"] == false;
-    other.reply.check("8.7", "a subscription that is not confirmed", unconfirmed)
+    other
+        .reply
+        .check("8.7", "a subscription that is not confirmed", unconfirmed)
 }
 
 async fn altered(context: Context) -> CaseResult {
@@ -166,7 +215,9 @@ async fn altered(context: Context) -> CaseResult {
         request.send().await?.expect("9.3", &[404])?;
     }
     let unconfirmed = shown(&context, &subscribed).await?["confirmed"] == false;
-    subscribed.reply.check("8.7", "a subscription that is not confirmed", unconfirmed)
+    subscribed
+        .reply
+        .check("8.7", "a subscription that is not confirmed", unconfirmed)
 }
 
 async fn asked_again(context: Context) -> CaseResult {
@@ -174,8 +225,13 @@ async fn asked_again(context: Context) -> CaseResult {
     let (subscriber, first) = subscribe_unasked(&context, (&queue, "s")).await?;
     notice(&context, (&subscriber, "SubscriptionConfirmation")).await?;
     let (_, second) = subscribe_unasked(&context, (&queue, "s")).await?;
-    second.reply.check("8.2", "the id that it has", first.id == second.id)?;
-    if subscriber.until(|subscriber| subscriber.notices().len() >= 2).await {
+    second
+        .reply
+        .check("8.2", "the id that it has", first.id == second.id)?;
+    if subscriber
+        .until(|subscriber| subscriber.notices().len() >= 2)
+        .await
+    {
         return Ok(());
     }
     let expected = "another notice within a minute";
@@ -189,7 +245,10 @@ async fn unsubscribe(context: &Context, subscribed: &Subscribed) -> CaseResult {
 
 async fn unsubscribed(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
-    let (leaving, staying) = (Subscriber::new(&context, "a")?, Subscriber::new(&context, "b")?);
+    let (leaving, staying) = (
+        Subscriber::new(&context, "a")?,
+        Subscriber::new(&context, "b")?,
+    );
     let granted = subscribe(&context, &queue, (&leaving, json!({}))).await?;
     subscribe(&context, &queue, (&staying, json!({}))).await?;
     queue.post(&numbered(0..1, 300)).await?;
@@ -211,5 +270,7 @@ async fn told(context: Context) -> CaseResult {
     let subscriber = Subscriber::new(&context, "s")?;
     let granted = subscribe(&context, &queue, (&subscriber, json!({}))).await?;
     unsubscribe(&context, &granted).await?;
-    notice(&context, (&subscriber, "UnsubscribeConfirmation")).await.map(drop)
+    notice(&context, (&subscriber, "UnsubscribeConfirmation"))
+        .await
+        .map(drop)
 }

@@ -106,6 +106,11 @@ impl Context {
         self.shared.slack
     }
 
+    /// Whether the target offers `capability`.
+    pub fn offers(&self, _: super::Capability) -> bool {
+        false
+    }
+
     /// Now.
     pub fn now(&self) -> Instant {
         self.shared.world.now()
@@ -325,6 +330,14 @@ impl Reply {
             .get(name)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
+    }
+
+    /// The words of a header that is a list, which may come in several pieces.
+    pub fn header_list(&self, name: &str) -> Vec<String> {
+        let pieces = self.answer.headers.get_all(name).iter();
+        let texts = pieces.filter_map(|value| value.to_str().ok());
+        let words = texts.flat_map(|text| text.split(',').map(str::trim));
+        words.map(str::to_owned).collect()
     }
 
     /// Whether a header is there.

@@ -14,66 +14,131 @@ use super::subscriber::{QUIET, Subscriber, pause, subscribe};
 use super::{Case, CaseResult, Context, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
-    case!(Must, "notifications/server-error-is-retried", "8.6", server_errors)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Must, "notifications/dropped-connection-is-retried", "8.6", dropped)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Should, "notifications/garbled-answer-is-retried", "8.6", garbled)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Must, "notifications/failures-do-not-stop-later-messages", "8.6", later_messages)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(160)
-        .since(2),
-    case!(Must, "notifications/refusals-do-not-stop-later-messages", "8.6", refusals)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Must, "notifications/dead-subscriber-does-not-stop-others", "8.5", dead_subscriber)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Must, "notifications/slow-subscriber-gets-everything", "8.5", slow_gets_all)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Should, "notifications/slow-subscribers-do-not-delay-other-projects", "8.5", fair)
-        .guarantee("G17")
-        .needs(&[Subscriptions, Webhooks, Projects])
-        .waits(10)
-        .since(2),
-    case!(Should, "notifications/redirection-counts-as-delivered", "8.6", redirection)
-        .needs(NEEDS)
-        .waits(70)
-        .since(2),
-    case!(Should, "notifications/success-has-many-codes", "8.6", success_codes)
-        .needs(NEEDS)
-        .waits(70)
-        .since(2),
-    case!(Should, "notifications/retries-wait-as-the-policy-says", "8.6", policy_delays)
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Should, "notifications/queue-policy-counts-too", "8.6", queue_policy)
-        .needs(NEEDS)
-        .waits(120)
-        .since(2),
-    case!(Should, "notifications/retries-end-as-the-policy-says", "8.6", policy_end)
-        .needs(NEEDS)
-        .waits(130)
-        .since(2),
+    case!(
+        Must,
+        "notifications/server-error-is-retried",
+        "8.6",
+        server_errors
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Must,
+        "notifications/dropped-connection-is-retried",
+        "8.6",
+        dropped
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Should,
+        "notifications/garbled-answer-is-retried",
+        "8.6",
+        garbled
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Must,
+        "notifications/failures-do-not-stop-later-messages",
+        "8.6",
+        later_messages
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(160)
+    .since(2),
+    case!(
+        Must,
+        "notifications/refusals-do-not-stop-later-messages",
+        "8.6",
+        refusals
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Must,
+        "notifications/dead-subscriber-does-not-stop-others",
+        "8.5",
+        dead_subscriber
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Must,
+        "notifications/slow-subscriber-gets-everything",
+        "8.5",
+        slow_gets_all
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Should,
+        "notifications/slow-subscribers-do-not-delay-other-projects",
+        "8.5",
+        fair
+    )
+    .guarantee("G17")
+    .needs(&[Subscriptions, Webhooks, Projects])
+    .waits(10)
+    .since(2),
+    case!(
+        Should,
+        "notifications/redirection-counts-as-delivered",
+        "8.6",
+        redirection
+    )
+    .needs(NEEDS)
+    .waits(70)
+    .since(2),
+    case!(
+        Should,
+        "notifications/success-has-many-codes",
+        "8.6",
+        success_codes
+    )
+    .needs(NEEDS)
+    .waits(70)
+    .since(2),
+    case!(
+        Should,
+        "notifications/retries-wait-as-the-policy-says",
+        "8.6",
+        policy_delays
+    )
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Should,
+        "notifications/queue-policy-counts-too",
+        "8.6",
+        queue_policy
+    )
+    .needs(NEEDS)
+    .waits(120)
+    .since(2),
+    case!(
+        Should,
+        "notifications/retries-end-as-the-policy-says",
+        "8.6",
+        policy_end
+    )
+    .needs(NEEDS)
+    .waits(130)
+    .since(2),
 ];
 
 /// Attempts follow each other quickly, and are soon over.
@@ -95,7 +160,10 @@ async fn retried(context: &Context, first: &[Answer]) -> CaseResult {
     }
     queue.post(&numbered(0..1, 300)).await?;
     for (subscriber, answer) in all {
-        if !subscriber.until(|subscriber| subscriber.received().len() >= 2).await {
+        if !subscriber
+            .until(|subscriber| subscriber.received().len() >= 2)
+            .await
+        {
             let expected = format!("another attempt within a minute of {answer:?}");
             let came = format!("{} requests", subscriber.received().len());
             return Err(context.failure("8.6", expected, came));
@@ -125,7 +193,10 @@ async fn dropped(context: Context) -> CaseResult {
     }
     queue.post(&numbered(0..1, 300)).await?;
     for subscriber in all {
-        if !subscriber.until(|subscriber| subscriber.received().len() >= 2).await {
+        if !subscriber
+            .until(|subscriber| subscriber.received().len() >= 2)
+            .await
+        {
             let expected = "another attempt within a minute of a dropped connection";
             let came = format!("{} requests", subscriber.received().len());
             return Err(context.failure("8.6", expected, came));
@@ -185,7 +256,12 @@ async fn dead_subscriber(context: Context) -> CaseResult {
             ..Script::default()
         };
         let dead = Subscriber::scripted(&context, &format!("dead{number}"), script)?;
-        subscribe(&context, &queue, (&dead, json!({ "_retry_policy": hasty() }))).await?;
+        subscribe(
+            &context,
+            &queue,
+            (&dead, json!({ "_retry_policy": hasty() })),
+        )
+        .await?;
         let subscriber = Subscriber::new(&context, &format!("live{number}"))?;
         subscribe(&context, &queue, (&subscriber, json!({}))).await?;
         live.push(subscriber);
@@ -225,11 +301,16 @@ async fn fair(context: Context) -> CaseResult {
     }
     let quick = Subscriber::new(&context, "quick")?;
     subscribe(&context, &queue, (&quick, json!({}))).await?;
-    let post = queue.posting(&numbered(0..1, 300)).header("x-project-id", &project);
+    let post = queue
+        .posting(&numbered(0..1, 300))
+        .header("x-project-id", &project);
     post.send().await?.expect("5.2", &[201])?;
     queue.post(&numbered(0..1, 300)).await?;
     let in_time = Duration::from_secs(6);
-    if quick.until_within(in_time, |quick| !quick.messages().is_empty()).await {
+    if quick
+        .until_within(in_time, |quick| !quick.messages().is_empty())
+        .await
+    {
         return Ok(());
     }
     let expected = "a notification within 6 s, though another project has 40 slow subscribers";
@@ -279,7 +360,10 @@ async fn attempts(
     subscriber: &Subscriber,
     count: usize,
 ) -> Result<Vec<crate::environment::Instant>, Stop> {
-    if !subscriber.until(|subscriber| subscriber.messages().len() >= count).await {
+    if !subscriber
+        .until(|subscriber| subscriber.messages().len() >= count)
+        .await
+    {
         let came = format!("{} requests", subscriber.messages().len());
         return Err(context.failure("8.6", format!("{count} attempts within a minute"), came));
     }

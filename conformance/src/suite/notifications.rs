@@ -15,100 +15,232 @@ use super::{Case, CaseResult, Context, Provenance, Stop, case};
 pub(super) const NEEDS: &[Capability] = &[Subscriptions, Webhooks];
 
 pub(super) const CASES: &[Case] = &[
-    case!(Must, "notifications/every-message-is-posted", "8.5", every_message)
-        .guarantee("G17")
+    case!(
+        Must,
+        "notifications/every-message-is-posted",
+        "8.5",
+        every_message
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Should,
+        "notifications/accepted-one-is-not-posted-again",
+        "8.5",
+        once
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(70)
+    .since(2),
+    case!(
+        Must,
+        "notifications/document-is-as-documented",
+        "8.5",
+        document
+    )
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Should,
+        "notifications/document-has-no-other-members",
+        "8.5",
+        no_other_members
+    )
+    .needs(NEEDS)
+    .provenance(Provenance::Observed)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "notifications/bodies-arrive-unchanged",
+        "8.5",
+        bodies_unchanged
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "notifications/every-subscriber-is-notified",
+        "8.5",
+        every_subscriber
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "notifications/large-batch-arrives-in-full",
+        "8.5",
+        large_batch
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "notifications/many-posts-arrive-in-full",
+        "8.5",
+        many_posts
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "notifications/post-headers-are-sent",
+        "8.5",
+        post_headers
+    )
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Should,
+        "notifications/post-headers-override-the-type",
+        "8.5",
+        content_type
+    )
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "notifications/post-data-is-a-template",
+        "8.5",
+        post_data
+    )
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(Must, "notifications/uri-is-used-as-it-is", "8.5", uri)
         .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Should, "notifications/accepted-one-is-not-posted-again", "8.5", once)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(70)
+        .waits(60)
         .since(2),
-    case!(Must, "notifications/document-is-as-documented", "8.5", document)
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Should, "notifications/document-has-no-other-members", "8.5", no_other_members)
-        .needs(NEEDS)
-        .provenance(Provenance::Observed)
-        .waits(60).since(2),
-    case!(Must, "notifications/bodies-arrive-unchanged", "8.5", bodies_unchanged)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Must, "notifications/every-subscriber-is-notified", "8.5", every_subscriber)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Must, "notifications/large-batch-arrives-in-full", "8.5", large_batch)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Must, "notifications/many-posts-arrive-in-full", "8.5", many_posts)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Must, "notifications/post-headers-are-sent", "8.5", post_headers)
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Should, "notifications/post-headers-override-the-type", "8.5", content_type)
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Must, "notifications/post-data-is-a-template", "8.5", post_data)
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Must, "notifications/uri-is-used-as-it-is", "8.5", uri).needs(NEEDS).waits(60).since(2),
-    case!(Should, "notifications/delay-is-told-and-not-waited-for", "5.9", delay)
-        .needs(&[Subscriptions, Webhooks, Delay])
-        .provenance(Provenance::Observed)
-        .waits(60).since(2),
-    case!(Must, "notifications/other-queues-are-not-notified", "8.5", other_queues)
-        .guarantee("G14")
-        .needs(NEEDS)
-        .waits(70)
-        .since(2),
-    case!(Must, "notifications/other-projects-are-not-notified", "14.2", other_projects)
-        .guarantee("G14")
-        .needs(&[Subscriptions, Webhooks, Projects])
-        .waits(70)
-        .since(2),
-    case!(Should, "notifications/earlier-messages-are-not-sent", "8.5", earlier_messages)
-        .needs(NEEDS)
-        .waits(70)
-        .since(2),
-    case!(Must, "notifications/refused-batch-notifies-nobody", "5.2", refused_batch)
-        .guarantee("G2")
-        .needs(NEEDS)
-        .waits(70)
-        .since(2),
-    case!(Must, "notifications/deleted-subscription-gets-nothing", "8.3", deleted)
-        .needs(NEEDS)
-        .waits(70)
-        .since(2),
-    case!(Must, "notifications/purged-subscription-gets-nothing", "4.8", purged)
-        .needs(&[Subscriptions, Webhooks, Purge])
-        .waits(70)
-        .since(2),
-    case!(Must, "notifications/expired-subscription-gets-nothing", "8.8", expired)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .waits(260)
-        .since(2),
-    case!(Must, "notifications/moved-subscriber-gets-later-messages", "8.3", moved)
-        .needs(NEEDS)
-        .waits(70)
-        .since(2),
-    case!(Must, "notifications/patched-options-are-for-later-messages", "8.3", patched_options)
-        .needs(NEEDS)
-        .waits(60).since(2),
-    case!(Should, "notifications/new-queue-of-the-name-notifies-too", "4.6", recreated)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .provenance(Provenance::Documents)
-        .waits(60).since(2),
-    case!(Should, "notifications/message-that-is-gone-is-notified-of", "8.5", gone_at_once)
-        .guarantee("G17")
-        .needs(NEEDS)
-        .waits(60).since(2),
+    case!(
+        Should,
+        "notifications/delay-is-told-and-not-waited-for",
+        "5.9",
+        delay
+    )
+    .needs(&[Subscriptions, Webhooks, Delay])
+    .provenance(Provenance::Observed)
+    .waits(60)
+    .since(2),
+    case!(
+        Must,
+        "notifications/other-queues-are-not-notified",
+        "8.5",
+        other_queues
+    )
+    .guarantee("G14")
+    .needs(NEEDS)
+    .waits(70)
+    .since(2),
+    case!(
+        Must,
+        "notifications/other-projects-are-not-notified",
+        "14.2",
+        other_projects
+    )
+    .guarantee("G14")
+    .needs(&[Subscriptions, Webhooks, Projects])
+    .waits(70)
+    .since(2),
+    case!(
+        Should,
+        "notifications/earlier-messages-are-not-sent",
+        "8.5",
+        earlier_messages
+    )
+    .needs(NEEDS)
+    .waits(70)
+    .since(2),
+    case!(
+        Must,
+        "notifications/refused-batch-notifies-nobody",
+        "5.2",
+        refused_batch
+    )
+    .guarantee("G2")
+    .needs(NEEDS)
+    .waits(70)
+    .since(2),
+    case!(
+        Must,
+        "notifications/deleted-subscription-gets-nothing",
+        "8.3",
+        deleted
+    )
+    .needs(NEEDS)
+    .waits(70)
+    .since(2),
+    case!(
+        Must,
+        "notifications/purged-subscription-gets-nothing",
+        "4.8",
+        purged
+    )
+    .needs(&[Subscriptions, Webhooks, Purge])
+    .waits(70)
+    .since(2),
+    case!(
+        Must,
+        "notifications/expired-subscription-gets-nothing",
+        "8.8",
+        expired
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .waits(260)
+    .since(2),
+    case!(
+        Must,
+        "notifications/moved-subscriber-gets-later-messages",
+        "8.3",
+        moved
+    )
+    .needs(NEEDS)
+    .waits(70)
+    .since(2),
+    case!(
+        Must,
+        "notifications/patched-options-are-for-later-messages",
+        "8.3",
+        patched_options
+    )
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
+    case!(
+        Should,
+        "notifications/new-queue-of-the-name-notifies-too",
+        "4.6",
+        recreated
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .provenance(Provenance::Documents)
+    .waits(60)
+    .since(2),
+    case!(
+        Should,
+        "notifications/message-that-is-gone-is-notified-of",
+        "8.5",
+        gone_at_once
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(60)
+    .since(2),
 ];
 
 /// A queue with one subscriber, who answers 200.
@@ -130,7 +262,12 @@ async fn every_message(context: Context) -> CaseResult {
     queue.post(&numbered(3..4, 300)).await?;
     subscriber.expect("8.5", &numbers(0..4)).await?;
     let two_zeros = |subscriber: &Subscriber| {
-        subscriber.bodies().iter().filter(|body| **body == 0).count() >= 2
+        subscriber
+            .bodies()
+            .iter()
+            .filter(|body| **body == 0)
+            .count()
+            >= 2
     };
     // Two messages had the body 0, and each has a notification of its own.
     if subscriber.until(two_zeros).await {
@@ -156,7 +293,9 @@ async fn once(context: Context) -> CaseResult {
 
 async fn first_document(context: &Context) -> Result<super::subscriber::Notified, Stop> {
     let (queue, subscriber) = subscribed(context).await?;
-    queue.post(&json!([{ "ttl": 321, "body": { "a": [1] } }])).await?;
+    queue
+        .post(&json!([{ "ttl": 321, "body": { "a": [1] } }]))
+        .await?;
     subscriber.expect("8.5", &[json!({ "a": [1] })]).await?;
     let first = subscriber.messages().into_iter().next();
     first.ok_or_else(|| context.failure("8.5", "a notification", "none"))
@@ -205,7 +344,10 @@ async fn bodies_unchanged(context: Context) -> CaseResult {
         json!({ "é": "日本 \u{1f600}", "": "\"\\\n\u{0}", "$zaqar_message$": "\"$zaqar_message$\"" }),
         json!("x".repeat(100_000)),
     ];
-    let batch: Value = bodies.iter().map(|body| json!({ "ttl": 300, "body": body })).collect();
+    let batch: Value = bodies
+        .iter()
+        .map(|body| json!({ "ttl": 300, "body": body }))
+        .collect();
     queue.post(&batch).await?;
     subscriber.expect("8.5", &bodies).await
 }
@@ -269,9 +411,13 @@ async fn content_type(context: Context) -> CaseResult {
     queue.post(&numbered(0..1, 300)).await?;
     subscriber.expect("8.5", &numbers(0..1)).await?;
     let all = subscriber.messages();
-    let kinds = all.iter().map(|one| one.received.headers.get_all("content-type"));
+    let kinds = all
+        .iter()
+        .map(|one| one.received.headers.get_all("content-type"));
     let kinds: Vec<Vec<_>> = kinds.map(|kinds| kinds.iter().collect()).collect();
-    if kinds.iter().all(|kinds| matches!(kinds.as_slice(), [one] if *one == "application/x-nanshe"))
+    if kinds
+        .iter()
+        .all(|kinds| matches!(kinds.as_slice(), [one] if *one == "application/x-nanshe"))
     {
         return Ok(());
     }
@@ -305,7 +451,8 @@ async fn post_data(context: Context) -> CaseResult {
     }
     let is_fixed = |subscriber: &Subscriber| {
         let all = subscriber.received();
-        all.iter().any(|received| received.body == "no JSON, and no message")
+        all.iter()
+            .any(|received| received.body == "no JSON, and no message")
     };
     if !fixed.until(is_fixed).await {
         let expected = "the template as it stands";
@@ -328,7 +475,10 @@ async fn uri(context: Context) -> CaseResult {
     queue.post(&numbered(0..1, 300)).await?;
     subscriber.expect("8.5", &numbers(0..1)).await?;
     let all = subscriber.received();
-    if all.iter().all(|received| received.target.ends_with("/s%20t/u.v?a=1&b=%2F&a=2")) {
+    if all
+        .iter()
+        .all(|received| received.target.ends_with("/s%20t/u.v?a=1&b=%2F&a=2"))
+    {
         return Ok(());
     }
     let expected = "path and query as they were given";
@@ -337,13 +487,21 @@ async fn uri(context: Context) -> CaseResult {
 
 async fn delay(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
-    queue.create(&json!({ "_default_message_delay": 900 })).await?;
+    queue
+        .create(&json!({ "_default_message_delay": 900 }))
+        .await?;
     let subscriber = Subscriber::new(&context, "s")?;
     subscribe(&context, &queue, (&subscriber, json!({}))).await?;
-    queue.post(&json!([{ "ttl": 3_600, "body": 0, "delay": 850 }])).await?;
+    queue
+        .post(&json!([{ "ttl": 3_600, "body": 0, "delay": 850 }]))
+        .await?;
     // It waits for a minute: the delay is a quarter of an hour.
     subscriber.expect("5.9", &numbers(0..1)).await?;
-    if subscriber.messages().iter().all(|one| one.document["delay"] == 850) {
+    if subscriber
+        .messages()
+        .iter()
+        .all(|one| one.document["delay"] == 850)
+    {
         return Ok(());
     }
     let came = format!("{:?}", subscriber.messages());
@@ -505,7 +663,11 @@ async fn patched_options(context: Context) -> CaseResult {
 async fn recreated(context: Context) -> CaseResult {
     let (queue, subscriber) = subscribed(&context).await?;
     queue.post(&numbered(0..1, 300)).await?;
-    context.delete(queue.at("")).send().await?.expect("4.6", &[204])?;
+    context
+        .delete(queue.at(""))
+        .send()
+        .await?
+        .expect("4.6", &[204])?;
     queue.post(&numbered(1..2, 300)).await?;
     subscriber.expect("4.6", &numbers(0..2)).await
 }

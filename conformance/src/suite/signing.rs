@@ -12,51 +12,132 @@ use super::{Case, CaseResult, Context, Provenance, Reply, Request, Stop, case};
 const NEEDS: &[Capability] = &[PreSigned];
 
 pub(super) const CASES: &[Case] = &[
-    case!(Must, "signing/share-says-what-it-allows", "9.1", share_says).needs(NEEDS).since(2),
-    case!(Must, "signing/same-share-has-the-same-signature", "9.2", deterministic)
+    case!(Must, "signing/share-says-what-it-allows", "9.1", share_says)
         .needs(NEEDS)
         .since(2),
-    case!(Must, "signing/share-has-defaults", "9.1", defaults).needs(NEEDS).since(2),
-    case!(Must, "signing/bad-share-is-refused", "9.1", bad_shares).needs(NEEDS).since(2),
-    case!(Should, "signing/share-is-an-object-of-strings", "9.1", bad_types).needs(NEEDS).since(2),
-    case!(Should, "signing/sharing-creates-no-queue", "4.1", creates_nothing)
-        .needs(&[PreSigned, QueueLists])
-        .provenance(Provenance::Observed)
-        .since(2),
-    case!(Must, "signing/signed-requests-are-served", "9.3", served).needs(NEEDS).since(2),
-    case!(Must, "signing/signature-covers-what-is-below", "9.3", below).needs(NEEDS).since(2),
-    case!(Must, "signing/each-resource-can-be-shared", "9.1", resources)
-        .needs(&[PreSigned, Subscriptions])
-        .since(2),
-    case!(Must, "signing/signature-is-for-its-path", "9.3", other_path).needs(NEEDS).since(2),
-    case!(Must, "signing/signature-is-for-its-methods", "9.3", other_method).needs(NEEDS).since(2),
-    case!(Must, "signing/signature-is-for-its-project", "9.3", other_project)
-        .guarantee("G14")
-        .needs(&[PreSigned, Projects])
-        .since(2),
-    case!(Must, "signing/signature-ends", "9.3", ends).needs(NEEDS).waits(45).since(2),
-    case!(Must, "signing/altered-grant-is-worth-nothing", "9.3", altered).needs(NEEDS).since(2),
-    case!(Must, "signing/incomplete-grant-is-worth-nothing", "9.3", incomplete)
+    case!(
+        Must,
+        "signing/same-share-has-the-same-signature",
+        "9.2",
+        deterministic
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(Must, "signing/share-has-defaults", "9.1", defaults)
         .needs(NEEDS)
         .since(2),
-    case!(Must, "signing/empty-signature-is-worth-nothing", "14.4", empty)
+    case!(Must, "signing/bad-share-is-refused", "9.1", bad_shares)
         .needs(NEEDS)
         .since(2),
+    case!(
+        Should,
+        "signing/share-is-an-object-of-strings",
+        "9.1",
+        bad_types
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Should,
+        "signing/sharing-creates-no-queue",
+        "4.1",
+        creates_nothing
+    )
+    .needs(&[PreSigned, QueueLists])
+    .provenance(Provenance::Observed)
+    .since(2),
+    case!(Must, "signing/signed-requests-are-served", "9.3", served)
+        .needs(NEEDS)
+        .since(2),
+    case!(Must, "signing/signature-covers-what-is-below", "9.3", below)
+        .needs(NEEDS)
+        .since(2),
+    case!(
+        Must,
+        "signing/each-resource-can-be-shared",
+        "9.1",
+        resources
+    )
+    .needs(&[PreSigned, Subscriptions])
+    .since(2),
+    case!(Must, "signing/signature-is-for-its-path", "9.3", other_path)
+        .needs(NEEDS)
+        .since(2),
+    case!(
+        Must,
+        "signing/signature-is-for-its-methods",
+        "9.3",
+        other_method
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "signing/signature-is-for-its-project",
+        "9.3",
+        other_project
+    )
+    .guarantee("G14")
+    .needs(&[PreSigned, Projects])
+    .since(2),
+    case!(Must, "signing/signature-ends", "9.3", ends)
+        .needs(NEEDS)
+        .waits(45)
+        .since(2),
+    case!(
+        Must,
+        "signing/altered-grant-is-worth-nothing",
+        "9.3",
+        altered
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "signing/incomplete-grant-is-worth-nothing",
+        "9.3",
+        incomplete
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "signing/empty-signature-is-worth-nothing",
+        "14.4",
+        empty
+    )
+    .needs(NEEDS)
+    .since(2),
     case!(Should, "signing/order-of-lists-is-free", "9.3", order)
         .needs(NEEDS)
         .provenance(Provenance::Observed)
         .since(2),
-    case!(Should, "signing/signature-is-lower-case", "9.3", case_matters)
-        .needs(NEEDS)
-        .provenance(Provenance::Observed)
-        .since(2),
-    case!(Should, "signing/signature-is-checked-before-the-client", "1.2", check_order)
-        .needs(NEEDS)
-        .provenance(Provenance::Observed)
-        .since(2),
-    case!(Must, "signing/signed-request-needs-a-client-id", "9.3", client_needed)
-        .needs(NEEDS)
-        .since(2),
+    case!(
+        Should,
+        "signing/signature-is-lower-case",
+        "9.3",
+        case_matters
+    )
+    .needs(NEEDS)
+    .provenance(Provenance::Observed)
+    .since(2),
+    case!(
+        Should,
+        "signing/signature-is-checked-before-the-client",
+        "1.2",
+        check_order
+    )
+    .needs(NEEDS)
+    .provenance(Provenance::Observed)
+    .since(2),
+    case!(
+        Must,
+        "signing/signed-request-needs-a-client-id",
+        "9.3",
+        client_needed
+    )
+    .needs(NEEDS)
+    .since(2),
 ];
 
 /// What was shared, with its signature.
@@ -73,10 +154,17 @@ impl Grant {
         let document = reply.json("9.1")?;
         let words = |name: &str| {
             let all = document[name].as_array()?;
-            all.iter().map(|one| Some(one.as_str()?.to_owned())).collect::<Option<Vec<_>>>()
+            all.iter()
+                .map(|one| Some(one.as_str()?.to_owned()))
+                .collect::<Option<Vec<_>>>()
         };
         let text = |name: &str| document[name].as_str().map(str::to_owned);
-        match (words("paths"), words("methods"), text("expires"), text("signature")) {
+        match (
+            words("paths"),
+            words("methods"),
+            text("expires"),
+            text("signature"),
+        ) {
             (Some(paths), Some(methods), Some(expires), Some(signature)) => Ok(Self {
                 paths,
                 methods,
@@ -121,31 +209,57 @@ async fn share_says(context: Context) -> CaseResult {
         "paths": ["subscriptions", "messages"], "methods": ["POST", "GET"],
         "expires": "2999-12-31T23:59:59",
     });
-    let reply = sharing(&context, &queue, &body).send().await?.expect("9.1", &[200])?;
+    let reply = sharing(&context, &queue, &body)
+        .send()
+        .await?
+        .expect("9.1", &[200])?;
     let grant = Grant::read(&reply)?;
     let paths = ["messages", "subscriptions"].map(|path| queue.at(&format!("/{path}")));
     reply.check("9.1", "the sorted full paths", grant.paths == paths)?;
-    reply.check("9.1", "the sorted methods", grant.methods == ["GET", "POST"])?;
+    reply.check(
+        "9.1",
+        "the sorted methods",
+        grant.methods == ["GET", "POST"],
+    )?;
     let expires = grant.expires == "2999-12-31T23:59:59";
     reply.check("9.1", "the expiry as it was given", expires)?;
     let project = reply.json("9.1")?["project"] == context.project();
     reply.check("9.1", "the project", project)?;
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let signature = grant.signature.len() == 64 && grant.signature.bytes().all(hex);
-    reply.check("9.2", "a signature of 64 lower-case hexadecimal digits", signature)
+    reply.check(
+        "9.2",
+        "a signature of 64 lower-case hexadecimal digits",
+        signature,
+    )
 }
 
 async fn deterministic(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
-    let body = |expires: &str, methods: Value| {
-        json!({ "paths": ["messages"], "methods": methods, "expires": expires })
-    };
-    let one = share(&context, &queue, &body("2999-01-01T00:00:00", json!(["GET", "PUT"]))).await?;
-    let request = sharing(&context, &queue, &body("2999-01-01T01:00:00+01:00", json!(["PUT", "GET"])));
+    let body = |expires: &str, methods: Value| json!({ "paths": ["messages"], "methods": methods, "expires": expires });
+    let one = share(
+        &context,
+        &queue,
+        &body("2999-01-01T00:00:00", json!(["GET", "PUT"])),
+    )
+    .await?;
+    let request = sharing(
+        &context,
+        &queue,
+        &body("2999-01-01T01:00:00+01:00", json!(["PUT", "GET"])),
+    );
     let reply = request.send().await?.expect("9.1", &[200])?;
     let same = Grant::read(&reply)?.signature == one.signature;
-    reply.check("9.2", "the signature of the same grant, said otherwise", same)?;
-    let request = sharing(&context, &queue, &body("2999-01-01T00:00:01", json!(["GET", "PUT"])));
+    reply.check(
+        "9.2",
+        "the signature of the same grant, said otherwise",
+        same,
+    )?;
+    let request = sharing(
+        &context,
+        &queue,
+        &body("2999-01-01T00:00:01", json!(["GET", "PUT"])),
+    );
     let reply = request.send().await?.expect("9.1", &[200])?;
     let other = Grant::read(&reply)?.signature != one.signature;
     reply.check("9.2", "another signature for another expiry", other)
@@ -154,7 +268,10 @@ async fn deterministic(context: Context) -> CaseResult {
 async fn defaults(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     queue.post_one(300).await?;
-    let reply = sharing(&context, &queue, &json!({})).send().await?.expect("9.1", &[200])?;
+    let reply = sharing(&context, &queue, &json!({}))
+        .send()
+        .await?
+        .expect("9.1", &[200])?;
     let grant = Grant::read(&reply)?;
     let sane = !grant.paths.is_empty() && !grant.methods.is_empty();
     reply.check("9.1", "paths and methods", sane)?;
@@ -191,8 +308,10 @@ async fn bad_types(context: Context) -> CaseResult {
         json!({ "paths": "messages" }),
         json!({ "expires": true }),
     ];
-    let mut requests: Vec<Request> =
-        bodies.iter().map(|body| sharing(&context, &queue, body)).collect();
+    let mut requests: Vec<Request> = bodies
+        .iter()
+        .map(|body| sharing(&context, &queue, body))
+        .collect();
     requests.extend(["", "{"].map(|text| sharing(&context, &queue, &Value::Null).body(text)));
     expect_each("9.1", &[400], requests).await
 }
@@ -204,7 +323,10 @@ async fn creates_nothing(context: Context) -> CaseResult {
 
 async fn served(context: Context) -> CaseResult {
     let (queue, grant) = messages(&context).await?;
-    let post = grant.sign(queue.posting(&numbered(1..2, 300))).send().await?;
+    let post = grant
+        .sign(queue.posting(&numbered(1..2, 300)))
+        .send()
+        .await?;
     post.expect("9.3", &[201])?;
     let listing = context.get(queue.at(&format!("/messages{EVERYTHING}")));
     let listing = grant.sign(listing).send().await?.expect("9.3", &[200])?;
@@ -216,10 +338,19 @@ async fn below(context: Context) -> CaseResult {
     let (queue, grant) = messages(&context).await?;
     let posted = queue.post(&numbered(1..2, 300)).await?;
     for id in &posted.ids {
-        grant.sign(queue.getting(id)).send().await?.expect("9.3", &[200])?;
+        grant
+            .sign(queue.getting(id))
+            .send()
+            .await?
+            .expect("9.3", &[200])?;
     }
     let unknown = queue.getting(super::claims::UNKNOWN);
-    grant.sign(unknown).send().await?.expect("9.3", &[404]).map(drop)
+    grant
+        .sign(unknown)
+        .send()
+        .await?
+        .expect("9.3", &[404])
+        .map(drop)
 }
 
 async fn resources(context: Context) -> CaseResult {
@@ -227,13 +358,20 @@ async fn resources(context: Context) -> CaseResult {
     queue.post_one(300).await?;
     let methods = ["GET", "POST", "DELETE", "PATCH"];
     for (path, request) in [
-        ("claims", queue.claiming(&json!({ "ttl": 60, "grace": 60 }), 1)),
+        (
+            "claims",
+            queue.claiming(&json!({ "ttl": 60, "grace": 60 }), 1),
+        ),
         ("subscriptions", context.get(queue.at("/subscriptions"))),
         ("messages", context.get(queue.at("/messages"))),
     ] {
         let body = json!({ "paths": [path], "methods": methods });
         let grant = share(&context, &queue, &body).await?;
-        grant.sign(request).send().await?.expect("9.3", &[200, 201])?;
+        grant
+            .sign(request)
+            .send()
+            .await?
+            .expect("9.3", &[200, 201])?;
     }
     Ok(())
 }
@@ -259,7 +397,8 @@ async fn other_path(context: Context) -> CaseResult {
     expect_each("9.3", &[404], requests.collect()).await?;
     for queue in others.iter().chain([&queue]) {
         let page = queue.list(EVERYTHING).await?;
-        page.reply.check("9.3", "the one message", page.messages.len() == 1)?;
+        page.reply
+            .check("9.3", "the one message", page.messages.len() == 1)?;
     }
     queue.claim(60, 1).await?.only().map(drop)
 }
@@ -275,7 +414,8 @@ async fn other_method(context: Context) -> CaseResult {
     let requests = requests.map(|request| grant.sign(request));
     expect_each("9.3", &[404], requests.into()).await?;
     let page = queue.list(EVERYTHING).await?;
-    page.reply.check("9.3", "the one message", page.messages.len() == 1)
+    page.reply
+        .check("9.3", "the one message", page.messages.len() == 1)
 }
 
 async fn other_project(context: Context) -> CaseResult {
@@ -285,7 +425,11 @@ async fn other_project(context: Context) -> CaseResult {
     let post = theirs(queue.posting(&numbered(5..6, 300))).send().await?;
     post.expect("5.2", &[201])?;
     let listing = grant.sign(context.get(queue.at("/messages?echo=true")));
-    theirs(listing).send().await?.expect("9.3", &[404]).map(drop)
+    theirs(listing)
+        .send()
+        .await?
+        .expect("9.3", &[404])
+        .map(drop)
 }
 
 /// The server's own clock is what an expiry is measured by: a share by default says what that shows.
@@ -298,14 +442,19 @@ async fn ends(context: Context) -> CaseResult {
     let body = json!({
         "paths": ["messages"], "methods": ["GET"], "expires": date_time(now + 30),
     });
-    let reply = sharing(&context, &queue, &body).send().await?.expect("9.1", &[200])?;
+    let reply = sharing(&context, &queue, &body)
+        .send()
+        .await?
+        .expect("9.1", &[200])?;
     let grant = Grant::read(&reply)?;
     let listing = || grant.sign(context.get(queue.at("/messages?echo=true")));
     let early = listing().send().await?;
     let deadline = super::steps::surely_until(&context, reply.sent, 20);
     super::steps::still_before(&context, early.sent, deadline)?;
     early.expect("9.3", &[200])?;
-    context.sleep_until(super::steps::surely_after(&context, reply.sent, 31)).await;
+    context
+        .sleep_until(super::steps::surely_after(&context, reply.sent, 31))
+        .await;
     listing().send().await?.expect("9.3", &[404]).map(drop)
 }
 
@@ -341,7 +490,11 @@ async fn incomplete(context: Context) -> CaseResult {
 async fn empty(context: Context) -> CaseResult {
     let (queue, grant) = messages(&context).await?;
     let get = grant.sign(context.get(queue.at("/messages?echo=true")));
-    get.header("url-signature", "").send().await?.expect("14.4", &[404]).map(drop)
+    get.header("url-signature", "")
+        .send()
+        .await?
+        .expect("14.4", &[404])
+        .map(drop)
 }
 
 async fn order(context: Context) -> CaseResult {
@@ -361,17 +514,31 @@ async fn case_matters(context: Context) -> CaseResult {
         return Ok(());
     }
     let get = grant.sign(context.get(queue.at("/messages?echo=true")));
-    get.header("url-signature", &upper).send().await?.expect("9.3", &[404]).map(drop)
+    get.header("url-signature", &upper)
+        .send()
+        .await?
+        .expect("9.3", &[404])
+        .map(drop)
 }
 
 async fn check_order(context: Context) -> CaseResult {
     let (queue, grant) = messages(&context).await?;
-    let get = grant.sign(context.get(queue.at("/messages"))).header("url-methods", "DELETE");
-    get.without("client-id").send().await?.expect("1.2", &[404]).map(drop)
+    let get = grant
+        .sign(context.get(queue.at("/messages")))
+        .header("url-methods", "DELETE");
+    get.without("client-id")
+        .send()
+        .await?
+        .expect("1.2", &[404])
+        .map(drop)
 }
 
 async fn client_needed(context: Context) -> CaseResult {
     let (queue, grant) = messages(&context).await?;
     let get = grant.sign(context.get(queue.at("/messages")));
-    get.without("client-id").send().await?.expect("9.3", &[400]).map(drop)
+    get.without("client-id")
+        .send()
+        .await?
+        .expect("9.3", &[400])
+        .map(drop)
 }

@@ -230,9 +230,9 @@ impl Sink {
             world.sleep(delay).await;
         }
         match answer {
-            Answer::Status(code) => {
-                Ok(status(StatusCode::from_u16(code).map_err(io::Error::other)?))
-            }
+            Answer::Status(code) => Ok(status(
+                StatusCode::from_u16(code).map_err(io::Error::other)?,
+            )),
             Answer::Drop | Answer::DropUnread => Err(io::ErrorKind::ConnectionAborted.into()),
             Answer::Garbage => {
                 garbled.store(true, Ordering::Relaxed);

@@ -97,15 +97,15 @@ impl Subscriber {
             document: serde_json::from_slice(&received.body).unwrap_or_default(),
             received,
         });
-        all.filter(|notified| !is_notice(&notified.document)).collect()
+        all.filter(|notified| !is_notice(&notified.document))
+            .collect()
     }
 
     /// The notices about the subscription that came.
     pub(super) fn notices(&self) -> Vec<Value> {
         let all = self.received().into_iter();
-        let documents = all.map(|received| {
-            serde_json::from_slice::<Value>(&received.body).unwrap_or_default()
-        });
+        let documents =
+            all.map(|received| serde_json::from_slice::<Value>(&received.body).unwrap_or_default());
         documents.filter(is_notice).collect()
     }
 
@@ -136,7 +136,10 @@ impl Subscriber {
             let missing = bodies.iter().filter(|body| !came.contains(body));
             missing.cloned().collect::<Vec<Value>>()
         };
-        if self.until(|subscriber| missing(subscriber).is_empty()).await {
+        if self
+            .until(|subscriber| missing(subscriber).is_empty())
+            .await
+        {
             return Ok(());
         }
         let expected = format!(

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::capability::Capability::{self, Projects, Purge, Subscriptions};
-use super::steps::{Queue, expect_each, surely_gone, surely_until, still_before};
+use super::steps::{Queue, expect_each, still_before, surely_gone, surely_until};
 use super::subscriber::{
     Subscribed, confirming, listed, page, pause, shown, subscribe_uri, subscribe_with,
 };
@@ -19,47 +19,128 @@ const NEEDS: &[Capability] = &[Subscriptions];
 const MANY: usize = 23;
 
 pub(super) const CASES: &[Case] = &[
-    case!(Must, "subscriptions/unknown-queue-has-none", "8.3", none).needs(NEEDS).since(2),
-    case!(Must, "subscriptions/pages-show-every-one-once", "8.3", pages).needs(NEEDS).since(2),
-    case!(Must, "subscriptions/limit-is-1-to-20", "8.3", limits).needs(NEEDS).since(2),
-    case!(Should, "subscriptions/list-is-ordered-by-id", "8.3", ordered)
-        .needs(NEEDS)
-        .provenance(Provenance::Observed)
-        .since(2),
-    case!(Should, "subscriptions/marker-outlives-its-subscription", "8.3", lost_marker)
-        .needs(NEEDS)
-        .disputed("continue behind it; one driver starts again at the head")
-        .since(2),
-    case!(Must, "subscriptions/unknown-one-is-404", "8.3", unknown).needs(NEEDS).since(2),
-    case!(Must, "subscriptions/belongs-to-its-queue", "8.3", other_queue)
-        .guarantee("G14")
+    case!(Must, "subscriptions/unknown-queue-has-none", "8.3", none)
         .needs(NEEDS)
         .since(2),
-    case!(Must, "subscriptions/belongs-to-its-project", "14.2", other_project)
-        .guarantee("G14")
-        .needs(&[Subscriptions, Projects])
-        .since(2),
-    case!(Must, "subscriptions/dots-never-join-project-and-queue", "14.2", dots)
-        .guarantee("G14")
-        .needs(&[Subscriptions, Projects])
-        .since(2),
-    case!(Must, "subscriptions/patch-changes-what-it-names", "8.3", patch).needs(NEEDS).since(2),
-    case!(Must, "subscriptions/patch-names-something", "8.3", empty_patch).needs(NEEDS).since(2),
-    case!(Must, "subscriptions/refused-patch-changes-nothing", "8.3", bad_patch)
+    case!(
+        Must,
+        "subscriptions/pages-show-every-one-once",
+        "8.3",
+        pages
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(Must, "subscriptions/limit-is-1-to-20", "8.3", limits)
         .needs(NEEDS)
         .since(2),
-    case!(Must, "subscriptions/patch-does-not-confirm", "8.3", patch_confirmed)
+    case!(
+        Should,
+        "subscriptions/list-is-ordered-by-id",
+        "8.3",
+        ordered
+    )
+    .needs(NEEDS)
+    .provenance(Provenance::Observed)
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/marker-outlives-its-subscription",
+        "8.3",
+        lost_marker
+    )
+    .needs(NEEDS)
+    .disputed("continue behind it; one driver starts again at the head")
+    .since(2),
+    case!(Must, "subscriptions/unknown-one-is-404", "8.3", unknown)
         .needs(NEEDS)
         .since(2),
-    case!(Must, "subscriptions/patch-to-a-taken-subscriber-is-409", "8.3", taken)
-        .guarantee("G16")
+    case!(
+        Must,
+        "subscriptions/belongs-to-its-queue",
+        "8.3",
+        other_queue
+    )
+    .guarantee("G14")
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/belongs-to-its-project",
+        "14.2",
+        other_project
+    )
+    .guarantee("G14")
+    .needs(&[Subscriptions, Projects])
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/dots-never-join-project-and-queue",
+        "14.2",
+        dots
+    )
+    .guarantee("G14")
+    .needs(&[Subscriptions, Projects])
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/patch-changes-what-it-names",
+        "8.3",
+        patch
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/patch-names-something",
+        "8.3",
+        empty_patch
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/refused-patch-changes-nothing",
+        "8.3",
+        bad_patch
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/patch-does-not-confirm",
+        "8.3",
+        patch_confirmed
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/patch-to-a-taken-subscriber-is-409",
+        "8.3",
+        taken
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .since(2),
+    case!(Must, "subscriptions/deleted-one-is-gone", "8.3", deleted)
         .needs(NEEDS)
         .since(2),
-    case!(Must, "subscriptions/deleted-one-is-gone", "8.3", deleted).needs(NEEDS).since(2),
-    case!(Must, "subscriptions/deleted-subscriber-can-come-back", "8.3", come_back)
-        .needs(NEEDS)
-        .since(2),
-    case!(Must, "subscriptions/confirming-takes-a-boolean", "8.4", confirm).needs(NEEDS).since(2),
+    case!(
+        Must,
+        "subscriptions/deleted-subscriber-can-come-back",
+        "8.3",
+        come_back
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/confirming-takes-a-boolean",
+        "8.4",
+        confirm
+    )
+    .needs(NEEDS)
+    .since(2),
     case!(Should, "subscriptions/survives-its-queue", "4.6", survives)
         .guarantee("G16")
         .needs(NEEDS)
@@ -68,9 +149,14 @@ pub(super) const CASES: &[Case] = &[
     case!(Must, "subscriptions/purge-removes-them", "4.8", purge)
         .needs(&[Subscriptions, Purge])
         .since(2),
-    case!(Must, "subscriptions/purge-of-messages-keeps-them", "4.8", purge_messages)
-        .needs(&[Subscriptions, Purge])
-        .since(2),
+    case!(
+        Must,
+        "subscriptions/purge-of-messages-keeps-them",
+        "4.8",
+        purge_messages
+    )
+    .needs(&[Subscriptions, Purge])
+    .since(2),
     case!(Must, "subscriptions/lives-for-its-ttl", "8.8", lives)
         .guarantee("G16")
         .needs(NEEDS)
@@ -81,20 +167,35 @@ pub(super) const CASES: &[Case] = &[
         .needs(NEEDS)
         .waits(125)
         .since(2),
-    case!(Must, "subscriptions/expired-subscriber-can-come-back", "8.8", expired_comes_back)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .waits(125)
-        .since(2),
-    case!(Must, "subscriptions/renewal-restarts-the-ttl", "8.3", renewal)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .waits(100)
-        .since(2),
-    case!(Must, "subscriptions/renewal-can-shorten-it", "8.3", shortened)
-        .needs(NEEDS)
-        .waits(125)
-        .since(2),
+    case!(
+        Must,
+        "subscriptions/expired-subscriber-can-come-back",
+        "8.8",
+        expired_comes_back
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .waits(125)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/renewal-restarts-the-ttl",
+        "8.3",
+        renewal
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .waits(100)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/renewal-can-shorten-it",
+        "8.3",
+        shortened
+    )
+    .needs(NEEDS)
+    .waits(125)
+    .since(2),
 ];
 
 async fn none(context: Context) -> CaseResult {
@@ -149,7 +250,12 @@ async fn limits(context: Context) -> CaseResult {
     let path = |limit: &str| queue.at(&format!("/subscriptions?limit={limit}"));
     let bad = ["0", "21", "-1", "x"].map(|limit| context.get(path(limit)));
     expect_each("8.3", &[400], bad.into()).await?;
-    for (query, count) in [("?limit=20", 20), ("?limit=1", 1), ("", 10), ("?limit=", 10)] {
+    for (query, count) in [
+        ("?limit=20", 20),
+        ("?limit=1", 1),
+        ("", 10),
+        ("?limit=", 10),
+    ] {
         let (all, _, reply) = page(&context, queue.at(&format!("/subscriptions{query}"))).await?;
         reply.check("8.3", &format!("{count} subscriptions"), all.len() == count)?;
     }
@@ -176,7 +282,11 @@ async fn lost_marker(context: Context) -> CaseResult {
     delete.send().await?.expect("8.3", &[204])?;
     let (second, _, reply) = page(&context, next).await?;
     let repeats = second.iter().any(|one| first.contains(one));
-    reply.check("8.3", "no subscription that the first page showed", !repeats)
+    reply.check(
+        "8.3",
+        "no subscription that the first page showed",
+        !repeats,
+    )
 }
 
 async fn unknown(context: Context) -> CaseResult {
@@ -217,8 +327,12 @@ async fn expect_unknown(
     let delete = stranger(context.delete(path)).send().await?;
     delete.expect("8.3", &[204])?;
     let after = shown(context, subscribed).await?;
-    let same = ["ttl", "subscriber", "confirmed"].iter().all(|name| before[*name] == after[*name]);
-    subscribed.reply.check("14.2", "the subscription as it was", same)
+    let same = ["ttl", "subscriber", "confirmed"]
+        .iter()
+        .all(|name| before[*name] == after[*name]);
+    subscribed
+        .reply
+        .check("14.2", "the subscription as it was", same)
 }
 
 async fn other_queue(context: Context) -> CaseResult {
@@ -234,8 +348,13 @@ async fn other_project(context: Context) -> CaseResult {
     let subscribed = subscribe_uri(&context, &queue, NOWHERE).await?;
     let project = format!("{}-stranger", context.project());
     let theirs = |request: super::Request| request.header("x-project-id", &project);
-    theirs(context.put(queue.at(""))).send().await?.expect("4.3", &[201])?;
-    let listing = theirs(context.get(queue.at("/subscriptions"))).send().await?;
+    theirs(context.put(queue.at("")))
+        .send()
+        .await?
+        .expect("4.3", &[201])?;
+    let listing = theirs(context.get(queue.at("/subscriptions")))
+        .send()
+        .await?;
     let listing = listing.expect("14.2", &[200])?;
     let none = listing.json("8.3")?["subscriptions"] == json!([]);
     listing.check("14.2", "no subscription of another project", none)?;
@@ -272,7 +391,11 @@ async fn patch(context: Context) -> CaseResult {
         let document = shown(&context, &subscribed).await?;
         let names = ["id", "subscriber", "ttl", "options", "confirmed"];
         let same = names.iter().all(|name| document[*name] == expected[*name]);
-        reply.check("8.3", &format!("a new {member} and all else as it was"), same)?;
+        reply.check(
+            "8.3",
+            &format!("a new {member} and all else as it was"),
+            same,
+        )?;
     }
     Ok(())
 }
@@ -299,11 +422,17 @@ async fn bad_patch(context: Context) -> CaseResult {
         json!({ "ttl": 1_200, "options": "x" }),
         json!({ "ttl": 59, "subscriber": format!("{NOWHERE}/moved") }),
     ];
-    let patches = bodies.iter().map(|body| context.patch(subscribed.path.clone(), body));
+    let patches = bodies
+        .iter()
+        .map(|body| context.patch(subscribed.path.clone(), body));
     expect_each("8.3", &[400], patches.collect()).await?;
     let after = shown(&context, &subscribed).await?;
-    let same = ["subscriber", "ttl", "options"].iter().all(|name| before[*name] == after[*name]);
-    subscribed.reply.check("8.3", "the subscription as it was", same)
+    let same = ["subscriber", "ttl", "options"]
+        .iter()
+        .all(|name| before[*name] == after[*name]);
+    subscribed
+        .reply
+        .check("8.3", "the subscription as it was", same)
 }
 
 async fn patch_confirmed(context: Context) -> CaseResult {
@@ -312,7 +441,9 @@ async fn patch_confirmed(context: Context) -> CaseResult {
     let patch = context.patch(subscribed.path.clone(), &json!({ "confirmed": true }));
     patch.send().await?.expect("8.3", &[400])?;
     let unconfirmed = shown(&context, &subscribed).await?["confirmed"] == false;
-    subscribed.reply.check("8.3", "a subscription that is not confirmed", unconfirmed)
+    subscribed
+        .reply
+        .check("8.3", "a subscription that is not confirmed", unconfirmed)
 }
 
 async fn taken(context: Context) -> CaseResult {
@@ -320,7 +451,10 @@ async fn taken(context: Context) -> CaseResult {
     let other = format!("{NOWHERE}/other");
     let one = subscribe_uri(&context, &queue, NOWHERE).await?;
     subscribe_uri(&context, &queue, &other).await?;
-    let patch = context.patch(one.path.clone(), &json!({ "subscriber": other, "ttl": 900 }));
+    let patch = context.patch(
+        one.path.clone(),
+        &json!({ "subscriber": other, "ttl": 900 }),
+    );
     patch.send().await?.expect("8.3", &[409])?;
     let document = shown(&context, &one).await?;
     let same = document["subscriber"] == NOWHERE && document["ttl"] == 600;
@@ -348,10 +482,16 @@ async fn come_back(context: Context) -> CaseResult {
     let first = subscribe_with(&context, &queue, &body(600)).await?;
     let confirm = confirming(&context, &first, &json!({ "confirmed": true }));
     confirm.send().await?.expect("8.4", &[204])?;
-    context.delete(first.path).send().await?.expect("8.3", &[204])?;
+    context
+        .delete(first.path)
+        .send()
+        .await?
+        .expect("8.3", &[204])?;
     let second = subscribe_with(&context, &queue, &body(900)).await?;
     let fresh = shown(&context, &second).await?["ttl"] == 900;
-    second.reply.check("8.3", "a new subscription with its own ttl", fresh)?;
+    second
+        .reply
+        .check("8.3", "a new subscription with its own ttl", fresh)?;
     let (all, reply) = listed(&context, &queue).await?;
     reply.check("8.3", "one subscription", all.len() == 1)
 }
@@ -359,15 +499,25 @@ async fn come_back(context: Context) -> CaseResult {
 async fn confirm(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let subscribed = subscribe_uri(&context, &queue, NOWHERE).await?;
-    let bad = [json!({}), json!({ "confirmed": "yes" }), json!({ "confirmed": null })];
-    let bad = bad.iter().map(|body| confirming(&context, &subscribed, body));
+    let bad = [
+        json!({}),
+        json!({ "confirmed": "yes" }),
+        json!({ "confirmed": null }),
+    ];
+    let bad = bad
+        .iter()
+        .map(|body| confirming(&context, &subscribed, body));
     expect_each("8.4", &[400], bad.collect()).await?;
     for confirmed in [true, true, false] {
         let body = json!({ "confirmed": confirmed });
         let reply = confirming(&context, &subscribed, &body).send().await?;
         let reply = reply.expect("8.4", &[204])?;
         let same = shown(&context, &subscribed).await?["confirmed"] == confirmed;
-        reply.check("8.4", &format!("a subscription with confirmed {confirmed}"), same)?;
+        reply.check(
+            "8.4",
+            &format!("a subscription with confirmed {confirmed}"),
+            same,
+        )?;
     }
     Ok(())
 }
@@ -376,7 +526,11 @@ async fn survives(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let subscribed = subscribe_uri(&context, &queue, NOWHERE).await?;
     queue.post_one(300).await?;
-    context.request(Method::DELETE, queue.at("")).send().await?.expect("4.6", &[204])?;
+    context
+        .request(Method::DELETE, queue.at(""))
+        .send()
+        .await?
+        .expect("4.6", &[204])?;
     shown(&context, &subscribed).await?;
     queue.post_one(300).await?;
     let (all, reply) = listed(&context, &queue).await?;
@@ -394,10 +548,16 @@ async fn purge(context: Context) -> CaseResult {
         purge.body(body).send().await?.expect("4.8", &[204])?;
         let (all, reply) = listed(&context, &queue).await?;
         reply.check("4.8", "no subscription", all.is_empty())?;
-        context.get(subscribed.path).send().await?.expect("4.8", &[404])?;
+        context
+            .get(subscribed.path)
+            .send()
+            .await?
+            .expect("4.8", &[404])?;
         let messages = queue.list("?echo=true").await?;
         let expected = format!("{kept} messages");
-        messages.reply.check("4.8", &expected, messages.messages.len() == kept)?;
+        messages
+            .reply
+            .check("4.8", &expected, messages.messages.len() == kept)?;
     }
     Ok(())
 }
@@ -406,20 +566,30 @@ async fn purge_messages(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let subscribed = subscribe_uri(&context, &queue, NOWHERE).await?;
     queue.post_one(300).await?;
-    let purge = context.post(queue.at("/purge"), &json!({ "resource_types": ["messages"] }));
+    let purge = context.post(
+        queue.at("/purge"),
+        &json!({ "resource_types": ["messages"] }),
+    );
     purge.send().await?.expect("4.8", &[204])?;
     shown(&context, &subscribed).await.map(drop)
 }
 
 async fn subscribe_for(context: &Context, queue: &Queue, ttl: u64) -> Result<Subscribed, Stop> {
-    subscribe_with(context, queue, &json!({ "subscriber": NOWHERE, "ttl": ttl })).await
+    subscribe_with(
+        context,
+        queue,
+        &json!({ "subscriber": NOWHERE, "ttl": ttl }),
+    )
+    .await
 }
 
 async fn lives(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let subscribed = subscribe_for(&context, &queue, 60).await?;
     let deadline = surely_until(&context, subscribed.reply.sent, 60);
-    context.sleep_until(deadline.minus(Duration::from_secs(5))).await;
+    context
+        .sleep_until(deadline.minus(Duration::from_secs(5)))
+        .await;
     let reply = context.get(subscribed.path).send().await?;
     still_before(&context, reply.sent, deadline)?;
     reply.expect("8.8", &[200]).map(drop)
@@ -431,7 +601,11 @@ async fn expect_gone(
     (subscribed, from): (&Subscribed, super::Sent),
 ) -> CaseResult {
     context.sleep_until(surely_gone(context, from, 60)).await;
-    context.get(subscribed.path.clone()).send().await?.expect("8.8", &[404])?;
+    context
+        .get(subscribed.path.clone())
+        .send()
+        .await?
+        .expect("8.8", &[404])?;
     let (all, reply) = listed(context, queue).await?;
     reply.check("8.8", "no subscription", all.is_empty())
 }
@@ -447,7 +621,9 @@ async fn expires(context: Context) -> CaseResult {
 async fn expired_comes_back(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let first = subscribe_for(&context, &queue, 60).await?;
-    context.sleep_until(surely_gone(&context, first.reply.sent, 60)).await;
+    context
+        .sleep_until(surely_gone(&context, first.reply.sent, 60))
+        .await;
     let second = subscribe_for(&context, &queue, 600).await?;
     shown(&context, &second).await?;
     let (all, reply) = listed(&context, &queue).await?;
@@ -459,10 +635,15 @@ async fn renewal(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let subscribed = subscribe_for(&context, &queue, 60).await?;
     pause(&context, Duration::from_secs(45)).await;
-    let patch = context.patch(subscribed.path.clone(), &json!({ "ttl": 60 })).send().await?;
+    let patch = context
+        .patch(subscribed.path.clone(), &json!({ "ttl": 60 }))
+        .send()
+        .await?;
     let renewed = patch.expect("8.3", &[204])?;
     let deadline = surely_until(&context, renewed.sent, 60);
-    context.sleep_until(deadline.minus(Duration::from_secs(10))).await;
+    context
+        .sleep_until(deadline.minus(Duration::from_secs(10)))
+        .await;
     let reply = context.get(subscribed.path).send().await?;
     still_before(&context, reply.sent, deadline)?;
     reply.expect("8.3", &[200]).map(drop)
@@ -471,7 +652,10 @@ async fn renewal(context: Context) -> CaseResult {
 async fn shortened(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let subscribed = subscribe_for(&context, &queue, 6_000).await?;
-    let patch = context.patch(subscribed.path.clone(), &json!({ "ttl": 60 })).send().await?;
+    let patch = context
+        .patch(subscribed.path.clone(), &json!({ "ttl": 60 }))
+        .send()
+        .await?;
     let renewed = patch.expect("8.3", &[204])?;
     expect_gone((&context, &queue), (&subscribed, renewed.sent)).await
 }

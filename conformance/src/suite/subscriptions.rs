@@ -16,72 +16,171 @@ const NEEDS: &[Capability] = &[Subscriptions];
 pub(super) const NOWHERE: &str = "http://127.0.0.1:9/nobody";
 
 pub(super) const CASES: &[Case] = &[
-    case!(Must, "subscriptions/granted-one-has-an-id", "8.2", granted).needs(NEEDS).since(2),
-    case!(Must, "subscriptions/shown-as-documented", "8.1", shown_as_documented)
+    case!(Must, "subscriptions/granted-one-has-an-id", "8.2", granted)
         .needs(NEEDS)
         .since(2),
-    case!(Must, "subscriptions/subscriber-is-required", "8.2", subscriber_is_required)
+    case!(
+        Must,
+        "subscriptions/shown-as-documented",
+        "8.1",
+        shown_as_documented
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/subscriber-is-required",
+        "8.2",
+        subscriber_is_required
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/subscriber-has-a-known-scheme",
+        "8.2",
+        known_scheme
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/subscriber-is-a-uri",
+        "8.2",
+        subscriber_is_a_uri
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/subscriber-is-kept-as-it-is",
+        "8.1",
+        odd_subscribers
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(Must, "subscriptions/ttl-is-at-least-60", "8.2", ttl_range)
         .needs(NEEDS)
         .since(2),
-    case!(Must, "subscriptions/subscriber-has-a-known-scheme", "8.2", known_scheme)
-        .needs(NEEDS)
-        .since(2),
-    case!(Should, "subscriptions/subscriber-is-a-uri", "8.2", subscriber_is_a_uri)
-        .needs(NEEDS)
-        .since(2),
-    case!(Must, "subscriptions/subscriber-is-kept-as-it-is", "8.1", odd_subscribers)
-        .needs(NEEDS)
-        .since(2),
-    case!(Must, "subscriptions/ttl-is-at-least-60", "8.2", ttl_range).needs(NEEDS).since(2),
-    case!(Must, "subscriptions/ttl-ends-before-the-year-10000", "8.2", far_ttl)
-        .needs(NEEDS)
-        .since(2),
-    case!(Should, "subscriptions/ttl-is-an-integer", "8.2", ttl_is_an_integer)
-        .needs(NEEDS)
-        .since(2),
-    case!(Should, "subscriptions/ttl-is-an-hour-by-default", "2", default_ttl)
-        .needs(NEEDS)
-        .since(2),
-    case!(Must, "subscriptions/options-are-an-object", "8.2", options_are_an_object)
-        .needs(NEEDS)
-        .since(2),
-    case!(Should, "subscriptions/options-are-no-falsy-value", "8.2", options_are_not_falsy)
-        .needs(NEEDS)
-        .disputed("400; the code lets empty values of other types pass")
-        .since(2),
-    case!(Should, "subscriptions/retry-policy-is-validated", "8.6", retry_policies)
-        .needs(NEEDS)
-        .provenance(Provenance::Observed)
-        .since(2),
-    case!(Should, "subscriptions/body-is-an-object", "8.2", body_is_an_object)
-        .needs(NEEDS)
-        .since(2),
-    case!(Should, "subscriptions/unknown-members-are-dropped", "1.7", unknown_members)
-        .needs(NEEDS)
-        .provenance(Provenance::Observed)
-        .since(2),
-    case!(Must, "subscriptions/subscriber-has-one-subscription", "8.2", one_subscription)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .since(2),
-    case!(Should, "subscriptions/subscribing-again-changes-nothing", "8.2", again)
-        .needs(NEEDS)
-        .provenance(Provenance::Observed)
-        .since(2),
-    case!(Must, "subscriptions/confirmed-subscriber-is-refused-again", "8.2", confirmed_again)
-        .guarantee("G16")
-        .needs(NEEDS)
-        .since(2),
-    case!(Must, "subscriptions/subscriber-may-have-many-queues", "8.1", many_queues)
-        .needs(NEEDS)
-        .since(2),
-    case!(Must, "subscriptions/subscribing-creates-the-queue", "4.1", creates_the_queue)
-        .needs(&[Subscriptions, QueueLists])
-        .since(2),
-    case!(Should, "subscriptions/refused-one-creates-no-queue", "8.2", refusal_creates_nothing)
-        .needs(&[Subscriptions, QueueLists])
-        .disputed("only a success creates the queue; the code creates it before it looks")
-        .since(2),
+    case!(
+        Must,
+        "subscriptions/ttl-ends-before-the-year-10000",
+        "8.2",
+        far_ttl
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/ttl-is-an-integer",
+        "8.2",
+        ttl_is_an_integer
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/ttl-is-an-hour-by-default",
+        "2",
+        default_ttl
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/options-are-an-object",
+        "8.2",
+        options_are_an_object
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/options-are-no-falsy-value",
+        "8.2",
+        options_are_not_falsy
+    )
+    .needs(NEEDS)
+    .disputed("400; the code lets empty values of other types pass")
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/retry-policy-is-validated",
+        "8.6",
+        retry_policies
+    )
+    .needs(NEEDS)
+    .provenance(Provenance::Observed)
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/body-is-an-object",
+        "8.2",
+        body_is_an_object
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/unknown-members-are-dropped",
+        "1.7",
+        unknown_members
+    )
+    .needs(NEEDS)
+    .provenance(Provenance::Observed)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/subscriber-has-one-subscription",
+        "8.2",
+        one_subscription
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/subscribing-again-changes-nothing",
+        "8.2",
+        again
+    )
+    .needs(NEEDS)
+    .provenance(Provenance::Observed)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/confirmed-subscriber-is-refused-again",
+        "8.2",
+        confirmed_again
+    )
+    .guarantee("G16")
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/subscriber-may-have-many-queues",
+        "8.1",
+        many_queues
+    )
+    .needs(NEEDS)
+    .since(2),
+    case!(
+        Must,
+        "subscriptions/subscribing-creates-the-queue",
+        "4.1",
+        creates_the_queue
+    )
+    .needs(&[Subscriptions, QueueLists])
+    .since(2),
+    case!(
+        Should,
+        "subscriptions/refused-one-creates-no-queue",
+        "8.2",
+        refusal_creates_nothing
+    )
+    .needs(&[Subscriptions, QueueLists])
+    .disputed("only a success creates the queue; the code creates it before it looks")
+    .since(2),
 ];
 
 /// Demands that each body is refused, and then that nobody is subscribed.
@@ -108,7 +207,9 @@ async fn granted(context: Context) -> CaseResult {
     let expected = "a Location that is a path of the queue's subscriptions";
     subscribed.reply.check("8.2", expected, leads)?;
     let id = shown(&context, &subscribed).await?["id"] == *subscribed.id;
-    subscribed.reply.check("8.1", "a subscription with the id given out", id)
+    subscribed
+        .reply
+        .check("8.1", "a subscription with the id given out", id)
 }
 
 async fn shown_as_documented(context: Context) -> CaseResult {
@@ -116,7 +217,11 @@ async fn shown_as_documented(context: Context) -> CaseResult {
     let options = json!({ "post_headers": { "X-Colour": "red" }, "anything": [1, null] });
     let body = json!({ "subscriber": NOWHERE, "ttl": 120, "options": options });
     let subscribed = subscribe_with(&context, &queue, &body).await?;
-    let reply = context.get(subscribed.path).send().await?.expect("8.3", &[200])?;
+    let reply = context
+        .get(subscribed.path)
+        .send()
+        .await?
+        .expect("8.3", &[200])?;
     let document = reply.json("8.1")?;
     let (all, listing) = listed(&context, &queue).await?;
     let first = all.into_iter().next().unwrap_or_default();
@@ -129,7 +234,9 @@ async fn shown_as_documented(context: Context) -> CaseResult {
         reply.check("8.1", "id, subscriber, ttl and options as given", same)?;
         let source = document["source"].as_str().unwrap_or_default();
         reply.check("8.1", "the queue as `source`", source.ends_with('q'))?;
-        let young = document["age"].as_f64().is_some_and(|age| (0.0..60.0).contains(&age));
+        let young = document["age"]
+            .as_f64()
+            .is_some_and(|age| (0.0..60.0).contains(&age));
         reply.check("8.1", "an `age` in seconds", young)?;
         let flag = document["confirmed"].is_boolean();
         reply.check("8.1", "`confirmed`: a boolean", flag)?;
@@ -138,16 +245,32 @@ async fn shown_as_documented(context: Context) -> CaseResult {
 }
 
 async fn subscriber_is_required(context: Context) -> CaseResult {
-    refuses(&context, &[json!({}), json!({ "ttl": 600 }), json!({ "options": {} })]).await
+    refuses(
+        &context,
+        &[json!({}), json!({ "ttl": 600 }), json!({ "options": {} })],
+    )
+    .await
 }
 
 async fn known_scheme(context: Context) -> CaseResult {
-    let uris = ["ftp://127.0.0.1/x", "file:///etc/hosts", "gopher://127.0.0.1", "127.0.0.1:9"];
+    let uris = [
+        "ftp://127.0.0.1/x",
+        "file:///etc/hosts",
+        "gopher://127.0.0.1",
+        "127.0.0.1:9",
+    ];
     refuses(&context, &uris.map(|uri| with("subscriber", &json!(uri)))).await
 }
 
 async fn subscriber_is_a_uri(context: Context) -> CaseResult {
-    let wrong = [json!(""), json!(null), json!(5), json!([NOWHERE]), json!({}), json!(true)];
+    let wrong = [
+        json!(""),
+        json!(null),
+        json!(5),
+        json!([NOWHERE]),
+        json!({}),
+        json!(true),
+    ];
     refuses(&context, &wrong.map(|value| with("subscriber", &value))).await
 }
 
@@ -161,21 +284,33 @@ async fn odd_subscribers(context: Context) -> CaseResult {
     ] {
         let subscribed = subscribe_uri(&context, &queue, uri).await?;
         let same = shown(&context, &subscribed).await?["subscriber"] == uri;
-        subscribed.reply.check("8.1", &format!("the subscriber {uri}"), same)?;
+        subscribed
+            .reply
+            .check("8.1", &format!("the subscriber {uri}"), same)?;
     }
     let (all, reply) = listed(&context, &queue).await?;
-    reply.check("8.1", "four subscribers, for all URIs differ", all.len() == 4)
+    reply.check(
+        "8.1",
+        "four subscribers, for all URIs differ",
+        all.len() == 4,
+    )
 }
 
 async fn ttl_range(context: Context) -> CaseResult {
-    refuses(&context, &[59, 1, -1, -60].map(|ttl| with("ttl", &json!(ttl)))).await?;
+    refuses(
+        &context,
+        &[59, 1, -1, -60].map(|ttl| with("ttl", &json!(ttl))),
+    )
+    .await?;
     let queue = Queue::new(&context, "ok");
     for (number, ttl) in [60, 61, 315_360_000].into_iter().enumerate() {
         let uri = format!("{NOWHERE}/{number}");
         let body = json!({ "subscriber": uri, "ttl": ttl });
         let subscribed = subscribe_with(&context, &queue, &body).await?;
         let same = shown(&context, &subscribed).await?["ttl"] == ttl;
-        subscribed.reply.check("8.2", &format!("a ttl of {ttl}"), same)?;
+        subscribed
+            .reply
+            .check("8.2", &format!("a ttl of {ttl}"), same)?;
     }
     Ok(())
 }
@@ -186,8 +321,15 @@ async fn far_ttl(context: Context) -> CaseResult {
 }
 
 async fn ttl_is_an_integer(context: Context) -> CaseResult {
-    let wrong =
-        [json!("600"), json!(600.5), json!(null), json!(true), json!([600]), json!(0), json!("")];
+    let wrong = [
+        json!("600"),
+        json!(600.5),
+        json!(null),
+        json!(true),
+        json!([600]),
+        json!(0),
+        json!(""),
+    ];
     refuses(&context, &wrong.map(|value| with("ttl", &value))).await
 }
 
@@ -195,8 +337,12 @@ async fn default_ttl(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let subscribed = subscribe_with(&context, &queue, &json!({ "subscriber": NOWHERE })).await?;
     let document = shown(&context, &subscribed).await?;
-    subscribed.reply.check("2", "a ttl of 3600", document["ttl"] == 3_600)?;
-    subscribed.reply.check("8.2", "empty options", document["options"] == json!({}))
+    subscribed
+        .reply
+        .check("2", "a ttl of 3600", document["ttl"] == 3_600)?;
+    subscribed
+        .reply
+        .check("8.2", "empty options", document["options"] == json!({}))
 }
 
 async fn options_are_an_object(context: Context) -> CaseResult {
@@ -226,7 +372,9 @@ async fn retry_policies(context: Context) -> CaseResult {
     refuses(&context, &bodies).await?;
     let queue = Queue::new(&context, "q2");
     let puts = wrong.iter().map(|policy| {
-        context.put(queue.at("")).json(&json!({ "_retry_policy": policy }))
+        context
+            .put(queue.at(""))
+            .json(&json!({ "_retry_policy": policy }))
     });
     expect_each("8.6", &[400], puts.collect()).await?;
     let right = json!({
@@ -255,7 +403,9 @@ async fn unknown_members(context: Context) -> CaseResult {
     let subscribed = subscribe_with(&context, &queue, &body).await?;
     let document = shown(&context, &subscribed).await?;
     let dropped = document.get("colour").is_none();
-    subscribed.reply.check("1.7", "no member that the API does not know", dropped)
+    subscribed
+        .reply
+        .check("1.7", "no member that the API does not know", dropped)
 }
 
 /// 409, or 201 with the id that it has: either way there is one subscription.
@@ -268,7 +418,9 @@ async fn one_subscription(context: Context) -> CaseResult {
         let reply = reply.expect("8.2", &[201, 409])?;
         if reply.status() == 201 {
             let again = Subscribed::read(&queue, reply)?;
-            again.reply.check("8.2", "the id that it has", again.id == first.id)?;
+            again
+                .reply
+                .check("8.2", "the id that it has", again.id == first.id)?;
         }
     }
     let (all, reply) = listed(&context, &queue).await?;
@@ -284,7 +436,9 @@ async fn again(context: Context) -> CaseResult {
     reply.expect("8.2", &[201, 409])?;
     let document = shown(&context, &first).await?;
     let same = document["ttl"] == 600 && document["options"] == json!({ "a": 1 });
-    first.reply.check("8.2", "the ttl and the options of the first time", same)
+    first
+        .reply
+        .check("8.2", "the ttl and the options of the first time", same)
 }
 
 async fn confirmed_again(context: Context) -> CaseResult {
@@ -303,7 +457,9 @@ async fn many_queues(context: Context) -> CaseResult {
     let (one, other) = (Queue::new(&context, "q"), Queue::new(&context, "q2"));
     let first = subscribe_uri(&context, &one, NOWHERE).await?;
     let second = subscribe_uri(&context, &other, NOWHERE).await?;
-    second.reply.check("8.1", "an id of its own", first.id != second.id)?;
+    second
+        .reply
+        .check("8.1", "an id of its own", first.id != second.id)?;
     for (queue, subscribed) in [(&one, &first), (&other, &second)] {
         let (all, reply) = listed(&context, queue).await?;
         let own = matches!(all.as_slice(), [only] if only["id"] == *subscribed.id);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nanshe_conformance::environment::{
-    Address, BoxFuture, Environment, Instant, Stream, TokioEnvironment, World,
+    Address, BoxFuture, Environment, Instant, Listener, Stream, TokioEnvironment, World,
 };
 use nanshe_conformance::suite::{Options, Selection, preflight, run};
 use nanshe_conformance::target::{Client, Description, Endpoint, NotAnswered, Outcome};
