@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nanshe_conformance::suite::Level;
+use nanshe_conformance::environment::Address;
+use nanshe_conformance::suite::{Level, Profile, Shard};
 
 /// Tells whether a message service keeps its promises.
 ///
@@ -43,6 +44,18 @@ pub(crate) struct Conform {
     /// Only cases that demand at least as much
     #[arg(long)]
     pub(crate) level: Option<LevelWord>,
+    /// What is expected beside the core, in place of the target file's
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<ProfileWord>,
+    /// Only cases that this version of the suite has, so that a newer one breaks nobody's build
+    #[arg(long, value_name = "N")]
+    pub(crate) suite_version: Option<u32>,
+    /// Only the K-th of N shares of the cases, for machines that divide the work
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Leave out cases that wait longer than a second, and say which
+    #[arg(long, conflicts_with = "wait_max")]
+    pub(crate) fast: bool,
     /// Leave out cases that may wait longer than this many seconds [default: 300 on a target, no limit
     /// in virtual time]
     #[arg(long, value_name = "SECONDS")]
@@ -50,6 +63,16 @@ pub(crate) struct Conform {
     /// Cases that are known to fail, with the reason of each, in place of the target file's
     #[arg(long, value_name = "FILE")]
     pub(crate) known_failures: Option<String>,
+    /// Write the known-failures file anew: without those that pass, and with those that fail
+    #[arg(long)]
+    pub(crate) update_known_failures: bool,
+    /// Leave the queues that the suite makes
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Where the target finds the suite, which then sees whether notifications come; a target file that
+    /// offers `webhooks` needs it only if that is not on loopback
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) sink_address: Option<Address>,
     /// What projects and clients are named after [default: 1 in virtual time, the time on a target]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -149,6 +172,26 @@ impl From<LevelWord> for Level {
             LevelWord::Must => Self::Must,
             LevelWord::Should => Self::Should,
             LevelWord::May => Self::May,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProfileWord {
+    /// What a Zaqar v2 as it is installed offers
+    ZaqarV2,
+    /// That, and expiry to the second, and one order across producers
+    Strict,
+    /// Queues, messages and claims only
+    Core,
+}
+
+impl From<ProfileWord> for Profile {
+    fn from(word: ProfileWord) -> Self {
+        match word {
+            ProfileWord::ZaqarV2 => Self::ZaqarV2,
+            ProfileWord::Strict => Self::Strict,
+            ProfileWord::Core => Self::Core,
         }
     }
 }

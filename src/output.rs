@@ -130,3 +130,44 @@ pub(crate) fn wall_clock_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }
+
+/// Today as `2026-11-24`, by Greenwich.
+#[expect(clippy::disallowed_types, reason = "a shell reads the wall clock")]
+pub(crate) fn today() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    day(now.map_or(0, |now| now.as_secs() / 86_400))
+}
+
+/// The date of a day, counted from 1970-01-01: years of March to February, so that leap days end them.
+fn day(since_1970: u64) -> String {
+    let days = since_1970 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    format!("{:04}-{month:02}-{date:02}", 400 * era + year + next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_dates() {
+        let dates = [
+            (0, "1970-01-01"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (20_781, "2026-11-24"),
+        ];
+        for (since_1970, date) in dates {
+            assert_eq!(day(since_1970), date);
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::suite::{Capability, Exchange, Failure, Level, Provenance};
+use crate::suite::{Capability, Exchange, Failure, Level, Profile, Provenance};
 use crate::target::KnownFailures;
 use crate::verdict::Verdict;
 
@@ -21,6 +21,10 @@ mod terminal;
 pub struct Report {
     /// The target's name.
     pub target: String,
+    /// What was expected of it beside the core.
+    pub profile: Profile,
+    /// The version of the suite.
+    pub suite_version: u32,
     /// The seed that projects and clients were named after.
     pub seed: u64,
     /// The command that runs the suite on this target again; `--only PATH` makes it one case.
@@ -32,6 +36,12 @@ pub struct Report {
     pub cases: Vec<CaseReport>,
     /// Cases that did not run, because they may wait longer than was allowed.
     pub left_out: Vec<String>,
+    /// Why the run ended before all cases had; then it is partial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// What else is to be said, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What one case found.
@@ -56,6 +66,12 @@ pub struct CaseReport {
     /// Why it was known to fail, if the known-failures file names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known: Option<String>,
+    /// Why it does not decide, if the known-failures file says that it passes and fails by turns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flaky: Option<String>,
+    /// Until when it was known to fail, and why, if that has passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired: Option<String>,
     /// How long it took.
     #[serde(rename = "elapsed_secs", serialize_with = "seconds")]
     pub elapsed: Duration,
@@ -106,16 +122,34 @@ pub enum Standing {
     Unknown,
     /// It did not run: the target does not offer what it needs.
     NotApplicable,
+    /// It ran, and passes and fails by turns, as the known-failures file says. It decides nothing.
+    Flaky,
 }
 
 impl CaseReport {
-    /// Notes the reason if the case is known to fail.
-    pub fn excuse(&mut self, known: &KnownFailures) {
-        self.known = known.find(&self.path).map(|entry| entry.reason.clone());
+    /// Notes what the known-failures file says about the case `today`, as `2026-11-24`; empty: some
+    /// day before every date.
+    pub fn excuse(&mut self, known: &KnownFailures, today: &str) {
+        (self.known, self.flaky, self.expired) = (None, None, None);
+        let Some(entry) = known.find(&self.path) else {
+            return;
+        };
+        let reason = entry.reason.clone();
+        match &entry.until {
+            Some(until) if today > until.as_str() => {
+                self.expired = Some(format!("until {until}: {reason}"));
+            }
+            Some(_) | None if entry.flaky => self.flaky = Some(reason),
+            Some(_) | None => self.known = Some(reason),
+        }
     }
 
     /// How the case counts.
     pub fn standing(&self) -> Standing {
+        let applies = !matches!(self.outcome, Outcome::NotApplicable { .. });
+        if self.flaky.is_some() && applies {
+            return Standing::Flaky;
+        }
         match (&self.outcome, &self.known) {
             (Outcome::Passed, None) => Standing::Passed,
             (Outcome::Passed, Some(_)) => Standing::PassedUnexpectedly,
@@ -141,12 +175,19 @@ impl Report {
         let some = |standing| self.count(standing) > 0;
         if some(Standing::Failed) || some(Standing::PassedUnexpectedly) {
             Verdict::Violation
-        } else if some(Standing::Unknown) || self.count(Standing::NotApplicable) == self.cases.len()
-        {
+        } else if some(Standing::Unknown) || !self.decides() {
             Verdict::Unknown
         } else {
             Verdict::Valid
         }
+    }
+
+    /// Whether any case says something for the target.
+    fn decides(&self) -> bool {
+        let says = [Standing::Passed, Standing::KnownFailure];
+        self.cases
+            .iter()
+            .any(|case| says.contains(&case.standing()))
     }
 
     /// Time that all cases together waited on purpose.
@@ -187,6 +228,8 @@ pub(crate) mod tests {
             decision: String::new(),
             outcome,
             known: known.map(str::to_owned),
+            flaky: None,
+            expired: None,
             elapsed: Duration::from_millis(61_250),
             waited: Duration::from_secs(61),
             requests: 3,
@@ -231,8 +274,14 @@ pub(crate) mod tests {
         let not_applicable = Outcome::NotApplicable {
             lacks: vec![Capability::Patch, Capability::Pop],
         };
+        let flaky = CaseReport {
+            flaky: Some("a race of theirs".to_owned()),
+            ..case("claims/passes-by-turns", failed.clone(), None)
+        };
         Report {
             target: "sample".to_owned(),
+            profile: Profile::ZaqarV2,
+            suite_version: 2,
             seed: 7,
             command: "nanshe conform sample.toml".to_owned(),
             elapsed: Duration::from_millis(61_300),
@@ -251,8 +300,11 @@ pub(crate) mod tests {
                 ),
                 case("claims/has-no-answer", unknown, None),
                 case("claims/needs-more", not_applicable, None),
+                flaky,
             ],
             left_out: vec!["claims/waits-for-hours".to_owned()],
+            stopped: None,
+            notes: Vec::new(),
         }
     }
 
@@ -286,6 +338,37 @@ pub(crate) mod tests {
             .retain(|case| case.standing() == Standing::NotApplicable);
         assert_eq!(report.cases.len(), 1);
         assert_eq!(report.verdict(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn excuse_ends_after_its_day_and_a_flaky_case_decides_nothing() {
+        let path = crate::suite::cases().next().unwrap().path;
+        let of = |kind: &str| {
+            let text = format!("[[{kind}]]\ncase = '{path}'\nreason = 'r'\nuntil = 2026-11-24\n");
+            let document = crate::document::Document {
+                file: "k",
+                text: &text,
+            };
+            KnownFailures::parse(document).unwrap()
+        };
+        let failed = sample().cases[1].outcome.clone();
+        let standing = |kind: &str, today: &str| {
+            let mut report = case(path, failed.clone(), None);
+            report.excuse(&of(kind), today);
+            (report.standing(), report.expired)
+        };
+        assert_eq!(standing("failure", ""), (Standing::KnownFailure, None));
+        assert_eq!(
+            standing("failure", "2026-11-24"),
+            (Standing::KnownFailure, None)
+        );
+        assert_eq!(standing("flaky", "2026-11-24"), (Standing::Flaky, None));
+        let over = Some("until 2026-11-24: r".to_owned());
+        assert_eq!(
+            standing("failure", "2026-11-25"),
+            (Standing::Failed, over.clone())
+        );
+        assert_eq!(standing("flaky", "2026-11-25"), (Standing::Failed, over));
     }
 
     #[test]

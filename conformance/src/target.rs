@@ -5,11 +5,15 @@
 //! [`Description`] says where an implementation is, how to start it and what it is known to fail.
 
 pub use self::client::{Answer, Client, Endpoint, NotAnswered, Outcome};
-pub use self::description::{Description, DescriptionError, KnownFailure, KnownFailures, Start};
+pub use self::description::{Authentication, Description, DescriptionError, Start};
+pub use self::keystone::Session;
+pub use self::known_failures::{KnownFailure, KnownFailures, Updated, updated};
 #[cfg(feature = "http")]
 pub use self::process::{StartError, Started};
 
 mod client;
 mod description;
+mod keystone;
+mod known_failures;
 #[cfg(feature = "http")]
 mod process;

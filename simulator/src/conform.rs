@@ -3,7 +3,6 @@
 //! Every variant of the implementation runs on a node of its own, all in one world and at once. Each case
 //! goes to the first that offers what it needs.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use futures_util::future::join_all;
 use nanshe_conformance::environment::{Address, World};
 use nanshe_conformance::report::Report;
 use nanshe_conformance::suite::{
-    self, Capability, Case, Options, Progress, Selected, Sink, Surroundings,
+    self, Case, Options, Probed, Profile, Progress, Selected, Sink, Surroundings,
 };
-use nanshe_conformance::target::{Description, KnownFailures};
+use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 
 use crate::implementation::{Implementation, start_on};
 use crate::run::{RunError, on_fresh_thread};
@@ -39,15 +38,14 @@ pub fn conform(
         let runtime = madsim::runtime::Runtime::with_seed_and_config(options.seed, config);
         runtime.block_on(async move {
             let network = Network::new(LATENCY, options.seed);
-            let stands = stands(implementation, &network, (selected, options.seed));
+            let chosen = (selected, &known_failures);
+            let stands = stands(implementation, (&network, options.seed), chosen);
             let client = Node::new(&network, "client");
             let world = client.environment();
-            let known = known_failures;
             let running = client.spawn({
                 let world = Arc::clone(&world);
                 let stands = stands.clone();
-                let name = implementation.name.to_owned();
-                async move { run_all(world, (name, stands), known, (options, progress)).await }
+                async move { run_all(world, stands, (options, progress)).await }
             });
             let report = running.await.expect("nobody kills the client");
             stands.iter().for_each(|stand| stand.node.kill());
@@ -62,25 +60,23 @@ pub fn conform(
 #[derive(Clone)]
 struct Stand {
     node: Node,
-    /// The name of the node.
-    host: String,
-    offers: BTreeSet<Capability>,
-    lacks: BTreeSet<Capability>,
+    target: Description,
+    endpoint: Endpoint,
     selected: Selected,
 }
 
 impl Stand {
     fn serves(&self, case: &Case) -> bool {
-        let mut needs = case.needs.iter();
-        needs.all(|need| self.offers.contains(need) && !self.lacks.contains(need))
+        let offered = suite::offered(self.target.profile, &Probed::new(), &self.target);
+        case.needs.iter().all(|need| offered.contains(need))
     }
 }
 
 /// Starts the variants, and gives each case to the first that serves it; what none serves, to the first.
 fn stands(
     implementation: Implementation,
-    network: &Network,
-    (selected, seed): (Selected, u64),
+    (network, seed): (&Network, u64),
+    (selected, known_failures): (Selected, &KnownFailures),
 ) -> Vec<Stand> {
     let as_it_is = [Variant {
         name: "default",
@@ -98,13 +94,25 @@ fn stands(
             let host = format!("server-{}", variant.name);
             let node = Node::new(network, &host);
             start_on(&node, variant.start, (ClockSettings::default(), seed));
-            let (cases, left_out) = (Vec::new(), Vec::new());
+            let (name, endpoint) = (implementation.name.to_owned(), endpoint(&host));
+            let target = Description {
+                // Whatever has a model is held to it: nothing here is a matter of luck.
+                profile: Profile::Strict,
+                offers: variant.offers.iter().copied().collect(),
+                lacks: variant.lacks.iter().copied().collect(),
+                known_failures: known_failures.clone(),
+                ..Description::of_endpoint(name, endpoint.clone())
+            };
+            let selected = Selected {
+                cases: Vec::new(),
+                left_out: Vec::new(),
+                ..selected
+            };
             Stand {
                 node,
-                host,
-                offers: standard().chain(variant.offers.iter().copied()).collect(),
-                lacks: variant.lacks.iter().copied().collect(),
-                selected: Selected { cases, left_out },
+                target,
+                endpoint,
+                selected,
             }
         })
         .collect();
@@ -119,17 +127,12 @@ fn stands(
 /// Runs the cases of all stands at once, and makes one report of theirs.
 async fn run_all(
     world: World,
-    (name, stands): (String, Vec<Stand>),
-    known_failures: KnownFailures,
+    stands: Vec<Stand>,
     (options, progress): (Options, impl FnMut(Progress<'_>) + Send + 'static),
 ) -> Report {
     let all: usize = stands.iter().map(|stand| stand.selected.cases.len()).sum();
     let told = Mutex::new((0, progress));
     let runs = stands.iter().map(|stand| {
-        let target = Description {
-            known_failures: known_failures.clone(),
-            ..Description::of_endpoint(name.clone(), endpoint(&stand.host))
-        };
         let (world, told, mut options) = (Arc::clone(&world), &told, options.clone());
         async move {
             let host = Address {
@@ -137,21 +140,18 @@ async fn run_all(
                 port: 0,
             };
             let sink = Sink::open(&world, &host, None).await;
-            options.surroundings = Arc::new(Surroundings {
-                sink: Some(sink.expect("the client has free ports")),
-                cors_origin: Some(CORS_ORIGIN.to_owned()),
-                pool_uris: vec!["memory://pool-{}".to_owned()],
-                ..Surroundings::default()
-            });
-            let place = (&target, endpoint(&stand.host));
+            let sink = sink.expect("the client has free ports");
+            options.surroundings = Arc::new(Surroundings::new(
+                Some(sink),
+                Some(CORS_ORIGIN.to_owned()),
+                vec!["memory://pool-{}".to_owned()],
+            ));
+            let place = (&stand.target, stand.endpoint.clone());
             suite::run(world, place, &stand.selected, &options, |one| {
                 let (done, progress) = &mut *told.lock().expect("no holder of this lock panics");
                 *done += 1;
-                progress(Progress {
-                    done: *done,
-                    all,
-                    ..one
-                });
+                let done = *done;
+                progress(Progress { done, all, ..one });
             })
             .await
         }
@@ -161,27 +161,10 @@ async fn run_all(
     for other in reports {
         report.elapsed = report.elapsed.max(other.elapsed);
         report.cases.extend(other.cases);
+        report.notes.extend(other.notes);
+        report.stopped = report.stopped.or(other.stopped);
     }
     let place = |path: &str| suite::cases().position(|case| case.path == path);
     report.cases.sort_by_key(|case| place(&case.path));
     report
-}
-
-/// What every variant offers unless it says otherwise: all that is no matter of configuration.
-fn standard() -> impl Iterator<Item = Capability> {
-    let extras = [
-        Capability::Checksums,
-        Capability::FreeFormClients,
-        Capability::BulkDeleteNeedsClaims,
-        Capability::Webhooks,
-        Capability::Confirmation,
-        Capability::Mail,
-        Capability::PreSigned,
-        Capability::Admin,
-        Capability::Pools,
-        Capability::Cors,
-        Capability::WebSocket,
-    ];
-    let all = Capability::ALL.into_iter();
-    all.filter(move |capability| !extras.contains(capability))
 }

@@ -15,7 +15,7 @@ use crate::implementation::{Answering, NodeContext, answering};
 use crate::notifier;
 
 /// The origin that the `default` variant allows.
-pub const CORS_ORIGIN: &str = "https://console.example:8443";
+pub(crate) const CORS_ORIGIN: &str = "https://console.example:8443";
 
 /// One configuration of an implementation.
 #[derive(Clone, Copy)]
@@ -39,8 +39,6 @@ pub(crate) const REFERENCE: &[Variant] = &[
             Capability::PreSigned,
             Capability::Cors,
             Capability::Admin,
-            Capability::ExactExpiry,
-            Capability::TotalOrder,
         ],
         lacks: &[],
         start: |context| reference(context, signing()),

@@ -1,49 +1,48 @@
 //! `nanshe conform`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::ValueEnum as _;
 use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::report::{self, Report};
-use nanshe_conformance::suite::{self, Options, Progress, Selected, Selection};
+use nanshe_conformance::suite::{
+    self, Capability, Options, PreflightError, Progress, Selected, Selection, Sink, Surroundings,
+};
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
 
 use crate::args::Conform;
-use crate::output::{Exit, HarnessFailed, Shell, check_writable, wall_clock_seed, write_whole};
+use crate::output::{
+    Exit, HarnessFailed, Shell, check_writable, today, wall_clock_seed, write_whole,
+};
+
+mod known_failures;
 
 /// The longest wait of a case on a real target, unless `--wait-max` says otherwise, in seconds.
 const WAIT_SECS_MAX: u64 = 300;
 
+/// The longest wait of a case with `--fast`, in seconds.
+const FAST_WAIT_SECS_MAX: u64 = 1;
+
 pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
-    let selection = Selection {
-        only: args.only.clone(),
-        skip: args.skip.clone(),
-        level: args.level.map(Into::into),
-        wait_secs_max: match (args.wait_max, &args.target) {
-            (Some(secs), _) => Some(secs),
-            (None, Some(_)) => Some(WAIT_SECS_MAX),
-            (None, None) => None,
-        },
-    };
-    let selected = selection.select()?;
+    let selected = selection(args).select()?;
     args.junit.as_deref().map_or(Ok(()), check_writable)?;
-    let known = args
-        .known_failures
-        .as_deref()
-        .map(KnownFailures::load)
-        .transpose()?;
-    let report = match &args.target {
-        None => in_virtual_time(args, selected, known, shell)?,
+    let mut target = args.target.as_deref().map(Description::load).transpose()?;
+    let known = known_failures::read(args, target.as_ref())?;
+    say_what_is_left_out(args, &selected, shell);
+    let mut report = match &mut target {
+        None => in_virtual_time(args, selected, known.list.clone(), shell)?,
         Some(target) => {
-            let mut target = Description::load(target)?;
-            if let Some(known) = known {
-                target.known_failures = known;
-            }
+            target.known_failures = known.list.clone();
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-            runtime.block_on(on_target(args, &target, &selected, shell))?
+            runtime.block_on(on_target(args, target, &selected, shell))?
         }
     };
+    if args.update_known_failures {
+        known_failures::update(known, &mut report, shell)?;
+    }
     if let Some(path) = &args.junit {
         write_whole(path, report::junit(&report).as_bytes())?;
     }
@@ -53,7 +52,49 @@ pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
         report::terminal(&report)
     };
     shell.print(&text)?;
-    Ok(report.verdict().into())
+    // What was found until then may well be a violation, but the run is not what was asked for.
+    let partial = report.stopped.is_some();
+    Ok(if partial {
+        Exit::Unknown
+    } else {
+        report.verdict().into()
+    })
+}
+
+fn selection(args: &Conform) -> Selection {
+    let wait_secs_max = match &args.target {
+        _ if args.fast => Some(FAST_WAIT_SECS_MAX),
+        Some(_) => Some(args.wait_max.unwrap_or(WAIT_SECS_MAX)),
+        None => args.wait_max,
+    };
+    Selection {
+        only: args.only.clone(),
+        skip: args.skip.clone(),
+        level: args.level.map(Into::into),
+        wait_secs_max,
+        suite_version: args.suite_version,
+        shard: args.shard,
+    }
+}
+
+/// A fast run says what it leaves out, chapter by chapter; the JSON report names each case.
+fn say_what_is_left_out(args: &Conform, selected: &Selected, shell: &mut Shell<'_>) {
+    if !args.fast || selected.left_out.is_empty() {
+        return;
+    }
+    let mut chapters: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in &selected.left_out {
+        *chapters.entry(case.chapter()).or_default() += 1;
+    }
+    let words: Vec<String> = chapters
+        .iter()
+        .map(|(chapter, count)| format!("{chapter} {count}"))
+        .collect();
+    let count = selected.left_out.len();
+    shell.say(&format!(
+        "--fast leaves out {count} cases that wait longer than a second: {}",
+        words.join(", ")
+    ));
 }
 
 async fn on_target(
@@ -93,30 +134,72 @@ async fn conform(
 ) -> anyhow::Result<Report> {
     let world: World = Arc::new(TokioEnvironment::new());
     let found = suite::preflight(Arc::clone(&world), target, &endpoint).await;
-    found.map_err(anyhow::Error::msg)?;
-    let longest = selected
-        .cases
-        .iter()
-        .map(|case| case.wait_secs)
-        .max()
-        .unwrap_or(0);
+    let found = found.map_err(|error| match error {
+        PreflightError::NotThere(line) => HarnessFailed(line).into(),
+        PreflightError::NotUsable(line) => anyhow::Error::msg(line),
+    })?;
+    for line in &found.lines {
+        shell.say(line);
+    }
+    let target = &Description {
+        slack: found.slack,
+        ..target.clone()
+    };
+    let cases = &selected.cases;
+    let longest = cases.iter().map(|case| case.wait_secs).max();
     shell.say(&format!(
         "{} cases on {endpoint}, all at once; the longest waits {}",
-        selected.cases.len(),
-        human(longest),
+        cases.len(),
+        human(longest.unwrap_or(0)),
     ));
-    let bar = shell.progress(u64::try_from(selected.cases.len()).unwrap_or(u64::MAX));
+    let bar = shell.progress(u64::try_from(cases.len()).unwrap_or(u64::MAX));
     bar.enable_steady_tick(Duration::from_millis(500));
-    let options = Options {
-        seed: args.seed.unwrap_or_else(wall_clock_seed),
-        command: command(args),
+    let mut probed = found.probed;
+    let told = args.sink_address.clone().or(target.sink_address.clone());
+    let sends = told.is_some() || target.offers.contains(&Capability::Webhooks);
+    let sink = if sends {
+        probed.insert(Capability::Webhooks, true);
+        let sink = Sink::open_for(&world, told).await;
+        Some(sink.context("cannot listen for notifications")?)
+    } else {
+        None
     };
-    let report = suite::run(world, (target, endpoint), selected, &options, |progress| {
-        show(&bar, progress);
-    });
+    let (origin, pools) = (target.cors_origin.clone(), target.pool_uris.clone());
+    let options = Options {
+        probed,
+        keep: args.keep,
+        surroundings: Arc::new(Surroundings::new(sink, origin, pools)),
+        ..options(args, args.seed.unwrap_or_else(wall_clock_seed))
+    };
+    let report = suite::run_until(
+        world,
+        (target, endpoint),
+        (selected, &options),
+        |progress| show(&bar, progress),
+        interrupted(),
+    );
     let report = report.await;
     bar.finish_and_clear();
     Ok(report)
+}
+
+/// Ends when the user presses Ctrl-C. A second one ends the process, cleaned up or not.
+async fn interrupted() -> String {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Then it is the system that ends the process.
+        std::future::pending::<()>().await;
+    }
+    "Ctrl-C was pressed".to_owned()
+}
+
+fn options(args: &Conform, seed: u64) -> Options {
+    Options {
+        seed,
+        command: command(args),
+        profile: args.profile.map(Into::into),
+        today: today(),
+        ..Options::default()
+    }
 }
 
 fn show(bar: &indicatif::ProgressBar, progress: Progress<'_>) {
@@ -127,8 +210,11 @@ fn show(bar: &indicatif::ProgressBar, progress: Progress<'_>) {
 /// The command that runs the suite on this target again.
 fn command(args: &Conform) -> String {
     let target = args.target.iter().map(|target| format!(" {target}"));
+    let profile = args.profile.and_then(|word| word.to_possible_value());
+    let profile = profile.map(|word| format!(" --profile {}", word.get_name()));
     let seed = args.seed.iter().map(|seed| format!(" --seed {seed}"));
-    format!("nanshe conform{}", target.chain(seed).collect::<String>())
+    let words = target.chain(profile).chain(seed);
+    format!("nanshe conform{}", words.collect::<String>())
 }
 
 fn human(secs: u64) -> String {
@@ -142,17 +228,17 @@ fn human(secs: u64) -> String {
 fn in_virtual_time(
     args: &Conform,
     selected: Selected,
-    known: Option<KnownFailures>,
+    known: KnownFailures,
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Report> {
     let bar = shell.progress(u64::try_from(selected.cases.len()).unwrap_or(u64::MAX));
     let reference = nanshe_simulator::implementations().next();
     let reference = reference.expect("the reference is the first implementation");
     let options = Options {
-        seed: args.seed.unwrap_or(1),
-        command: command(args),
+        // The whole world ends with the run.
+        keep: true,
+        ..options(args, args.seed.unwrap_or(1))
     };
-    let known = known.unwrap_or_default();
     let progress = {
         let bar = bar.clone();
         move |progress: Progress<'_>| show(&bar, progress)
@@ -166,7 +252,7 @@ fn in_virtual_time(
 fn in_virtual_time(
     _args: &Conform,
     _selected: Selected,
-    _known: Option<KnownFailures>,
+    _known: KnownFailures,
     _shell: &mut Shell<'_>,
 ) -> anyhow::Result<Report> {
     anyhow::bail!(
@@ -194,9 +280,11 @@ mod tests {
 
     #[test]
     fn target_that_is_not_there_is_one_line() {
-        let line = refused(&["http://127.0.0.1:1"]);
+        let (exit, out, error) = nanshe(&["conform", "http://127.0.0.1:1"]);
+        assert_eq!((exit, out.as_str()), (Exit::Unknown, ""));
         let expected = "nanshe: http://127.0.0.1:1 is not there: not sent: cannot connect: ";
-        assert!(line.starts_with(expected), "{line}");
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
         let line = refused(&["no-such-target.toml"]);
         assert_eq!(line, "nanshe: no-such-target.toml: there is no such file");
         let line = refused(&["ftp://127.0.0.1"]);

@@ -16,6 +16,7 @@ struct Document<'a> {
     passed_unexpectedly: usize,
     unknown: usize,
     not_applicable: usize,
+    flaky: usize,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -32,6 +33,7 @@ pub fn json(report: &Report) -> String {
         passed_unexpectedly: report.count(Standing::PassedUnexpectedly),
         unknown: report.count(Standing::Unknown),
         not_applicable: report.count(Standing::NotApplicable),
+        flaky: report.count(Standing::Flaky),
         report,
     };
     let text = serde_json::to_string_pretty(&document);

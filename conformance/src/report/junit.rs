@@ -20,19 +20,24 @@ pub fn junit(report: &Report) -> String {
 fn test_case(case: &CaseReport) -> TestCase {
     let mut status = match case.standing() {
         Standing::Passed => TestCaseStatus::success(),
-        Standing::KnownFailure | Standing::NotApplicable => TestCaseStatus::skipped(),
+        Standing::KnownFailure | Standing::NotApplicable | Standing::Flaky => {
+            TestCaseStatus::skipped()
+        }
         Standing::Failed | Standing::PassedUnexpectedly => {
             TestCaseStatus::non_success(NonSuccessKind::Failure)
         }
         Standing::Unknown => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
-    match (&case.outcome, &case.known) {
+    match (&case.outcome, case.known.as_ref().or(case.flaky.as_ref())) {
         (Outcome::Passed, None) => {}
+        (Outcome::Passed, Some(reason)) if case.flaky.is_some() => {
+            status.set_message(format!("passed, but is known to be flaky: {reason}"));
+        }
         (Outcome::Passed, Some(reason)) => {
             status.set_message(format!("passes, but is a known failure: {reason}"));
         }
         (Outcome::Failed { failure }, known) => {
-            let reason = known.as_ref().map(|reason| format!("known: {reason}; "));
+            let reason = known.map(|reason| format!("known: {reason}; "));
             let (clause, expected, came) = (&failure.clause, &failure.expected, &failure.came);
             let reason = reason.unwrap_or_default();
             status.set_message(format!(

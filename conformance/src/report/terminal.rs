@@ -13,23 +13,43 @@ pub fn terminal(report: &Report) -> String {
     for wanted in ORDER {
         for case in report.cases.iter().filter(|case| case.standing() == wanted) {
             // Writing to a string cannot fail.
-            let _infallible = write_case(&mut text, case, &report.command);
+            let _infallible = write_case(&mut text, case, report);
         }
+    }
+    for line in report
+        .stopped
+        .iter()
+        .map(|why| format!("STOPPED EARLY: {why}"))
+    {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    for note in &report.notes {
+        text.push_str(note);
+        text.push('\n');
     }
     let _infallible = write_counts(&mut text, report);
     text
 }
 
 /// The order in which cases are told; those that passed or do not apply are not.
-const ORDER: [Standing; 4] = [
+const ORDER: [Standing; 5] = [
+    Standing::Flaky,
     Standing::KnownFailure,
     Standing::PassedUnexpectedly,
     Standing::Unknown,
     Standing::Failed,
 ];
 
-fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::Result {
+fn write_case(text: &mut String, case: &CaseReport, report: &Report) -> std::fmt::Result {
+    let (command, stopped) = (&report.command, report.stopped.as_deref());
     let CaseReport { path, level, .. } = case;
+    if let Some(reason) = &case.flaky {
+        let passed = case.outcome == Outcome::Passed;
+        let word = if passed { "passed" } else { "did not pass" };
+        writeln!(text, "flaky {path} ({level}): {word} this time")?;
+        return writeln!(text, "  {reason}\n");
+    }
     match (&case.outcome, &case.known) {
         (Outcome::Passed, None) => Ok(()),
         (Outcome::Passed, Some(reason)) => {
@@ -46,6 +66,9 @@ fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::
                 "" => String::new(),
                 guarantee => format!(", guarantee {guarantee}"),
             };
+            if let Some(expired) = &case.expired {
+                writeln!(text, "  was known to fail {expired}")?;
+            }
             write_exchanges(text, &failure.exchanges)?;
             writeln!(
                 text,
@@ -72,6 +95,7 @@ fn write_case(text: &mut String, case: &CaseReport, command: &str) -> std::fmt::
             writeln!(text, "not applicable {path} ({level})")?;
             writeln!(text, "  needs {}\n", words(lacks))
         }
+        (Outcome::Unknown { why, .. }, _) if stopped == Some(why.as_str()) => Ok(()),
         (Outcome::Unknown { why, exchanges }, _) => {
             writeln!(text, "UNKNOWN {path} ({level})\n  {why}")?;
             write_exchanges(text, exchanges)?;
@@ -129,6 +153,7 @@ fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {
         (Standing::PassedUnexpectedly, "passed unexpectedly"),
         (Standing::Unknown, "unknown"),
         (Standing::NotApplicable, "not applicable"),
+        (Standing::Flaky, "flaky"),
     ];
     for (standing, words) in rest {
         match report.count(standing) {

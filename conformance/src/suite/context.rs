@@ -1,5 +1,6 @@
 //! What a case holds: a project of its own, a client, the clock, and words to say what it expects.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,6 +8,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
+use super::capability::Capability;
+use super::cleanup::Used;
+use super::namespace::{Namespace, queue_of};
+use super::pulse::Pulse;
 use super::surroundings::Surroundings;
 use super::verdict::{Exchange, Failure, Part, Stop};
 use crate::environment::{Instant, World};
@@ -29,9 +34,23 @@ pub struct Context {
 struct Shared {
     world: World,
     client: Arc<Client>,
-    project: String,
-    slack: Duration,
+    pulse: Arc<Pulse>,
+    corner: Corner,
     transcript: Mutex<Transcript>,
+}
+
+/// What sets a case's corner of the target apart.
+pub(super) struct Corner {
+    /// The project.
+    pub(super) project: String,
+    /// The first client.
+    pub(super) client_id: String,
+    /// What its queues are called there.
+    pub(super) names: Namespace,
+    /// What the target offers.
+    pub(super) offered: Arc<BTreeSet<Capability>>,
+    /// How wrong the target's clock may be, granularity included.
+    pub(super) slack: Duration,
 }
 
 #[derive(Default)]
@@ -39,23 +58,24 @@ struct Transcript {
     exchanges: Vec<Exchange>,
     waited: Duration,
     requests: u64,
+    used: BTreeSet<Used>,
 }
 
 impl Context {
-    /// A corner in `project`, whose first client is `client_id`.
-    pub fn new(
+    /// The corner of one case.
+    pub(super) fn new(
         world: World,
         client: Arc<Client>,
-        slack: Duration,
-        (project, client_id): (String, String),
+        pulse: Arc<Pulse>,
+        corner: Corner,
     ) -> Self {
-        let transcript = Mutex::default();
+        let (client_id, transcript) = (corner.client_id.clone(), Mutex::default());
         Self {
             shared: Arc::new(Shared {
                 world,
                 client,
-                project,
-                slack,
+                pulse,
+                corner,
                 transcript,
             }),
             surroundings: Arc::default(),
@@ -93,7 +113,7 @@ impl Context {
 
     /// The project's identifier.
     pub fn project(&self) -> &str {
-        &self.shared.project
+        &self.shared.corner.project
     }
 
     /// The client's identifier, a dashed lower-case UUID.
@@ -103,12 +123,22 @@ impl Context {
 
     /// How wrong the target's clock may be, granularity included.
     pub fn slack(&self) -> Duration {
-        self.shared.slack
+        self.shared.corner.slack
     }
 
-    /// Whether the target offers `capability`.
-    pub fn offers(&self, _: super::Capability) -> bool {
-        false
+    /// Whether the target offers `capability`: for steps that look closer where they can.
+    pub fn offers(&self, capability: Capability) -> bool {
+        self.shared.corner.offered.contains(&capability)
+    }
+
+    /// What the names of its queues begin with at the server; empty in a project of its own.
+    pub fn queue_prefix(&self) -> &str {
+        self.shared.corner.names.prefix()
+    }
+
+    /// The queues that it used so far.
+    pub(super) fn used(&self) -> BTreeSet<Used> {
+        self.transcript().used.clone()
     }
 
     /// Now.
@@ -133,6 +163,39 @@ impl Context {
     /// Requests that the case sent so far.
     pub fn requests(&self) -> u64 {
         self.transcript().requests
+    }
+
+    /// Notes a queue that a request may make, so that it can be deleted in the end.
+    fn note_use(&self, path: &str, headers: &HeaderMap) {
+        let (Some(name), Some(project)) = (queue_of(path), headers.get("x-project-id")) else {
+            return;
+        };
+        let used = Used {
+            project: project.as_bytes().to_vec(),
+            path: format!("/v2/queues/{name}"),
+            has_subscriptions: path.contains("/subscriptions"),
+        };
+        self.transcript().used.insert(used);
+    }
+
+    /// An answer with the names that the case knows.
+    fn inward(&self, answer: Answer) -> Answer {
+        let names = &self.shared.corner.names;
+        if names.prefix().is_empty() {
+            return answer;
+        }
+        let mut headers = answer.headers;
+        for value in headers.values_mut() {
+            let inward = names.inward(&Bytes::copy_from_slice(value.as_bytes()));
+            if let Ok(inward) = HeaderValue::from_bytes(&inward) {
+                *value = inward;
+            }
+        }
+        Answer {
+            headers,
+            body: names.inward(&answer.body),
+            ..answer
+        }
     }
 
     fn transcript(&self) -> std::sync::MutexGuard<'_, Transcript> {
@@ -173,7 +236,7 @@ impl Context {
         let value =
             |text: &str| HeaderValue::from_str(text).expect("identifiers are visible ASCII");
         headers.insert("client-id", value(&self.client_id));
-        headers.insert("x-project-id", value(&self.shared.project));
+        headers.insert("x-project-id", value(&self.shared.corner.project));
         headers.insert("accept", HeaderValue::from_static("application/json"));
         Request {
             context: self.clone(),
@@ -250,6 +313,12 @@ impl Request {
         self
     }
 
+    /// In this project.
+    pub(super) fn project(mut self, project: HeaderValue) -> Self {
+        self.headers.insert("x-project-id", project);
+        self
+    }
+
     /// Without this header.
     pub fn without(mut self, name: &'static str) -> Self {
         self.headers.remove(name);
@@ -262,16 +331,18 @@ impl Request {
     ///
     /// [`Stop::Unknown`] if there is no answer.
     pub async fn send(self) -> Result<Reply, Stop> {
-        let mut request = http::Request::new(self.body);
+        let names = &self.context.shared.corner.names;
+        let mut request = http::Request::new(names.body_outward(self.body));
         *request.method_mut() = self.method;
         // A case writes legal paths; a server may have put anything into its links.
-        let Ok(uri) = self.path.parse() else {
+        let Ok(uri) = names.path_outward(&self.path).parse() else {
             return Err(self
                 .context
                 .failure("1.4", "a link that is a path", cut(&self.path)));
         };
         *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers;
+        *request.headers_mut() = outward(names, self.headers);
+        self.context.note_use(&self.path, request.headers());
         let sent = transcribe_request(&request);
         let context = self.context;
         let invoked_at = context.now();
@@ -292,10 +363,15 @@ impl Request {
                 transcript.exchanges.remove(0);
             }
         }
+        match &outcome {
+            Ok(_) => context.shared.pulse.answered(),
+            Err(_) => context.shared.pulse.missed(),
+        }
         match outcome {
             Ok(answer) => Ok(Reply {
+                listed: answer.body.clone(),
+                answer: context.inward(answer),
                 context,
-                answer,
                 sent: Sent {
                     invoked_at,
                     answered_at,
@@ -313,6 +389,8 @@ impl Request {
 pub struct Reply {
     context: Context,
     answer: Answer,
+    /// The body as it came: in a shared project, with the names that queues have at the server.
+    listed: Bytes,
     /// When it was asked and answered.
     pub sent: Sent,
 }
@@ -338,6 +416,15 @@ impl Reply {
         let texts = pieces.filter_map(|value| value.to_str().ok());
         let words = texts.flat_map(|text| text.split(',').map(str::trim));
         words.map(str::to_owned).collect()
+    }
+
+    /// The names in a listing of queues that are the case's own, in a project that it shares.
+    pub(super) fn own_queues(&self) -> Vec<String> {
+        let prefix = self.context.queue_prefix();
+        let document: Value = serde_json::from_slice(&self.listed).unwrap_or_default();
+        let queues = document["queues"].as_array().cloned().unwrap_or_default();
+        let own = |queue: &Value| Some(queue["name"].as_str()?.strip_prefix(prefix)?.to_owned());
+        queues.iter().filter_map(own).collect()
     }
 
     /// Whether a header is there.
@@ -406,6 +493,19 @@ impl Reply {
         let holds = self.json("1.5")?.get("title").is_some_and(Value::is_string);
         self.check("1.5", "an error document with a `title`", holds)
     }
+}
+
+/// Headers as the server is to see them: signed paths name queues too.
+fn outward(names: &Namespace, mut headers: HeaderMap) -> HeaderMap {
+    if !names.prefix().is_empty() {
+        for value in headers.values_mut() {
+            let outward = value.to_str().map(|text| names.path_outward(text));
+            if let Some(Ok(outward)) = outward.ok().map(HeaderValue::try_from) {
+                *value = outward;
+            }
+        }
+    }
+    headers
 }
 
 fn cut(text: &str) -> String {

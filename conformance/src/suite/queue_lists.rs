@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::capability::Capability::{Metadata, QueueLists};
+use super::capability::Capability::{Metadata, Projects, QueueLists};
 use super::queues::{create_all, expect_queues, names};
 use super::steps::{Queue, expect_each, next_link};
 use super::{Case, CaseResult, Context, Provenance, Reply, Stop, case};
@@ -14,7 +14,7 @@ pub(super) const CASES: &[Case] = &[
         "4.2",
         no_queues
     )
-    .needs(&[QueueLists])
+    .needs(&[Projects, QueueLists])
     .disputed("200 with an empty list, as in the code; the documents say 204"),
     case!(
         Must,
@@ -22,36 +22,36 @@ pub(super) const CASES: &[Case] = &[
         "4.2",
         pages_list_every_queue_once
     )
-    .needs(&[QueueLists]),
+    .needs(&[Projects, QueueLists]),
     case!(
         Must,
         "queues/names-are-in-byte-order",
         "4.2",
         names_are_in_byte_order
     )
-    .needs(&[QueueLists]),
-    case!(Must, "queues/limit-is-1-to-20", "4.2", limit_is_1_to_20).needs(&[QueueLists]),
+    .needs(&[Projects, QueueLists]),
+    case!(Must, "queues/limit-is-1-to-20", "4.2", limit_is_1_to_20).needs(&[Projects, QueueLists]),
     case!(
         Should,
         "queues/page-has-ten-by-default",
         "2",
         page_has_ten_by_default
     )
-    .needs(&[QueueLists]),
+    .needs(&[Projects, QueueLists]),
     case!(
         Must,
         "queues/detailed-shows-metadata",
         "4.2",
         detailed_shows_metadata
     )
-    .needs(&[Metadata, QueueLists]),
+    .needs(&[Projects, Metadata, QueueLists]),
     case!(
         May,
         "queues/with-count-counts-all",
         "4.2",
         with_count_counts_all
     )
-    .needs(&[QueueLists])
+    .needs(&[Projects, QueueLists])
     .provenance(Provenance::Observed),
     case!(
         Should,
@@ -59,10 +59,10 @@ pub(super) const CASES: &[Case] = &[
         "4.2",
         unknown_marker_is_a_position
     )
-    .needs(&[QueueLists])
+    .needs(&[Projects, QueueLists])
     .disputed("names greater than the marker; one driver starts again"),
     case!(May, "queues/name-filter-is-a-substring", "4.2", name_filter)
-        .needs(&[QueueLists])
+        .needs(&[Projects, QueueLists])
         .disputed("a substring; drivers take it for a pattern or ignore it"),
     case!(
         May,
@@ -70,7 +70,7 @@ pub(super) const CASES: &[Case] = &[
         "4.2",
         metadata_filter
     )
-    .needs(&[Metadata, QueueLists])
+    .needs(&[Projects, Metadata, QueueLists])
     .disputed("equality of top-level members; some drivers ignore it"),
 ];
 

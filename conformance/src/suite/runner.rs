@@ -1,16 +1,23 @@
 //! Runs cases, all at once, and collects what they say.
 
+use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Case, Context, Selected, Stop, Surroundings};
-use crate::environment::World;
+use super::cleanup::clean_up;
+use super::context::Corner;
+use super::namespace::Namespace;
+use super::profile::{Probed, Profile, offered};
+use super::pulse::{Pulse, UNANSWERED_MAX};
+use super::{Capability, Case, Context, Selected, Stop, Surroundings};
+use crate::environment::{Instant, World};
 use crate::report::{CaseReport, Outcome, Report};
 use crate::target::{Client, Description, Endpoint};
 
@@ -21,6 +28,14 @@ pub struct Options {
     pub seed: u64,
     /// The command that runs the suite on this target again, for reports.
     pub command: String,
+    /// The profile, in place of the target's.
+    pub profile: Option<Profile>,
+    /// What probing found.
+    pub probed: Probed,
+    /// Whether the queues that the suite makes stay.
+    pub keep: bool,
+    /// Today as `2026-11-24`, for excuses that end; empty: they do not.
+    pub today: String,
     /// What cases may make use of beside the target itself.
     pub surroundings: Arc<Surroundings>,
 }
@@ -39,60 +54,163 @@ pub struct Progress<'a> {
 /// Runs the selected cases against the target at `endpoint`, all at once.
 pub async fn run(
     world: World,
-    (target, endpoint): (&Description, Endpoint),
+    reached: (&Description, Endpoint),
     selected: &Selected,
     options: &Options,
-    mut progress: impl FnMut(Progress<'_>),
+    progress: impl FnMut(Progress<'_>),
 ) -> Report {
-    let cases = &selected.cases;
+    let never = std::future::pending();
+    run_until(world, reached, (selected, options), progress, never).await
+}
+
+/// As [`run`], but not beyond the end of `stop`, which says why: then what is known by then.
+pub async fn run_until(
+    world: World,
+    (target, endpoint): (&Description, Endpoint),
+    (selected, options): (&Selected, &Options),
+    progress: impl FnMut(Progress<'_>),
+    stop: impl Future<Output = String>,
+) -> Report {
     let started_at = world.now();
-    let client = Client::new(
-        Arc::clone(&world),
-        endpoint,
-        target.patience,
-        target.in_flight_max,
-    );
+    let profile = options.profile.unwrap_or(target.profile);
+    let offered = Arc::new(offered(profile, &options.probed, target));
+    let pulse = Arc::<Pulse>::default();
+    let client = Client::of(Arc::clone(&world), target, endpoint, target.in_flight_max);
     let client = Arc::new(client);
-    let mut names = ChaCha8Rng::seed_from_u64(options.seed);
-    let mut running: FuturesUnordered<_> = cases
-        .iter()
-        .map(|&case| {
-            let names = (format!("nanshe-{}", uuid(&mut names)), uuid(&mut names));
-            let context =
-                Context::new(Arc::clone(&world), Arc::clone(&client), target.slack, names);
-            let context = context.within(&options.surroundings);
-            run_one(case, context)
+    let contexts: Vec<Context> = corners(target, options, &offered, selected.cases.len())
+        .into_iter()
+        .map(|corner| {
+            let (client, pulse) = (Arc::clone(&client), Arc::clone(&pulse));
+            let context = Context::new(Arc::clone(&world), client, pulse, corner);
+            context.within(&options.surroundings)
         })
         .collect();
-    let mut reports = Vec::with_capacity(cases.len());
-    while let Some(mut report) = running.next().await {
-        report.excuse(&target.known_failures);
-        progress(Progress {
-            done: reports.len() + 1,
-            all: cases.len(),
-            last: &report,
-        });
-        reports.push(report);
+    let mut collected = Collected {
+        ended: vec![None; contexts.len()],
+        target,
+        today: &options.today,
+        progress,
+    };
+    let cases = (selected.cases.as_slice(), contexts.as_slice());
+    let stopped = collected.collect(cases, &offered, &pulse, stop).await;
+    let mut notes = Vec::new();
+    if !options.keep && !pulse.is_gone() {
+        notes.extend(clean_up(&world, &contexts).await);
     }
     // Cases end in any order; a report has the order of the suite.
-    let place = |path: &str| cases.iter().position(|case| case.path == path);
-    reports.sort_by_key(|report: &CaseReport| place(&report.path));
+    let places = selected.cases.iter().zip(&contexts).zip(collected.ended);
+    let why = stopped.as_deref().unwrap_or_default();
+    let reports = places.map(|((case, context), ended)| {
+        ended.unwrap_or_else(|| unended(case, context, started_at, why))
+    });
     Report {
         target: target.name.clone(),
+        profile,
+        suite_version: selected.version,
         seed: options.seed,
         command: options.command.clone(),
-        elapsed: world.now().since(started_at),
-        cases: reports,
+        cases: reports.collect(),
         left_out: selected
             .left_out
             .iter()
             .map(|case| case.path.to_owned())
             .collect(),
+        stopped,
+        notes,
+        elapsed: world.now().since(started_at),
     }
 }
 
-async fn run_one(case: &'static Case, context: Context) -> CaseReport {
+/// What the cases that ended found, in the order of the suite.
+struct Collected<'a, P> {
+    ended: Vec<Option<CaseReport>>,
+    target: &'a Description,
+    today: &'a str,
+    progress: P,
+}
+
+impl<P: FnMut(Progress<'_>)> Collected<'_, P> {
+    /// Runs the cases until all have ended, or `stop` does, or the target is gone; says which. Those
+    /// that are under way end with it, before anything of theirs is deleted.
+    async fn collect(
+        &mut self,
+        (cases, contexts): (&[&'static Case], &[Context]),
+        offered: &BTreeSet<Capability>,
+        pulse: &Pulse,
+        stop: impl Future<Output = String>,
+    ) -> Option<String> {
+        let mut running: FuturesUnordered<_> = cases
+            .iter()
+            .zip(contexts)
+            .enumerate()
+            .map(|(place, (&case, context))| {
+                let (context, lacks) = (context.clone(), lacks(case, offered));
+                async move { (place, run_one(case, context, lacks).await) }
+            })
+            .collect();
+        let all = cases.len();
+        let mut stop = std::pin::pin!(stop);
+        for done in 1..=all {
+            let (place, mut report) = match select(running.next(), stop.as_mut()).await {
+                Either::Left((next, _)) => next?,
+                Either::Right((why, _)) => return Some(why),
+            };
+            report.excuse(&self.target.known_failures, self.today);
+            let last = &report;
+            (self.progress)(Progress { done, all, last });
+            self.ended[place] = Some(report);
+            if pulse.is_gone() && done < all {
+                return Some(format!(
+                    "the target stopped answering: {UNANSWERED_MAX} requests in a row had no answer"
+                ));
+            }
+        }
+        None
+    }
+}
+
+/// What a case needs and the target does not offer.
+fn lacks(case: &Case, offered: &BTreeSet<Capability>) -> Vec<Capability> {
+    let lacks = |capability: &&Capability| !offered.contains(capability);
+    case.needs.iter().filter(lacks).copied().collect()
+}
+
+/// A corner for each case: a project of its own, or names of its own in the one project.
+fn corners(
+    target: &Description,
+    options: &Options,
+    offered: &Arc<BTreeSet<Capability>>,
+    count: usize,
+) -> Vec<Corner> {
+    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
+    let mut corner = || {
+        let (own, client_id) = (uuid(&mut random), uuid(&mut random));
+        let offered = Arc::clone(offered);
+        let (project, names) = if offered.contains(&Capability::Projects) {
+            (format!("nanshe-{own}"), Namespace::default())
+        } else {
+            // Eight digits that nobody else draws, and a dash so that a reader sees the name.
+            let names = Namespace::new(format!("n{}-", &own[..8]));
+            let project = target.session.as_ref().map(|session| session.project());
+            let project = project.unwrap_or_else(|| format!("nanshe-{:016x}", options.seed));
+            (project, names)
+        };
+        Corner {
+            project,
+            client_id,
+            names,
+            offered,
+            slack: target.slack,
+        }
+    };
+    (0..count).map(|_| corner()).collect()
+}
+
+async fn run_one(case: &'static Case, context: Context, lacks: Vec<Capability>) -> CaseReport {
     let started_at = context.now();
+    if !lacks.is_empty() {
+        return reported(case, &context, started_at, Outcome::NotApplicable { lacks });
+    }
     // A case that panics over an answer nobody foresaw is a defect of the case, not the end of the run.
     let ended = std::panic::AssertUnwindSafe((case.run)(context.clone()))
         .catch_unwind()
@@ -106,6 +224,19 @@ async fn run_one(case: &'static Case, context: Context) -> CaseReport {
             exchanges: context.exchanges(),
         },
     };
+    reported(case, &context, started_at, outcome)
+}
+
+/// A case that had not ended when the run was stopped.
+fn unended(case: &Case, context: &Context, started_at: Instant, why: &str) -> CaseReport {
+    let outcome = Outcome::Unknown {
+        why: why.to_owned(),
+        exchanges: context.exchanges(),
+    };
+    reported(case, context, started_at, outcome)
+}
+
+fn reported(case: &Case, context: &Context, started_at: Instant, outcome: Outcome) -> CaseReport {
     CaseReport {
         path: case.path.to_owned(),
         level: case.level,
@@ -115,6 +246,8 @@ async fn run_one(case: &'static Case, context: Context) -> CaseReport {
         decision: case.decision.to_owned(),
         outcome,
         known: None,
+        flaky: None,
+        expired: None,
         elapsed: context.now().since(started_at),
         waited: context.waited(),
         requests: context.requests(),
@@ -134,37 +267,4 @@ fn uuid(random: &mut ChaCha8Rng) -> String {
         &hex[16..20],
         &hex[20..]
     )
-}
-
-/// Asks whether anything like Zaqar v2 is there, before hundreds of cases do.
-///
-/// # Errors
-///
-/// One line that says what is there instead.
-pub async fn preflight(
-    world: World,
-    target: &Description,
-    endpoint: &Endpoint,
-) -> Result<(), String> {
-    let patience = target.patience.min(Duration::from_secs(10));
-    let client = Client::new(Arc::clone(&world), endpoint.clone(), patience, 1);
-    let mut request = http::Request::new(bytes::Bytes::new());
-    *request.uri_mut() = http::Uri::from_static("/v2/ping");
-    let names = request.headers_mut();
-    names.insert(
-        "client-id",
-        http::HeaderValue::from_static("6b2e4f0a-27a1-4a5e-8f3c-0d9c5c1a7e11"),
-    );
-    names.insert(
-        "x-project-id",
-        http::HeaderValue::from_static("nanshe-preflight"),
-    );
-    match client.send(request).await {
-        Ok(answer) if answer.status == http::StatusCode::NO_CONTENT => Ok(()),
-        Ok(answer) => Err(format!(
-            "{endpoint} does not look like Zaqar v2: GET /v2/ping answered {}, expected 204",
-            answer.status.as_u16()
-        )),
-        Err(not_answered) => Err(format!("{endpoint} is not there: {not_answered}")),
-    }
 }

@@ -1,6 +1,9 @@
-//! Which cases run: `--only PATH…`, `--skip PATH…`, `--level LEVEL`.
+//! Which cases run: `--only PATH…`, `--skip PATH…`, `--level LEVEL`, `--suite-version N`, `--shard K/N`.
 
-use super::{Case, Level, cases};
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Case, Level, SUITE_VERSION, cases};
 use crate::document::suggestion;
 
 /// Which cases run. A path selects the case of that name, or with a chapter's name all of it.
@@ -14,6 +17,37 @@ pub struct Selection {
     pub level: Option<Level>,
     /// Not those that may wait longer, in seconds; `None`: all.
     pub wait_secs_max: Option<u64>,
+    /// Only cases that this version of the suite has; `None`: the newest.
+    pub suite_version: Option<u32>,
+    /// Only one of several shares; `None`: all.
+    pub shard: Option<Shard>,
+}
+
+/// One of several shares of the cases, for machines that divide the work. Together they are the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    number: usize,
+    count: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/');
+        let parse =
+            |(number, count): (&str, &str)| Some((number.parse().ok()?, count.parse().ok()?));
+        match parts.and_then(parse) {
+            Some((number, count)) if (1..=count).contains(&number) => Ok(Self { number, count }),
+            Some(_) | None => Err("expected K/N, with K from 1 to N".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.count)
+    }
 }
 
 /// What a selection selects.
@@ -23,6 +57,8 @@ pub struct Selected {
     pub cases: Vec<&'static Case>,
     /// These would, but wait too long.
     pub left_out: Vec<&'static Case>,
+    /// The version of the suite that they are of.
+    pub version: u32,
 }
 
 /// A path that names no case.
@@ -38,8 +74,16 @@ pub enum SelectionError {
         /// The nearest valid word.
         suggestion: String,
     },
+    /// There is no such version of the suite.
+    #[error("--suite-version: there is no version {version}, this is {SUITE_VERSION}")]
+    NoSuchVersion {
+        /// What was asked for.
+        version: u32,
+    },
     /// The options leave nothing.
-    #[error("--only, --skip, --level and --wait-max leave no case to run")]
+    #[error(
+        "--only, --skip, --level, --wait-max, --suite-version and --shard leave no case to run"
+    )]
     Nothing,
 }
 
@@ -52,17 +96,33 @@ impl Selection {
     pub fn select(&self) -> Result<Selected, SelectionError> {
         check("--only", &self.only)?;
         check("--skip", &self.skip)?;
+        let version = self.suite_version.unwrap_or(SUITE_VERSION);
+        if !(1..=SUITE_VERSION).contains(&version) {
+            return Err(SelectionError::NoSuchVersion { version });
+        }
         let selected: Vec<&Case> = cases()
+            .filter(|case| case.since <= version)
             .filter(|case| self.only.is_empty() || self.only.iter().any(|path| names(path, case)))
             .filter(|case| !self.skip.iter().any(|path| names(path, case)))
             .filter(|case| self.level.is_none_or(|level| case.level <= level))
+            .enumerate()
+            .filter(|(place, _)| {
+                // In turn, so that every share has its part of each chapter.
+                self.shard
+                    .is_none_or(|shard| place % shard.count == shard.number - 1)
+            })
+            .map(|(_, case)| case)
             .collect();
         let fits = |case: &&Case| self.wait_secs_max.is_none_or(|max| case.wait_secs <= max);
         let (cases, left_out): (Vec<&Case>, Vec<&Case>) = selected.into_iter().partition(fits);
         if cases.is_empty() {
             Err(SelectionError::Nothing)
         } else {
-            Ok(Selected { cases, left_out })
+            Ok(Selected {
+                cases,
+                left_out,
+                version,
+            })
         }
     }
 }
@@ -97,7 +157,7 @@ mod tests {
             only,
             skip,
             level,
-            wait_secs_max: None,
+            ..Selection::default()
         };
         selection
             .select()
@@ -133,6 +193,59 @@ mod tests {
     }
 
     #[test]
+    fn shares_are_the_whole_together_and_share_nothing() {
+        let mut seen: Vec<&str> = Vec::new();
+        for number in 1..=3 {
+            let shard = Some(Shard { number, count: 3 });
+            let selection = Selection {
+                shard,
+                ..Selection::default()
+            };
+            let cases = selection.select().unwrap().cases;
+            assert!(cases.len() >= super::cases().count() / 3);
+            seen.extend(cases.iter().map(|case| case.path));
+        }
+        seen.sort_unstable();
+        let mut all: Vec<&str> = cases().map(|case| case.path).collect();
+        all.sort_unstable();
+        assert_eq!(seen, all);
+    }
+
+    #[test]
+    fn share_is_written_with_a_slash() {
+        assert_eq!("2/3".parse::<Shard>().unwrap().to_string(), "2/3");
+        for bad in ["", "1", "0/3", "4/3", "1/0", "a/b", "1/2/3", "-1/2"] {
+            assert!(bad.parse::<Shard>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn older_version_has_the_cases_that_it_had() {
+        let select = |version| {
+            Selection {
+                suite_version: Some(version),
+                ..Selection::default()
+            }
+            .select()
+        };
+        let first = select(1).unwrap();
+        assert_eq!(first.version, 1);
+        assert!(first.cases.iter().all(|case| case.since == 1));
+        assert_eq!(
+            first.cases.len(),
+            cases().filter(|case| case.since == 1).count()
+        );
+        assert_eq!(select(SUITE_VERSION).unwrap().cases.len(), cases().count());
+        let error = select(SUITE_VERSION + 1).unwrap_err().to_string();
+        let expected = format!(
+            "--suite-version: there is no version {}, this is {SUITE_VERSION}",
+            SUITE_VERSION + 1
+        );
+        assert_eq!(error, expected);
+        assert!(select(0).is_err());
+    }
+
+    #[test]
     fn unknown_case_is_refused_with_the_nearest_one() {
         assert_eq!(
             select(&["clams"], &[], None).unwrap_err(),
@@ -142,7 +255,7 @@ mod tests {
         let nothing = select(&["claims"], &["claims"], None).unwrap_err();
         assert_eq!(
             nothing,
-            "--only, --skip, --level and --wait-max leave no case to run"
+            "--only, --skip, --level, --wait-max, --suite-version and --shard leave no case to run"
         );
     }
 }

@@ -97,6 +97,31 @@ impl std::fmt::Debug for Sink {
 }
 
 impl Sink {
+    /// As [`Sink::open`], where subscribers at `told` will find it: on loopback if that is there, or if
+    /// nothing is told; else on all interfaces.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot listen there.
+    pub async fn open_for(world: &World, told: Option<Address>) -> io::Result<Arc<Self>> {
+        let is_loopback = |address: &Address| {
+            let ip = address.host.parse::<std::net::IpAddr>();
+            ip.is_ok_and(|ip| ip.is_loopback())
+        };
+        let bind = match &told {
+            Some(told) if is_loopback(told) => told.clone(),
+            Some(told) => Address {
+                host: "0.0.0.0".to_owned(),
+                port: told.port,
+            },
+            None => Address {
+                host: "127.0.0.1".to_owned(),
+                port: 0,
+            },
+        };
+        Self::open(world, &bind, told).await
+    }
+
     /// Listens at `bind` for the rest of the run. Subscribers are told `told`, whose port 0 stands for the
     /// one that is listened on, or where it listens.
     ///

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::capability::Capability;
 use super::context::{Context, Reply, Request, Sent};
 use super::verdict::Stop;
 use crate::environment::Instant;
@@ -170,6 +171,9 @@ impl Queue {
         let listed = everything.messages.iter().any(|message| message.id == id);
         let expected = format!("{id} is not listed");
         everything.reply.check(clause, &expected, !listed)?;
+        if !self.context.offers(Capability::Bulk) {
+            return Ok(());
+        }
         let request = self.context.get(self.at(&format!("/messages?ids={id}")));
         request.send().await?.expect(clause, &[404]).map(drop)
     }

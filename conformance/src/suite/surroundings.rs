@@ -9,16 +9,30 @@ use super::sink::Sink;
 #[derive(Debug, Default)]
 pub struct Surroundings {
     /// Where notifications can be sent to.
-    pub sink: Option<Arc<Sink>>,
+    pub(super) sink: Option<Arc<Sink>>,
     /// The origin that its `[cors]` section allows.
-    pub cors_origin: Option<String>,
+    pub(super) cors_origin: Option<String>,
     /// Stores for new pools.
-    pub pool_uris: Vec<String>,
+    pub(super) pool_uris: Vec<String>,
     /// How many of them were given out.
     pub(super) pools: AtomicUsize,
 }
 
 impl Surroundings {
+    /// What there is. One URI with `{}` in it stands for as many as are needed.
+    pub fn new(
+        sink: Option<Arc<Sink>>,
+        cors_origin: Option<String>,
+        pool_uris: Vec<String>,
+    ) -> Self {
+        Self {
+            sink,
+            cors_origin,
+            pool_uris,
+            pools: AtomicUsize::new(0),
+        }
+    }
+
     /// A store for a new pool: another one each time, as long as there are any.
     pub(super) fn pool_uri(&self) -> Option<String> {
         let number = self.pools.fetch_add(1, Ordering::Relaxed);

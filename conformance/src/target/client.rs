@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use tokio::sync::Semaphore;
 
+use super::description::Description;
 use crate::environment::{Address, Stream, World, within};
 
 /// Largest body of an answer that is read, in bytes. More is *no answer*.
@@ -167,6 +168,16 @@ impl Client {
             in_flight,
             idle: Mutex::default(),
         }
+    }
+
+    /// A client of `target`, which is at `endpoint`.
+    pub fn of(
+        world: World,
+        target: &Description,
+        endpoint: Endpoint,
+        in_flight_max: usize,
+    ) -> Self {
+        Self::new(world, endpoint, target.patience, in_flight_max)
     }
 
     /// The endpoint it sends to.

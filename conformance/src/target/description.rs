@@ -1,13 +1,19 @@
 //! A target file: where an implementation is, how to start it, what it is known to fail.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::client::{Endpoint, EndpointError};
+use super::keystone::Session;
+use super::known_failures::KnownFailures;
 use crate::document::{self, Document, DocumentError};
+use crate::environment::{Address, AddressError};
+use crate::suite::{Capability, Profile};
 
 /// Why a description was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +41,38 @@ pub struct Description {
     pub in_flight_max: usize,
     /// How wrong its clock may be as a client sees it, granularity included (`guarantees.md`, ε).
     pub slack: Duration,
+    /// Whether the target file says how wrong its clock may be; else preflight measures it.
+    pub slack_is_given: bool,
+    /// What is expected of it beside the core.
+    pub profile: Profile,
+    /// What it offers beside its profile.
+    pub offers: BTreeSet<Capability>,
+    /// What it does not offer, whatever its profile says.
+    pub lacks: BTreeSet<Capability>,
+    /// What subscribers are told to be the address of the suite's sink, where loopback will not do.
+    pub sink_address: Option<Address>,
+    /// An origin that its CORS settings allow.
+    pub cors_origin: Option<String>,
+    /// Stores for new pools that nothing else uses. One URI with `{}` in it stands for many.
+    pub pool_uris: Vec<String>,
+    /// How a client proves who it is, if the target file says so.
+    pub authentication: Option<Authentication>,
+    /// Where tokens come from, once somebody has logged in.
+    pub session: Option<Arc<Session>>,
     /// What it is known to fail.
     pub known_failures: KnownFailures,
+    /// The file that says so.
+    pub known_failures_file: Option<String>,
+}
+
+/// How a client proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Authentication {
+    /// Not at all: the project is what the header says.
+    None,
+    /// By a token of Keystone, version 3.
+    Keystone,
 }
 
 /// A command that starts an implementation in the foreground.
@@ -63,8 +99,17 @@ struct File {
     patience_secs: u64,
     #[serde(default = "in_flight_max_default")]
     in_flight_max: Spanned<usize>,
-    #[serde(default = "slack_ms_default")]
-    slack_ms: u64,
+    slack_ms: Option<u64>,
+    #[serde(default)]
+    profile: Profile,
+    #[serde(default)]
+    offers: BTreeSet<Capability>,
+    lacks: Option<Spanned<BTreeSet<Capability>>>,
+    authentication: Option<Authentication>,
+    sink_address: Option<Spanned<String>>,
+    cors_origin: Option<String>,
+    #[serde(default)]
+    pool_uris: Vec<String>,
     known_failures: Option<String>,
 }
 
@@ -84,9 +129,7 @@ fn in_flight_max_default() -> Spanned<usize> {
 }
 
 /// Whole seconds at the server, and as much again for the way there and back.
-fn slack_ms_default() -> u64 {
-    2_000
-}
+const SLACK_MS_DEFAULT: u64 = 2_000;
 
 impl Description {
     /// The target that the user named: a URL or a target file.
@@ -123,8 +166,18 @@ impl Description {
             start: None,
             patience: Duration::from_secs(patience_secs_default()),
             in_flight_max: in_flight_max_default().into_inner(),
-            slack: Duration::from_millis(slack_ms_default()),
+            slack: Duration::from_millis(SLACK_MS_DEFAULT),
+            slack_is_given: false,
+            profile: Profile::default(),
+            offers: BTreeSet::new(),
+            lacks: BTreeSet::new(),
+            sink_address: None,
+            cors_origin: None,
+            pool_uris: Vec::new(),
+            authentication: None,
+            session: None,
             known_failures: KnownFailures::default(),
+            known_failures_file: None,
         }
     }
 
@@ -162,9 +215,24 @@ impl Description {
                 ready_within: Duration::from_secs(start.ready_secs_max),
             }),
         };
-        let known_failures = match &file.known_failures {
+        let known_failures_file = file.known_failures.as_ref();
+        let known_failures_file =
+            known_failures_file.map(|path| folder.join(path).to_string_lossy().into_owned());
+        let known_failures = match &known_failures_file {
             None => KnownFailures::default(),
-            Some(path) => KnownFailures::load(&folder.join(path).to_string_lossy())?,
+            Some(path) => KnownFailures::load(path)?,
+        };
+        if let Some(lacks) = &file.lacks
+            && let Some(both) = lacks.get_ref().intersection(&file.offers).next()
+        {
+            let message = format!("`{both}` is among what it offers as well");
+            return Err(document.error(Some(lacks.span()), message));
+        }
+        let sink_address = match &file.sink_address {
+            None => None,
+            Some(text) => Some(text.get_ref().parse().map_err(|error: AddressError| {
+                document.error(Some(text.span()), error.to_string())
+            })?),
         };
         Ok(Self {
             name: file.name,
@@ -172,94 +240,19 @@ impl Description {
             start,
             patience: Duration::from_secs(file.patience_secs),
             in_flight_max: file.in_flight_max.into_inner(),
-            slack: Duration::from_millis(file.slack_ms),
+            slack: Duration::from_millis(file.slack_ms.unwrap_or(SLACK_MS_DEFAULT)),
+            slack_is_given: file.slack_ms.is_some(),
+            profile: file.profile,
+            offers: file.offers,
+            lacks: file.lacks.map(Spanned::into_inner).unwrap_or_default(),
+            sink_address,
+            cors_origin: file.cors_origin,
+            pool_uris: file.pool_uris,
+            authentication: file.authentication,
+            session: None,
             known_failures,
+            known_failures_file,
         })
-    }
-}
-
-/// Cases that an implementation is known to fail. They still run.
-#[derive(Clone, Debug, Default)]
-pub struct KnownFailures {
-    /// The entries, in the order of the file.
-    pub entries: Vec<KnownFailure>,
-}
-
-/// One case that is known to fail, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownFailure {
-    /// The case's path.
-    pub case: String,
-    /// Why it fails.
-    pub reason: String,
-    /// `file:line` of the entry.
-    pub place: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KnownFailuresFile {
-    #[serde(default)]
-    failure: Vec<KnownFailureTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KnownFailureTable {
-    case: Spanned<String>,
-    reason: Spanned<String>,
-}
-
-impl KnownFailures {
-    /// Reads a known-failures file.
-    ///
-    /// # Errors
-    ///
-    /// With file, line and key: not such a file, an unknown case, a case named twice, no reason.
-    pub fn load(file: &str) -> Result<Self, DocumentError> {
-        let text = document::read(file)?;
-        Self::parse(Document { file, text: &text })
-    }
-
-    /// Parses a known-failures file.
-    ///
-    /// # Errors
-    ///
-    /// As [`KnownFailures::load`].
-    pub fn parse(document: Document<'_>) -> Result<Self, DocumentError> {
-        let file: KnownFailuresFile = document.parse()?;
-        let mut entries: Vec<KnownFailure> = Vec::new();
-        for failure in file.failure {
-            let at = document.error(Some(failure.case.span()), "");
-            let case = failure.case.into_inner();
-            if !crate::suite::cases().any(|known| known.path == case) {
-                let near = document::suggestion(&case, crate::suite::cases().map(|c| c.path));
-                let message = format!("there is no case `{case}`{near}");
-                return Err(DocumentError { message, ..at });
-            }
-            if entries.iter().any(|entry| entry.case == case) {
-                return Err(DocumentError {
-                    message: format!("`{case}` is named twice"),
-                    ..at
-                });
-            }
-            if failure.reason.get_ref().trim().is_empty() {
-                let span = Some(failure.reason.span());
-                return Err(document.error(span, "is empty, expected why the case fails"));
-            }
-            let place = format!("{}:{}", document.file, at.line.unwrap_or(1));
-            entries.push(KnownFailure {
-                case,
-                reason: failure.reason.into_inner(),
-                place,
-            });
-        }
-        Ok(Self { entries })
-    }
-
-    /// The entry for `case`.
-    pub fn find(&self, case: &str) -> Option<&KnownFailure> {
-        self.entries.iter().find(|entry| entry.case == case)
     }
 }
 
@@ -275,14 +268,6 @@ mod tests {
             },
             Path::new("folder"),
         )
-        .map_err(|error| error.to_string())
-    }
-
-    fn known(text: &str) -> Result<KnownFailures, String> {
-        KnownFailures::parse(Document {
-            file: "k.toml",
-            text,
-        })
         .map_err(|error| error.to_string())
     }
 
@@ -317,25 +302,6 @@ mod tests {
         assert_eq!(
             error("name = 'x'\nurl = 'http://h'\nin_flight_max = 0"),
             "t.toml:3: `in_flight_max`: must be at least 1"
-        );
-    }
-
-    #[test]
-    fn known_failure_needs_an_existing_case_and_a_reason() {
-        let case = crate::suite::cases().next().unwrap().path;
-        assert_eq!(
-            known("[[failure]]\ncase = 'no/such'\nreason = 'r'").unwrap_err(),
-            "k.toml:2: `case`: there is no case `no/such`"
-        );
-        assert_eq!(
-            known(&format!("[[failure]]\ncase = '{case}'\nreason = ' '")).unwrap_err(),
-            "k.toml:3: `reason`: is empty, expected why the case fails"
-        );
-        let entry = format!("[[failure]]\ncase = '{case}'\nreason = 'r'\n");
-        assert_eq!(known(&entry).unwrap().find(case).unwrap().reason, "r");
-        assert_eq!(
-            known(&format!("{entry}{entry}")).unwrap_err(),
-            format!("k.toml:5: `case`: `{case}` is named twice")
         );
     }
 
