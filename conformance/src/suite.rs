@@ -20,6 +20,7 @@ pub use self::surroundings::Surroundings;
 pub use self::verdict::{Exchange, Failure, Part, Stop};
 
 mod admin;
+mod admin_flavors;
 mod aftermath;
 mod bulk;
 mod capability;
@@ -33,6 +34,7 @@ mod cors;
 mod dead_letters;
 mod delays;
 mod deliveries;
+mod detours;
 mod free_form_clients;
 mod held;
 mod json;
@@ -42,7 +44,9 @@ mod listing;
 mod messages;
 mod metadata;
 mod mixed;
+mod names;
 mod namespace;
+mod notification_scope;
 mod notifications;
 mod order;
 mod patch;
@@ -52,18 +56,22 @@ mod provenance;
 mod pulse;
 mod queue_lists;
 mod queues;
+mod races;
+mod rebirth;
 mod removal;
 mod root;
 mod runner;
 mod selection;
 mod signed_time;
 mod signing;
+mod signing_refusals;
 mod sink;
 mod stats;
 mod steps;
 mod strict_delete;
 mod subscriber;
 mod subscription_items;
+mod subscription_lives;
 mod subscriptions;
 mod surroundings;
 mod verdict;
@@ -218,20 +226,28 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         delays::CASES,
         dead_letters::CASES,
         mixed::CASES,
+        detours::CASES,
+        races::CASES,
         aftermath::CASES,
+        rebirth::CASES,
+        names::CASES,
         bulk::CASES,
         root::CASES,
         subscriptions::CASES,
         subscription_items::CASES,
+        subscription_lives::CASES,
         notifications::CASES,
+        notification_scope::CASES,
         deliveries::CASES,
         confirmation::CASES,
         signing::CASES,
+        signing_refusals::CASES,
         strict_delete::CASES,
         free_form_clients::CASES,
         checksums::CASES,
         cors::CASES,
         admin::CASES,
+        admin_flavors::CASES,
     ]
     .into_iter()
     .flatten()

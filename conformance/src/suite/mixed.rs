@@ -1,11 +1,9 @@
 //! Sequences across features: claims with release, renewal, delete, pop, delay, dead letters and paging.
 
-use futures_util::future::{join, join_all};
-use serde_json::{Value, json};
-
-use super::capability::Capability::{Bulk, DeadLetters, Delay, Metadata, Pop, Stats};
-use super::steps::{EVERYTHING, Queue, bodies, expect_each, ids, messages, numbered};
+use super::capability::Capability::{Bulk, Pop, Stats};
+use super::steps::{EVERYTHING, Queue, bodies, ids, messages, numbered};
 use super::{Case, CaseResult, Context, case};
+use serde_json::json;
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -75,40 +73,6 @@ pub(super) const CASES: &[Case] = &[
     .since(2),
     case!(
         Must,
-        "claims/claims-and-pops-never-share",
-        "5.8",
-        claims_and_pops
-    )
-    .guarantee("G6")
-    .needs(&[Pop])
-    .since(2),
-    case!(
-        Must,
-        "messages/concurrent-pops-never-share",
-        "5.8",
-        concurrent_pops
-    )
-    .guarantee("G6")
-    .needs(&[Pop])
-    .since(2),
-    case!(
-        Must,
-        "messages/concurrent-deletes-are-all-fine",
-        "5.7",
-        concurrent_deletes
-    )
-    .guarantee("G13")
-    .since(2),
-    case!(
-        Must,
-        "messages/deleting-beside-a-claim-is-refused",
-        "5.7",
-        delete_beside_a_claim
-    )
-    .guarantee("G6")
-    .since(2),
-    case!(
-        Must,
         "messages/get-by-ids-mixes-states",
         "5.5",
         ids_of_all_states
@@ -133,54 +97,9 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G19")
     .needs(&[Stats, Pop])
     .since(2),
-    case!(
-        Must,
-        "dead-letters/moved-message-can-be-finished",
-        "7.2",
-        finished_dead_letter
-    )
-    .guarantee("G12")
-    .needs(&[DeadLetters, Metadata])
-    .since(2),
-    case!(
-        Must,
-        "dead-letters/moved-message-is-unknown-where-it-was",
-        "7.2",
-        moved_is_unknown
-    )
-    .guarantee("G12")
-    .needs(&[DeadLetters, Metadata])
-    .since(2),
-    case!(
-        Must,
-        "dead-letters/each-message-has-its-own-count",
-        "7.1",
-        own_counts
-    )
-    .guarantee("G12")
-    .needs(&[DeadLetters, Metadata])
-    .since(2),
-    case!(
-        Must,
-        "delays/released-message-waits-no-more",
-        "5.9",
-        released_is_not_delayed
-    )
-    .guarantee("G11")
-    .needs(&[Delay, Metadata])
-    .since(2),
-    case!(
-        Must,
-        "delays/delayed-message-can-be-deleted",
-        "5.9",
-        delete_a_delayed_one
-    )
-    .guarantee("G13")
-    .needs(&[Delay, Metadata])
-    .since(2),
 ];
 
-async fn release(context: &Context, path: &str) -> CaseResult {
+pub(super) async fn release(context: &Context, path: &str) -> CaseResult {
     context
         .delete(path)
         .send()
@@ -344,92 +263,6 @@ async fn new_holder(context: Context) -> CaseResult {
         .map(drop)
 }
 
-/// The ids in what claims and pops gave out.
-async fn given_out(requests: Vec<super::Request>) -> Result<Vec<String>, super::Stop> {
-    let sent = requests.into_iter().map(super::Request::send);
-    let mut given = Vec::new();
-    for reply in join_all(sent).await {
-        let reply = reply?.expect("6.1", &[200, 201, 204])?;
-        if reply.status() != 204 {
-            let all = messages(&reply, "6.1")?;
-            given.extend(all.into_iter().map(|message| message.id));
-        }
-    }
-    Ok(given)
-}
-
-fn expect_distinct(context: &Context, clause: &str, mut given: Vec<String>) -> CaseResult {
-    given.sort_unstable();
-    let all = given.len();
-    given.dedup();
-    if all == given.len() && all > 0 {
-        return Ok(());
-    }
-    let came = format!("{all} given out, {} distinct", given.len());
-    Err(context.failure(clause, "messages, each given out once", came))
-}
-
-async fn claims_and_pops(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    queue.post(&numbered(0..60, 300)).await?;
-    let terms = json!({ "ttl": 300, "grace": 60 });
-    let requests = (0..12).map(|number| match number % 2 {
-        0 => queue.claiming(&terms, 5),
-        _ => context.delete(queue.at("/messages?pop=5")),
-    });
-    let given = given_out(requests.collect()).await?;
-    expect_distinct(&context, "5.8", given)
-}
-
-async fn concurrent_pops(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    queue.post(&numbered(0..60, 300)).await?;
-    let pops = (0..12).map(|_| context.delete(queue.at("/messages?pop=4")));
-    let given = given_out(pops.collect()).await?;
-    for id in given.iter().take(5) {
-        queue.expect_gone("5.8", id).await?;
-    }
-    expect_distinct(&context, "5.8", given)
-}
-
-async fn concurrent_deletes(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    let posted = queue.post(&numbered(0..2, 300)).await?;
-    let deletes = (0..6).map(|_| queue.deleting(&posted.ids[0], "").send());
-    for reply in join_all(deletes).await {
-        reply?.expect("5.7", &[204])?;
-    }
-    queue.expect_gone("5.7", &posted.ids[0]).await?;
-    queue.get(&posted.ids[1]).await.map(drop)
-}
-
-/// Whoever comes first, a message that was claimed is not deleted without its claim.
-async fn delete_beside_a_claim(context: Context) -> CaseResult {
-    for number in 0..6 {
-        let queue = Queue::new(&context, &format!("q{number}"));
-        let (id, _) = queue.post_one(300).await?;
-        let claiming = queue
-            .claiming(&json!({ "ttl": 300, "grace": 60 }), 1)
-            .send();
-        let (claimed, deleted) = join(claiming, queue.deleting(&id, "").send()).await;
-        let claimed = claimed?.expect("6.1", &[201, 204])?;
-        let deleted = deleted?.expect("5.7", &[204, 403])?;
-        if deleted.status() == 204 {
-            // If it was claimed before it was deleted, it was deleted under somebody's hands: that the
-            // message is gone shows nothing, but that it is still handed out would.
-            queue.expect_gone("5.7", &id).await?;
-        } else {
-            claimed.check(
-                "5.7",
-                "a claim, for the message was held",
-                claimed.status() == 201,
-            )?;
-            queue.get(&id).await?;
-        }
-    }
-    Ok(())
-}
-
 async fn ids_of_all_states(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let posted = queue.post(&numbered(0..4, 300)).await?;
@@ -522,124 +355,4 @@ async fn stats_of_a_life(context: Context) -> CaseResult {
         .await?
         .expect("4.6", &[204])?;
     expect_stats(here, (0, 0)).await
-}
-
-/// A queue whose messages move to `dead` when they were claimed `count` times.
-async fn with_dead_letters(context: &Context, count: u64) -> Result<(Queue, Queue), super::Stop> {
-    let (queue, dead) = (Queue::new(context, "q"), Queue::new(context, "dead"));
-    dead.create(&json!({})).await?;
-    queue
-        .create(&json!({ "_dead_letter_queue": "dead", "_max_claim_count": count }))
-        .await?;
-    Ok((queue, dead))
-}
-
-/// Claims one message and releases it.
-async fn try_once(context: &Context, queue: &Queue, expected: Value) -> CaseResult {
-    let claim = queue.claim(60, 1).await?;
-    let same = bodies(&claim.messages) == expected;
-    claim
-        .reply
-        .check("7.2", &format!("the messages {expected}"), same)?;
-    release(context, &claim.path).await
-}
-
-async fn finished_dead_letter(context: Context) -> CaseResult {
-    let (queue, dead) = with_dead_letters(&context, 1).await?;
-    queue.post_one(300).await?;
-    try_once(&context, &queue, json!([0])).await?;
-    queue.expect_nothing_to_claim("7.2").await?;
-    let claim = dead.claim(60, 20).await?;
-    let message = claim.only()?;
-    context
-        .delete(message.href.clone())
-        .send()
-        .await?
-        .expect("5.7", &[204])?;
-    release(&context, &claim.path).await?;
-    dead.expect_nothing_to_claim("7.2").await?;
-    let page = dead.list(EVERYTHING).await?;
-    page.reply
-        .check("7.2", "an empty queue", page.messages.is_empty())
-}
-
-async fn moved_is_unknown(context: Context) -> CaseResult {
-    let (queue, dead) = with_dead_letters(&context, 1).await?;
-    let (id, _) = queue.post_one(300).await?;
-    try_once(&context, &queue, json!([0])).await?;
-    queue.expect_nothing_to_claim("7.2").await?;
-    queue.expect_gone("7.2", &id).await?;
-    let page = dead.list(EVERYTHING).await?;
-    page.reply.check(
-        "7.2",
-        "the message in its new queue",
-        page.messages.len() == 1,
-    )?;
-    // Deleting it where it was has no effect where it is.
-    queue
-        .deleting(&id, "")
-        .send()
-        .await?
-        .expect("5.7", &[204])?;
-    let page = dead.list(EVERYTHING).await?;
-    page.reply.check(
-        "7.2",
-        "the message in its new queue",
-        page.messages.len() == 1,
-    )
-}
-
-async fn own_counts(context: Context) -> CaseResult {
-    let (queue, dead) = with_dead_letters(&context, 2).await?;
-    queue.post(&numbered(0..1, 300)).await?;
-    try_once(&context, &queue, json!([0])).await?;
-    try_once(&context, &queue, json!([0])).await?;
-    queue.post(&numbered(1..2, 300)).await?;
-    // The first one moves; the second one has its chances still. A claim may come back empty that moved.
-    let terms = json!({ "ttl": 60, "grace": 60 });
-    let first = queue
-        .claiming(&terms, 1)
-        .send()
-        .await?
-        .expect("7.2", &[201, 204])?;
-    if first.status() == 201 {
-        let claim = super::steps::Claim::read(first)?;
-        claim.reply.check(
-            "7.2",
-            "the second message",
-            bodies(&claim.messages) == json!([1]),
-        )?;
-        release(&context, &claim.path).await?;
-    } else {
-        try_once(&context, &queue, json!([1])).await?;
-    }
-    try_once(&context, &queue, json!([1])).await?;
-    let page = dead.list(EVERYTHING).await?;
-    let moved = bodies(&page.messages) == json!([0]);
-    page.reply.check("7.2", "the first message alone", moved)
-}
-
-async fn released_is_not_delayed(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    queue
-        .create(&json!({ "_default_message_delay": 900 }))
-        .await?;
-    queue
-        .post(&json!([{ "ttl": 3_600, "body": 0, "delay": 0 }]))
-        .await?;
-    let claim = queue.claim(60, 1).await?;
-    release(&context, &claim.path).await?;
-    queue.claim(60, 1).await?.only().map(drop)
-}
-
-async fn delete_a_delayed_one(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    queue
-        .create(&json!({ "_default_message_delay": 900 }))
-        .await?;
-    let (id, _) = queue.post_one(3_600).await?;
-    queue.get(&id).await?;
-    queue.expect_nothing_to_claim("5.9").await?;
-    expect_each("5.7", &[204], vec![queue.deleting(&id, "")]).await?;
-    queue.expect_gone("5.7", &id).await
 }

@@ -6,6 +6,7 @@
 mod conforming;
 mod determinism;
 mod network;
+mod planted;
 mod scenarios;
 mod specimens;
 
