@@ -63,6 +63,7 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         list_past_expired
     )
+    .disputed("a page is empty only if nothing qualifies behind its marker")
     .guarantee("G9")
     .waits(125)
     .since(2),
@@ -86,6 +87,7 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         list_past_delayed
     )
+    .disputed("a page is empty only if nothing qualifies behind its marker")
     .guarantee("G9")
     .needs(&[Delay, Metadata])
     .since(2),
@@ -95,6 +97,7 @@ pub(super) const CASES: &[Case] = &[
         "5.4",
         list_past_all
     )
+    .disputed("a page is empty only if nothing qualifies behind its marker")
     .guarantee("G9")
     .since(2),
     case!(
@@ -323,19 +326,14 @@ async fn list_past_all(context: Context) -> CaseResult {
 async fn new_behind_marker(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     queue.post(&numbered(0..3, 300)).await?;
-    let page = queue
-        .list("?echo=true&limit=20&include_claimed=true")
-        .await?;
-    for round in 0..3 {
+    let page = queue.list("?echo=true&limit=20").await?;
+    for _ in 0..3 {
         let empty = queue.follow(&page).await?;
         empty.reply.check(
             "1.9",
             "an empty page behind the end",
             empty.messages.is_empty(),
         )?;
-        if round == 0 {
-            queue.claim(300, 2).await?;
-        }
     }
     queue.post(&numbered(3..6, 300)).await?;
     let later = queue.follow(&page).await?;
@@ -343,15 +341,15 @@ async fn new_behind_marker(context: Context) -> CaseResult {
     later.reply.check("1.9", "the new messages alone", new)
 }
 
-/// The first message is held, so that it is there for a reader who starts again at the head.
+/// The first message is held meanwhile: a reader who starts again at the head would see it twice.
 async fn popped_marker(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     queue.post(&numbered(0..6, 300)).await?;
-    queue.claim(300, 1).await?;
-    let page = queue
-        .list("?echo=true&limit=3&include_claimed=true")
-        .await?;
+    let page = queue.list("?echo=true&limit=3").await?;
+    let claim = queue.claim(300, 1).await?;
     queue.pop(2).await?;
+    let release = context.delete(claim.path).send().await?;
+    release.expect("6.6", &[204])?;
     let next = queue.follow(&page).await?;
     let rest = bodies(&next.messages) == json!([3, 4, 5]);
     next.reply
@@ -408,7 +406,7 @@ async fn interleaved(context: Context) -> CaseResult {
         poster.post(&numbered(number..number + 1, 300)).await?;
     }
     for (reader, expected) in [(&queue, [1, 3, 5]), (&other, [0, 2, 4])] {
-        let all = reader.pass("?limit=1").await?;
+        let all = reader.list("?limit=20").await?.messages;
         let came = bodies(&all);
         if came != json!(expected) {
             let expected = format!("the messages of the other client, {expected:?}");

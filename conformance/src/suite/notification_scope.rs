@@ -189,6 +189,10 @@ async fn nothing_after(context: &Context, clause: &str, end: End) -> CaseResult 
     let granted = subscribe(context, &queue, (&gone, json!({}))).await?;
     queue.post(&numbered(0..1, 300)).await?;
     gone.expect("8.5", &numbers(0..1)).await?;
+    let kept = Subscriber::new(context, "kept")?;
+    if !matches!(end, End::Purged) {
+        subscribe(context, &queue, (&kept, json!({}))).await?;
+    }
     match end {
         End::Deleted => {
             let delete = context.delete(granted.path).send().await?;
@@ -206,8 +210,9 @@ async fn nothing_after(context: &Context, clause: &str, end: End) -> CaseResult 
             context.sleep_until(over).await;
         }
     }
-    let kept = Subscriber::new(context, "kept")?;
-    subscribe(context, &queue, (&kept, json!({}))).await?;
+    if matches!(end, End::Purged) {
+        subscribe(context, &queue, (&kept, json!({}))).await?;
+    }
     queue.post(&numbered(1..3, 300)).await?;
     kept.expect("8.5", &numbers(1..3)).await?;
     pause(context, QUIET).await;

@@ -112,28 +112,21 @@ async fn come_and_go(context: Context) -> CaseResult {
     for round in 0..4 {
         queue.create(&json!({})).await?;
         queue.post(&numbered(round..round + 2, 300)).await?;
-        queue.claim(300, 1).await?;
-        let page = queue
-            .list(&format!("{EVERYTHING}&include_claimed=true"))
-            .await?;
+        let page = queue.list(EVERYTHING).await?;
         let own = bodies(&page.messages) == json!([round, round + 1]);
         page.reply
             .check("4.6", "the messages of this life alone", own)?;
+        queue.claim(300, 1).await?;
         context
             .delete(queue.at(""))
             .send()
             .await?
             .expect("4.6", &[204])?;
-        let page = queue
-            .list(&format!("{EVERYTHING}&include_claimed=true"))
-            .await?;
+        let page = queue.list(EVERYTHING).await?;
         page.reply
             .check("4.6", "no messages", page.messages.is_empty())?;
-        let reply = context
-            .get(queue.at("/stats"))
-            .send()
-            .await?
-            .expect("4.7", &[200])?;
+        let reply = context.get(queue.at("/stats")).send().await?;
+        let reply = reply.expect("4.7", &[200])?;
         let none = reply.json("4.7")?["messages"]["total"] == 0;
         reply.check("4.6", "a total of nothing", none)?;
         expect_queues(&context, "4.6", &[]).await?;
