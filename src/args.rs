@@ -128,6 +128,9 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8888")]
     pub(crate) bind: SocketAddr,
+    /// Where to listen for WebSockets as well; port 0 takes a free one [default: there are none]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) websocket: Option<SocketAddr>,
     /// What to serve with, in place of Zaqar's defaults: see --print-config
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<String>,

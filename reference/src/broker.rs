@@ -39,6 +39,7 @@ mod retry;
 mod roster;
 mod slab;
 mod snapshot;
+mod sockets;
 mod subscription;
 mod timestamp;
 
@@ -70,7 +71,8 @@ pub use output::{
 pub use pools::{CatalogueListing, NewPool, PoolInput, PoolName, PoolOutput, PoolUpdate, PoolView};
 pub use queue::QueueName;
 pub use snapshot::RestoreError;
-pub use subscription::Subscriber;
+pub use sockets::SocketId;
+pub use subscription::{Subscriber, TRUST_ID};
 pub use timestamp::Timestamp;
 
 use backlog::{Backlog, Look};
@@ -86,6 +88,7 @@ use message::{BacklogId, Message, Rank, State};
 use queue::Queue;
 use roster::Roster;
 use slab::{Slab, Slot};
+use sockets::Sockets;
 use subscription::Subscription;
 
 /// How many endings and removals an input carries out beyond what it needs itself, and what it
@@ -128,6 +131,8 @@ pub struct Broker {
     /// The roster whose alarm the current input may have to move.
     #[serde(skip)]
     touched_roster: Option<Slot>,
+    /// The subscriptions of sockets.
+    sockets: Sockets,
     /// What is under way to subscribers.
     attempts: BTreeMap<AttemptId, Attempt>,
     next_attempt: u64,
@@ -178,6 +183,7 @@ impl Broker {
             subscriptions: Slab::new(),
             roster_alarms: BTreeSet::new(),
             touched_roster: None,
+            sockets: Sockets::default(),
             attempts: BTreeMap::new(),
             next_attempt: 0,
             next_turn: 0,
@@ -406,7 +412,8 @@ impl Broker {
                 let end = roster.outbox.end();
                 if let Some(subscription) = roster.discard_first() {
                     self.count_abandoned(subscription, end);
-                    self.subscriptions.remove(subscription);
+                    let removed = self.subscriptions.remove(subscription);
+                    self.sockets.leave(&removed.subscriber, subscription);
                     return true;
                 }
             }
@@ -501,6 +508,7 @@ impl Broker {
         self.check_rosters();
         self.check_deliveries();
         self.check_placement();
+        self.check_sockets();
         assert_eq!(queues, self.queues.len(), "every queue has a name");
         assert_eq!(
             messages,

@@ -4,6 +4,7 @@
 //! ranges of the keys and the wording of errors: one line each, with file, line, key and what would
 //! be right. Must not open files.
 
+mod correspondents;
 mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +17,9 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::broker::{ClientIdRule, ConfirmationRule, PoolingRule};
 use crate::server::Options;
-use crate::wire::{Scheme, Settings};
+use crate::wire::Settings;
 
+use correspondents::Correspondents;
 use keys::{KEYS, Kind};
 
 /// Everything that a file can say. `Default` is what an empty file says: Zaqar's defaults.
@@ -28,6 +30,7 @@ pub struct Config {
     /// What the server obeys. The file does not set its `time_scale`, which is for tests.
     pub options: Options,
     clients: Clients,
+    correspondents: Correspondents,
 }
 
 /// What is said of clients, also of those that the rule in force does not concern.
@@ -52,19 +55,15 @@ impl Clients {
 
 impl Default for Config {
     fn default() -> Self {
-        let settings = Settings {
-            // The server has no TLS.
-            subscriber_schemes: BTreeSet::from([Scheme::Http]),
-            ..Settings::default()
-        };
         Self {
-            settings,
+            settings: Settings::default(),
             options: Options::default(),
             clients: Clients {
                 uuid_required: true,
                 chars_min: 10,
                 chars_max: 36,
             },
+            correspondents: Correspondents::default(),
         }
     }
 }
@@ -130,6 +129,9 @@ impl Config {
             }
         }
         config.settings.limits.client_id_rule = config.clients.rule();
+        config.settings.mail = config.correspondents.mail();
+        config.settings.trust_rule = config.correspondents.trust_rule();
+        config.options.outgoing = config.correspondents.outgoing();
         config.check(&reader, &places)?;
         Ok(config)
     }
@@ -203,7 +205,13 @@ impl Config {
                 return Err(reader.error(place, Some(path.to_owned()), message.to_owned()));
             }
         }
-        Ok(())
+        match self.correspondents.fault(asks) {
+            Some((path, message)) => {
+                let place = places.get(path).cloned();
+                Err(reader.error(place, Some(path.to_owned()), message.to_owned()))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -249,14 +257,18 @@ impl Key {
     fn meaning(&self) -> String {
         match self.kind {
             Kind::Number { min, max, .. } => format!("{}: {min} to {max}", self.meaning),
-            Kind::Flag { .. } | Kind::Text { .. } | Kind::List { .. } => self.meaning.to_owned(),
+            Kind::Flag { .. } | Kind::Text { .. } | Kind::Checked { .. } | Kind::List { .. } => {
+                self.meaning.to_owned()
+            }
         }
     }
 
     fn number(&self, config: &Config) -> Option<u64> {
         match self.kind {
             Kind::Number { get, .. } => Some(get(config)),
-            Kind::Flag { .. } | Kind::Text { .. } | Kind::List { .. } => None,
+            Kind::Flag { .. } | Kind::Text { .. } | Kind::Checked { .. } | Kind::List { .. } => {
+                None
+            }
         }
     }
 
@@ -265,7 +277,7 @@ impl Key {
         match self.kind {
             Kind::Number { get, .. } => get(config).to_string(),
             Kind::Flag { get, .. } => get(config).to_string(),
-            Kind::Text { get, .. } => text(get(config)),
+            Kind::Text { get, .. } | Kind::Checked { get, .. } => text(get(config)),
             Kind::List { get, .. } => {
                 let items: Vec<String> = get(config).into_iter().map(text).collect();
                 format!("[{}]", items.join(", "))
@@ -294,6 +306,10 @@ impl Key {
             Kind::Text { set, .. } => {
                 set(config, value.as_str().ok_or("is not a string")?);
                 Ok(())
+            }
+            Kind::Checked { set, expected, .. } => {
+                let found = value.as_str().and_then(|text| set(config, text));
+                found.ok_or_else(|| format!("is not {expected}"))
             }
             Kind::List { set, expected, .. } => {
                 let wrong = || format!("is not an array of {expected}");
@@ -357,7 +373,12 @@ mod tests {
                 Kind::Number { max, .. } => max.to_string(),
                 Kind::Flag { get, .. } => (!get(&Config::default())).to_string(),
                 Kind::Text { .. } => "\"x\"".to_owned(),
-                Kind::List { .. } => "[]".to_owned(),
+                Kind::Checked { sample, .. } => format!("\"{sample}\""),
+                Kind::List { set, .. } => {
+                    let items = ["http", "10.0.0.0/8", "https://h"];
+                    let fits = |item: &&str| set(&mut Config::default(), &[*item]).is_some();
+                    format!("[\"{}\"]", items.into_iter().find(fits).unwrap())
+                }
             };
             // What keys demand of each other is not the matter here.
             let mut config = Config::default();
@@ -420,7 +441,7 @@ mod tests {
                 "nanshe.toml:2: `sharing.signing_key`: is not a string",
             ),
             (
-                "[subscriptions]\nschemes = [\"https\"]\n",
+                "[subscriptions]\nschemes = [\"ftp\"]\n",
                 "nanshe.toml:2: `subscriptions.schemes`: is not an array of \"http\"",
             ),
             (

@@ -9,6 +9,7 @@
 //! is answered 500: neither a wrong answer nor silence. `server` ends itself then.
 
 mod health;
+mod sockets;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -26,7 +27,9 @@ use crate::broker::{
     AttemptId, Broker, Caller, ConfirmationRule, DeliveryCounts, Input, Limits, Notification,
     Outcome, PoolName, PoolingRule, Timestamp, Uuid, mix,
 };
-use crate::wire::{self, Body, Call, Cors, Failure, Health, Reply, Settings, StoreHealth};
+use crate::wire::{
+    self, AddressRule, Body, Call, Cors, Dispatch, Failure, Health, Reply, Settings, StoreHealth,
+};
 
 /// What is read and thrown away of a body that is too long, so that a client which sends all of it
 /// before it reads still gets the answer.
@@ -52,6 +55,7 @@ struct Shared {
     waiting: Mutex<Option<Waker>>,
     request_key: u64,
     requests: AtomicU64,
+    sockets: AtomicU64,
 }
 
 struct State {
@@ -96,6 +100,7 @@ impl Service {
                 waiting: Mutex::default(),
                 request_key,
                 requests,
+                sockets: AtomicU64::new(0),
             }),
         }
     }
@@ -121,10 +126,18 @@ impl Service {
         self.with_broker(|broker, _| broker.poll_output())?
     }
 
-    /// The request that brings a notification to its subscriber.
+    /// What is sent for a notification: a request, a mail, or a document for a socket. `None`: it
+    /// cannot be sent here.
     #[must_use]
-    pub fn webhook(&self, notification: &Notification) -> Request<Bytes> {
-        wire::webhook::request(notification, &self.shared.settings)
+    pub fn dispatch(&self, notification: &Notification) -> Option<Dispatch> {
+        Dispatch::of(notification, &self.shared.settings)
+    }
+
+    /// Which addresses may be sent to. Whoever sends holds every address against it to which it
+    /// connects for a subscriber, for a name that was subscribed may stand for any.
+    #[must_use]
+    pub fn address_rule(&self) -> &AddressRule {
+        &self.shared.settings.address_rule
     }
 
     /// Reports what came of a notification.

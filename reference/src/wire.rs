@@ -1,17 +1,23 @@
 //! HTTP to inputs and outputs to HTTP, purely.
 //!
-//! Owns routes, headers, JSON, status codes and the order of checks. Must not know sockets, clocks
-//! or locks, and keeps no state: reading and rendering happen outside of the broker's lock.
+//! Owns routes, headers, JSON, status codes and the order of checks; [`websocket`] does the same for
+//! the frames of the WebSocket transport. Must not know connections, clocks or locks, and keeps no
+//! state: reading and rendering happen outside of the broker's lock.
 
 mod bodies;
 mod calendar;
 mod checksum;
 mod cors;
+mod dispatch;
 mod flavors;
 mod headers;
 mod health;
 mod home;
 pub mod json;
+pub mod keystone;
+mod mail;
+mod network;
+mod notice;
 mod patch;
 mod policy;
 mod pools;
@@ -19,11 +25,13 @@ mod query;
 mod refusal;
 mod render;
 mod route;
+mod secret;
 mod settings;
 mod share;
 mod signing;
 mod subscriptions;
 pub mod webhook;
+pub mod websocket;
 
 use bytes::Bytes;
 use http::Method;
@@ -39,9 +47,13 @@ use crate::broker::{
 
 pub use bodies::Body;
 pub use cors::Cors;
+pub use dispatch::Dispatch;
 pub use health::{Health, StoreHealth, Trial};
+pub use mail::{Mail, MailSettings, Mailbox};
+pub use network::{AddressRule, Network};
 pub use refusal::{Failure, Refusal};
-pub use settings::{Scheme, Settings};
+pub use secret::Secret;
+pub use settings::{Scheme, Settings, TrustRule};
 pub use share::Share;
 pub use signing::{Grant, SigningKey};
 pub use subscriptions::{POST_HEADERS_MAX, SUBSCRIBER_BYTES_MAX};
@@ -281,7 +293,7 @@ impl Request<'_> {
             });
         }
         let ids = match self.query.list("ids") {
-            Some(ids) => Some(self.message_ids(&ids)?),
+            Some(ids) => Some(message_ids(ids.iter().copied(), self.limits)?),
             None => None,
         };
         if self.parts.method == Method::DELETE {
@@ -312,20 +324,8 @@ impl Request<'_> {
             .query
             .count("pop", self.limits.messages_per_claim_or_pop_max)?;
         let claims = self.query.list("claim_ids");
-        let paired = match self.limits.bulk_delete_rule {
-            BulkDeleteRule::NeedsClaims => ids.is_some() == claims.is_some(),
-            BulkDeleteRule::IgnoresClaims => true,
-        };
-        match (ids, pop) {
-            _ if !paired => Err(Refusal::ClaimIdsUnpaired),
-            (Some(ids), None) => {
-                let claims = claims.unwrap_or_default();
-                let claims = claims.into_iter().filter_map(claim_id).collect();
-                Ok(Input::DeleteMessages { queue, ids, claims })
-            }
-            (None, Some(limit)) => Ok(Input::PopMessages { queue, limit }),
-            (None, None) | (Some(_), Some(_)) => Err(Refusal::DeleteAmbiguous),
-        }
+        let claims = claims.map(|ids| ids.into_iter().filter_map(claim_id).collect());
+        bulk_delete(queue, (ids, claims), pop, self.limits)
     }
 
     fn message(&self, queue: QueueName, id: &str) -> Result<Input, Refusal> {
@@ -367,10 +367,7 @@ impl Request<'_> {
     fn subscriptions(&self) -> Result<SubscriptionInput, Refusal> {
         if self.parts.method == Method::POST {
             let new = subscriptions::new_subscription(self.body, self.settings)?;
-            let asks = self.limits.confirmation_rule == ConfirmationRule::Required;
-            if asks && signing::is_ambiguous(&self.caller.project.0) {
-                return Err(Refusal::ConfirmationUnsignable);
-            }
+            check_confirmable(self.caller, self.limits)?;
             return Ok(SubscriptionInput::Create(new));
         }
         let limit_max = self.limits.subscriptions_per_page_max;
@@ -392,15 +389,49 @@ impl Request<'_> {
         }
         Ok(SubscriptionInput::Read(id))
     }
+}
 
-    /// The ids among the listed ones. Those that are spelled like none count, but name nothing.
-    fn message_ids(&self, ids: &[&str]) -> Result<Vec<MessageId>, Refusal> {
-        let max = self.limits.messages_per_page_max;
-        if !(1..=max).contains(&ids.len()) {
-            return Err(Refusal::IdCountOutOfRange { max });
+/// What deletes many messages: those of these ids, held by these claims, or a number of them.
+fn bulk_delete(
+    queue: QueueName,
+    (ids, claims): (Option<Vec<MessageId>>, Option<Vec<ClaimId>>),
+    pop: Option<usize>,
+    limits: &Limits,
+) -> Result<Input, Refusal> {
+    let paired = match limits.bulk_delete_rule {
+        BulkDeleteRule::NeedsClaims => ids.is_some() == claims.is_some(),
+        BulkDeleteRule::IgnoresClaims => true,
+    };
+    match (ids, pop) {
+        _ if !paired => Err(Refusal::ClaimIdsUnpaired),
+        (Some(ids), None) => {
+            let claims = claims.unwrap_or_default();
+            Ok(Input::DeleteMessages { queue, ids, claims })
         }
-        Ok(ids.iter().filter_map(|id| message_id(id)).collect())
+        (None, Some(limit)) => Ok(Input::PopMessages { queue, limit }),
+        (None, None) | (Some(_), Some(_)) => Err(Refusal::DeleteAmbiguous),
     }
+}
+
+/// The ids among the listed ones. Those that are spelled like none count, but name nothing.
+fn message_ids<'a>(
+    ids: impl ExactSizeIterator<Item = &'a str>,
+    limits: &Limits,
+) -> Result<Vec<MessageId>, Refusal> {
+    let max = limits.messages_per_page_max;
+    if !(1..=max).contains(&ids.len()) {
+        return Err(Refusal::IdCountOutOfRange { max });
+    }
+    Ok(ids.filter_map(message_id).collect())
+}
+
+/// Whether whoever subscribes here is to be sent a signature that cannot be made.
+fn check_confirmable(caller: &Caller, limits: &Limits) -> Result<(), Refusal> {
+    let asks = limits.confirmation_rule == ConfirmationRule::Required;
+    if asks && signing::is_ambiguous(&caller.project.0) {
+        return Err(Refusal::ConfirmationUnsignable);
+    }
+    Ok(())
 }
 
 fn queue_listing(parts: &Parts, limits: &Limits) -> Result<Input, Refusal> {

@@ -1,5 +1,6 @@
 //! `nanshe serve`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use anyhow::Context as _;
 use nanshe_conformance::document;
 use nanshe_reference::Service;
 use nanshe_reference::config::Config;
-use nanshe_reference::server::{SystemClock, serve_with};
+use nanshe_reference::server::{Listeners, SystemClock, serve_with};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
@@ -25,10 +27,14 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     } = config.scaled(time_scale);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(args.bind)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.bind))?;
-        let address = listener.local_addr().context("cannot tell the address")?;
+        let (http, address) = listen(args.bind).await?;
+        let mut listeners = Listeners::from(http);
+        let mut said = format!("serving http://{address}\n");
+        if let Some(bind) = args.websocket {
+            let (websocket, address) = listen(bind).await?;
+            listeners.websocket = Some(websocket);
+            said += &format!("serving ws://{address}\n");
+        }
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let stop = async move {
@@ -41,12 +47,20 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         // Identifiers only have to differ from those of other runs.
         let seed = wall_clock_seed();
         let service = Service::new(settings, seed, Arc::new(SystemClock::scaled(time_scale)));
-        shell.print(&format!("serving http://{address}\n"))?;
-        let served = serve_with(listener, service, options, stop).await;
+        shell.print(&said)?;
+        let served = serve_with(listeners, service, options, stop).await;
         served.map_err(|error| HarnessFailed(format!("serving failed: {error}")))?;
         shell.say("stopped");
         Ok(Exit::Valid)
     })
+}
+
+/// A listener, and the address that it has got.
+async fn listen(bind: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(bind).await;
+    let listener = listener.with_context(|| format!("cannot listen on {bind}"))?;
+    let address = listener.local_addr().context("cannot tell the address")?;
+    Ok((listener, address))
 }
 
 /// The configuration that the file says, or the default one.
@@ -85,5 +99,6 @@ mod tests {
         let (exit, _, error) = nanshe(&["serve", "--config", "no/such.toml"]);
         assert_eq!((exit, error.lines().count()), (Exit::Usage, 1));
         assert_eq!(nanshe(&["serve", "--time-scale", "0"]).0, Exit::Usage);
+        assert_eq!(nanshe(&["serve", "--websocket", "nowhere"]).0, Exit::Usage);
     }
 }

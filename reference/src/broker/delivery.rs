@@ -179,8 +179,12 @@ impl Broker {
         self.with_delivery(slot, |delivery| {
             delivery.position = receives.then(|| old.unwrap_or(end));
             delivery.notice = notice;
-            let stays = match &delivery.stage {
-                Stage::Idle | Stage::InFlight { .. } => true,
+            let stays = match &mut delivery.stage {
+                Stage::Idle => true,
+                Stage::InFlight { parcel, .. } => {
+                    parcel.superseded = true;
+                    true
+                }
                 Stage::Waiting { parcel, .. } | Stage::Due { parcel, .. } => match parcel.content {
                     Content::Message(_) => receives,
                     Content::Notice(_) => false,
@@ -292,6 +296,7 @@ impl Broker {
                 content: Content::Notice(notice),
                 position: None,
                 retries: 0,
+                superseded: false,
             });
         }
         let position = delivery.position?;
@@ -309,6 +314,7 @@ impl Broker {
             content,
             position: Some(found),
             retries: 0,
+            superseded: false,
         })
     }
 
@@ -331,7 +337,10 @@ impl Broker {
         // It was in no index but that of positions, and is not now.
         let delivery = self.subscriptions[slot].delivery.clone();
         self.rosters[roster_slot].outbox.unfile(slot, &delivery);
-        let owed = parcel.position.is_none() || parcel.position == delivery.position;
+        let owed = match parcel.position {
+            None => !parcel.superseded,
+            at => at == delivery.position,
+        };
         let retry = match outcome {
             Outcome::Failed if owed => self.policy_of(roster_slot, slot).delay_secs(parcel.retries),
             Outcome::Failed | Outcome::Refused | Outcome::Delivered => None,
@@ -350,16 +359,25 @@ impl Broker {
         };
         let concluded = matches!(stage, Stage::Idle);
         // Of a message that is not owed any more, the fate was counted before.
-        if let (true, true, Some(at)) = (concluded, owed, parcel.position) {
-            self.subscriptions[slot].delivery.position = Some(at + 1);
-            self.count(slot, |counts| match outcome {
-                Outcome::Delivered => counts.delivered += 1,
-                Outcome::Refused | Outcome::Failed => counts.given_up += 1,
-            });
+        if concluded && owed {
+            self.count_concluded(slot, parcel.position, outcome);
         }
         let delivery = &mut self.subscriptions[slot].delivery;
         delivery.stage = stage;
         self.rosters[roster_slot].outbox.file(slot, delivery);
+    }
+
+    /// Counts what will not be attempted again, and goes on behind it.
+    fn count_concluded(&mut self, slot: Slot, position: Option<Position>, outcome: Outcome) {
+        if let Some(at) = position {
+            self.subscriptions[slot].delivery.position = Some(at + 1);
+        }
+        self.count(slot, |counts| match (outcome, position) {
+            (Outcome::Delivered, Some(_)) => counts.delivered += 1,
+            (Outcome::Refused | Outcome::Failed, Some(_)) => counts.given_up += 1,
+            (Outcome::Delivered, None) => {}
+            (Outcome::Refused | Outcome::Failed, None) => counts.notices_given_up += 1,
+        });
     }
 
     fn policy_of(&self, roster_slot: Slot, slot: Slot) -> RetryPolicy {

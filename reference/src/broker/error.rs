@@ -62,6 +62,9 @@ pub enum BrokerError {
     /// The subscription would outlive the calendar.
     #[error("the subscription would end after the year 9999")]
     SubscriptionIsTooLong,
+    /// The subscriber is to get a token, and the options do not say which trust gives it.
+    #[error("the subscriber needs a trust, and the options have no trust_id: make the trust first")]
+    TrustIsMissing,
     /// The queue has no such claim, or it has ended.
     #[error("the claim does not exist or has expired")]
     ClaimDoesNotExist,

@@ -77,7 +77,7 @@ pub enum Outcome {
 }
 
 /// What became of the messages that subscribers were owed. What is not counted here is still on
-/// its way. Notices are not counted, only messages.
+/// its way. Of notices only those are counted that were given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryCounts {
     /// Deliveries that posts have given rise to: one for each message and subscription.
@@ -93,6 +93,9 @@ pub struct DeliveryCounts {
     pub abandoned: u64,
     /// Attempts beyond the first.
     pub retried: u64,
+    /// Notices that were refused, or for which every retry failed. Whoever was to get one may be
+    /// subscribed again, and gets another.
+    pub notices_given_up: u64,
 }
 
 impl DeliveryCounts {

@@ -60,6 +60,9 @@ pub(crate) struct Parcel {
     /// Of a message, its place in the log.
     pub(crate) position: Option<Position>,
     pub(crate) retries: u32,
+    /// Whether something else is to be said since it was sent: then it is not sent again. Of a
+    /// message, its position tells.
+    pub(crate) superseded: bool,
 }
 
 /// The bounds of a log. Beyond them the oldest messages fall off, for those who lack them.

@@ -47,6 +47,8 @@ pub enum Output {
     QueueStats {
         /// The queue.
         queue: QueueName,
+        /// Whether there is such a queue. If not, it counts like an empty one.
+        exists: bool,
         /// The counts.
         stats: Stats,
     },

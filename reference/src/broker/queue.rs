@@ -194,6 +194,7 @@ impl Broker {
         let Some(slot) = self.touched_queue(&caller.project, &queue) else {
             return Output::QueueStats {
                 queue,
+                exists: false,
                 stats: Stats {
                     claimed: 0,
                     free: 0,
@@ -219,7 +220,11 @@ impl Broker {
             free,
             ends: ends.map(|(oldest, newest)| (view(oldest), view(newest))),
         };
-        Output::QueueStats { queue, stats }
+        Output::QueueStats {
+            queue,
+            exists: true,
+            stats,
+        }
     }
 
     /// What is purged is gone at once, however much; its memory is given back little by little.

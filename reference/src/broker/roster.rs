@@ -13,6 +13,7 @@ use super::notification::DeliveryCounts;
 use super::outbox::Outbox;
 use super::queue::QueueName;
 use super::slab::{Slab, Slot};
+use super::snapshot::pairs;
 use super::subscription::{Subscriber, Subscription};
 use super::timestamp::Timestamp;
 use super::{Broker, Retired};
@@ -28,6 +29,7 @@ pub(crate) struct Roster {
     pub(crate) project: Project,
     pub(crate) queue: QueueName,
     pub(crate) members: BTreeMap<SubscriptionId, Slot>,
+    #[serde(with = "pairs")]
     subscribers: BTreeMap<Subscriber, Slot>,
     ends: BTreeSet<(Timestamp, Slot)>,
     pub(crate) outbox: Outbox,

@@ -11,6 +11,7 @@
 //! A subscription belongs to the name of a queue, not to the queue: it survives the deletion of
 //! the queue, and its id means nothing under another name or in another project.
 
+use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -29,13 +30,63 @@ use super::queue::QueueName;
 use super::retry::RetryPolicy;
 use super::roster::RosterSerial;
 use super::slab::Slot;
+use super::sockets::SocketId;
 use super::timestamp::Timestamp;
 use super::{Broker, BrokerError};
 
-/// Who gets the messages: a URI, as the client spelled it. Whether anything can be sent there was
-/// found out before.
+/// Who gets the messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Subscriber(pub Arc<str>);
+pub enum Subscriber {
+    /// A URI, as the client spelled it. Whether anything can be sent there was found out before.
+    Uri(Arc<str>),
+    /// The connection that subscribed. See [`Broker::close_socket`].
+    Socket(SocketId),
+}
+
+/// As clients see it. No client can name a socket by this, for it is no URI that can be sent to.
+impl fmt::Display for Subscriber {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri(uri) => out.write_str(uri),
+            Self::Socket(SocketId(number)) => write!(out, "websocket:{number}"),
+        }
+    }
+}
+
+/// Where the options of a subscription name the trust that its deliveries need.
+pub const TRUST_ID: &str = "trust_id";
+/// What stands before the URI of a subscriber that needs a trust.
+const TRUST_PREFIX: &str = "trust+";
+
+impl Subscriber {
+    /// Whether it is sent a token that a trust gives, and the URI without the word for that. Of a
+    /// socket, no URI.
+    #[must_use]
+    pub fn trust_and_uri(&self) -> (bool, &str) {
+        match self {
+            Self::Uri(uri) => Self::split_trust(uri),
+            Self::Socket(_) => (false, ""),
+        }
+    }
+
+    /// The same of a URI that is no subscriber yet.
+    pub(crate) fn split_trust(uri: &str) -> (bool, &str) {
+        match uri.split_at_checked(TRUST_PREFIX.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(TRUST_PREFIX) => (true, rest),
+            Some(_) | None => (false, uri),
+        }
+    }
+
+    /// Zaqar makes a trust with the token of the caller if the options name none. Callers have no
+    /// token here, so there is nothing to make it with, and they have to make it themselves.
+    fn check_trust(&self, options: &JsonText) -> Result<(), BrokerError> {
+        let members = options.as_members().unwrap_or_default();
+        if self.trust_and_uri().0 && !members.contains_key(TRUST_ID) {
+            return Err(BrokerError::TrustIsMissing);
+        }
+        Ok(())
+    }
+}
 
 /// A subscription as stored.
 #[derive(Serialize, Deserialize)]
@@ -125,6 +176,7 @@ impl Broker {
         let ttl_secs = new.ttl_secs.unwrap_or(default);
         let expires_at = self.end_of_subscription(ttl_secs)?;
         let retry_policy = RetryPolicy::of_options(&new.options)?;
+        new.subscriber.check_trust(&new.options)?;
         let roster = self.settled_roster(&caller.project, queue);
         let known = roster.and_then(|roster| self.rosters[roster].find(&new.subscriber));
         if known.is_some_and(|slot| self.subscriptions[slot].confirmed) {
@@ -155,6 +207,8 @@ impl Broker {
                     counts: DeliveryCounts::default(),
                 });
                 roster.insert(slot, &self.subscriptions[slot]);
+                let subscriber = &self.subscriptions[slot].subscriber;
+                self.sockets.enter(subscriber, slot);
                 slot
             }
         };
@@ -178,6 +232,10 @@ impl Broker {
             Some((ttl_secs, end)) => Some((ttl_secs, end?)),
             None => None,
         };
+        let subscription = &self.subscriptions[slot];
+        let subscriber = update.subscriber.as_ref();
+        let subscriber = subscriber.unwrap_or(&subscription.subscriber);
+        subscriber.check_trust(update.options.as_ref().unwrap_or(&subscription.options))?;
         let roster = &mut self.rosters[roster_slot];
         let other = update
             .subscriber
@@ -195,6 +253,8 @@ impl Broker {
             .filter(|subscriber| *subscriber != subscription.subscriber);
         let asked = moved.is_some();
         if let Some(subscriber) = moved {
+            self.sockets.leave(&subscription.subscriber, slot);
+            self.sockets.enter(&subscriber, slot);
             subscription.subscriber = subscriber;
         }
         if let Some(retry_policy) = policy {
@@ -225,6 +285,7 @@ impl Broker {
         let roster = &mut self.rosters[roster_slot];
         roster.remove(slot, &subscription);
         roster.outbox.leave(slot, &subscription.delivery);
+        self.sockets.leave(&subscription.subscriber, slot);
     }
 
     fn settled_subscription(

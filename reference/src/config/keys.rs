@@ -6,7 +6,9 @@ use super::{Config, Key};
 use crate::broker::limits::{CLAIM_GRACE_SECS_MIN, CLAIM_TTL_SECS_MIN, MESSAGE_TTL_SECS_MIN};
 use crate::broker::limits::{SUBSCRIPTION_END_SECS_MAX, SUBSCRIPTION_TTL_SECS_MIN};
 use crate::broker::{BulkDeleteRule, ConfirmationRule, PoolingRule, VirtualPoolRule};
-use crate::wire::{Scheme, SigningKey};
+use crate::server::RelaySecurity;
+use crate::wire::keystone::Trustee;
+use crate::wire::{Mailbox, Network, Scheme, SigningKey};
 
 /// What a key takes, and the way to it.
 pub(super) enum Kind {
@@ -23,6 +25,18 @@ pub(super) enum Kind {
     Text {
         get: fn(&Config) -> String,
         set: fn(&mut Config, &str),
+    },
+    /// Text that not every string is; `set` returns `None` for those.
+    Checked {
+        expected: &'static str,
+        /// One that is.
+        #[cfg_attr(
+            not(test),
+            expect(dead_code, reason = "tests set every key to something")
+        )]
+        sample: &'static str,
+        get: fn(&Config) -> String,
+        set: fn(&mut Config, &str) -> Option<()>,
     },
     /// `set` returns `None` if an item is none of those expected.
     List {
@@ -101,9 +115,47 @@ macro_rules! count {
     };
 }
 
+/// Text about those who take part in sending. Any string will do.
+macro_rules! text {
+    ($table:literal, $name:literal, $meaning:literal, $($field:tt).+) => {
+        Key {
+            table: $table,
+            name: $name,
+            meaning: $meaning,
+            kind: Kind::Text {
+                get: |config| config.correspondents.$($field).+.clone(),
+                set: |config, text| text.clone_into(&mut config.correspondents.$($field).+),
+            },
+        }
+    };
+}
+
+/// Networks of the rule for addresses.
+macro_rules! networks {
+    ($name:literal, $meaning:literal, $field:ident) => {
+        Key {
+            table: "subscriptions",
+            name: $name,
+            meaning: $meaning,
+            kind: Kind::List {
+                expected: "networks, each an address with the length of its prefix behind a slash",
+                get: |config| {
+                    let networks = config.settings.address_rule.$field.iter();
+                    networks.map(Network::to_string).collect()
+                },
+                set: |config, networks| {
+                    let networks = networks.iter().map(|text| Network::parse(text));
+                    config.settings.address_rule.$field = networks.collect::<Option<_>>()?;
+                    Some(())
+                },
+            },
+        }
+    };
+}
+
 /// Every key, table by table.
 #[rustfmt::skip]
-pub(super) static KEYS: [Key; 38] = [
+pub(super) static KEYS: [Key; 56] = [
     limit!("queues", "per_page_max", "queues on a page", 1, PAGE_MAX, queues_per_page_max),
     limit!("queues", "metadata_bytes_max",
         "bytes in a body with metadata, a share, a subscription, a pool or a flavor", 1, BYTES_MAX, queue_metadata_bytes_max),
@@ -160,21 +212,25 @@ pub(super) static KEYS: [Key; 38] = [
     Key {
         table: "subscriptions",
         name: "schemes",
-        meaning: "who may subscribe: only \"http\", for there is no TLS, mail relay or Keystone",
+        meaning: "who may subscribe; mailto needs mail.relay too, and trust+… keystone.auth_url",
         kind: Kind::List {
-            expected: "\"http\", the only scheme that the server can send to",
-            get: |config| config.settings.subscriber_schemes.iter().map(|scheme| match scheme {
-                Scheme::Http => "http".to_owned(),
-                Scheme::Https => "https".to_owned(),
-            }).collect(),
+            expected: "\"http\", \"https\", \"mailto\", \"trust+http\" and \"trust+https\"",
+            get: |config| {
+                let schemes = config.settings.subscriber_schemes.iter();
+                schemes.map(|scheme| scheme.as_str().to_owned()).collect()
+            },
             set: |config, schemes| {
-                let known = |scheme: &&str| (*scheme == "http").then_some(Scheme::Http);
+                let known = |text: &&str| Scheme::ALL.into_iter().find(|known| known.as_str() == *text);
                 let schemes = schemes.iter().map(known).collect::<Option<_>>()?;
                 config.settings.subscriber_schemes = schemes;
                 Some(())
             },
         },
     },
+    networks!("denied_networks", "networks that nothing is sent to, as 127.0.0.0/8 or ::1", denied),
+    networks!("allowed_networks", "networks within these that are sent to nevertheless", allowed),
+    text!("subscriptions", "authorities_file",
+        "PEM file of authorities to trust beside the well-known ones; empty: none", authorities_file),
     Key {
         table: "subscriptions",
         name: "confirmation_required",
@@ -194,6 +250,73 @@ pub(super) static KEYS: [Key; 38] = [
         1, 1024 * BYTES_MAX, notification_bytes_pending_max),
     limit!("notifications", "per_project_max", "webhooks under way for one project",
         1, 65_536, deliveries_per_project_max),
+
+    text!("mail", "relay", "host of the relay that takes mail; empty: there is no mail", relay),
+    Key {
+        table: "mail",
+        name: "port",
+        meaning: "its port",
+        kind: Kind::Number {
+            min: 1,
+            max: 65_535,
+            get: |config| config.correspondents.relay_port.into(),
+            set: |config, port| config.correspondents.relay_port = narrow(port),
+        },
+    },
+    Key {
+        table: "mail",
+        name: "security",
+        meaning: "\"starttls\", \"tls\" from the first byte, or \"none\", for a relay on one's own network",
+        kind: Kind::Checked {
+            expected: "\"starttls\", \"tls\" or \"none\"",
+            sample: "tls",
+            get: |config| security_word(config.correspondents.relay_security).to_owned(),
+            set: |config, word| {
+                let all = [RelaySecurity::Plain, RelaySecurity::StartTls, RelaySecurity::Tls];
+                let found = all.into_iter().find(|one| security_word(*one) == word)?;
+                config.correspondents.relay_security = found;
+                Some(())
+            },
+        },
+    },
+    text!("mail", "username", "user of the relay; empty: it asks for none", relay_username),
+    text!("mail", "password", "its password", relay_password.0),
+    Key {
+        table: "mail",
+        name: "from",
+        meaning: "who sends mail if a subscription does not say, and asks for confirmation",
+        kind: Kind::Checked {
+            expected: "an address, as a@b or Name <a@b>",
+            sample: "a@b",
+            get: |config| config.correspondents.mail_from.to_string(),
+            set: |config, text| {
+                config.correspondents.mail_from = Mailbox::parse(text)?;
+                Some(())
+            },
+        },
+    },
+    text!("mail", "confirmation_url",
+        "page that a mail with a request to confirm links to", confirmation_url),
+    text!("mail", "service_url",
+        "where that page reaches this service; empty: it knows", service_url),
+
+    Key {
+        table: "keystone",
+        name: "auth_url",
+        meaning: "where tokens for trusts come from; empty: there are none",
+        kind: Kind::Checked {
+            expected: "a URL with http or https, or empty",
+            sample: "http://h",
+            get: |config| config.correspondents.auth_url.clone(),
+            set: |config, text| {
+                let valid = text.is_empty() || Trustee::url(text).is_some();
+                valid.then(|| text.clone_into(&mut config.correspondents.auth_url))
+            },
+        },
+    },
+    text!("keystone", "username", "user that the trusts of subscribers are given to", keystone_username),
+    text!("keystone", "password", "its password", keystone_password.0),
+    text!("keystone", "user_domain_name", "name of its domain", user_domain_name),
 
     Key {
         table: "sharing",
@@ -298,7 +421,18 @@ pub(super) static KEYS: [Key; 38] = [
     wait!("stop_secs_max", "seconds that a stop waits for requests under way", stop),
     count!("deliveries_max", "webhooks under way at one time", deliveries_max),
     wait!("delivery_secs_max", "seconds that a webhook may take", delivery),
+    count!("sockets_max", "WebSockets at one time", sockets_max),
+    wait!("socket_quiet_secs_max", "seconds after which a quiet WebSocket is asked, and then closed", socket_quiet),
+    wait!("socket_write_secs_max", "seconds that a frame may take to be written to a WebSocket", socket_write),
 ];
+
+const fn security_word(security: RelaySecurity) -> &'static str {
+    match security {
+        RelaySecurity::Plain => "none",
+        RelaySecurity::StartTls => "starttls",
+        RelaySecurity::Tls => "tls",
+    }
+}
 
 /// Whether a browser may spell an origin like this.
 fn is_origin(text: &str) -> bool {

@@ -1,41 +1,86 @@
-//! The sender of webhooks: takes notifications from the service, posts them, reports back.
+//! The sender: takes notifications from the service, sends them, reports back.
 //!
-//! Owns connections to subscribers and their bounds; when to try again is the broker's business.
-//! Only `http` in the clear: there is no TLS in here, and a subscriber that needs it is refused.
-//! Redirects are not followed, for a redirect counts as delivered (Zaqar v2, retry policy).
+//! Owns the connections to subscribers, and their bounds; when to try again is the broker's
+//! business. One file for each way to send, and one `match` that chooses.
 
-use std::error::Error;
-use std::future::poll_fn;
-use std::pin::pin;
+mod exchange;
+mod mail;
+mod tls;
+mod trust;
+mod webhook;
+
+use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONNECTION, HOST};
-use http::{HeaderValue, Request, StatusCode, Uri};
-use http_body_util::Full;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Options;
+use super::websocket::Sockets;
 use crate::broker::{Notification, Outcome};
 use crate::service::Service;
-use crate::wire::webhook;
+use crate::wire::Dispatch;
 
-/// Most bytes of the head of an answer.
-const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
+use exchange::Exchange;
+use mail::Post;
+use tls::Authorities;
+use trust::Tokens;
+
 /// Between two looks at what is due, at least this long: much may be due at once.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// And at most this long, so that a clock that was set is noticed some time.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
+/// The ways to send.
+pub(super) struct Ways {
+    exchange: Exchange,
+    post: Option<Post>,
+    tokens: Option<Tokens>,
+    sockets: Sockets,
+}
+
+impl Ways {
+    /// Makes them ready. Nobody is spoken to yet.
+    pub(super) fn new(options: &Options, sockets: Sockets) -> io::Result<Self> {
+        let outgoing = &options.outgoing;
+        let authorities = match &outgoing.authorities_file {
+            Some(file) => Authorities::read(file)?,
+            None => Authorities::default(),
+        };
+        let relay = outgoing.relay.as_ref();
+        let post = relay.map(|relay| Post::new(relay, &authorities));
+        Ok(Self {
+            exchange: Exchange::new(authorities.connector()?),
+            post: post.transpose()?,
+            tokens: outgoing.trustee.clone().map(Tokens::new),
+            sockets,
+        })
+    }
+
+    /// Sends one notification. What there is no way for will not find one later.
+    async fn send(&self, notification: &Notification, service: &Service) -> Outcome {
+        let rule = service.address_rule();
+        match (service.dispatch(notification), &self.post, &self.tokens) {
+            (Some(Dispatch::Webhook(request)), _, _) => {
+                webhook::post(request, &self.exchange, rule).await
+            }
+            (Some(Dispatch::Trusted { trust, request }), _, Some(tokens)) => {
+                webhook::post_trusted((&trust, request), &self.exchange, rule, tokens).await
+            }
+            (Some(Dispatch::Frame { socket, document }), _, _) => {
+                self.sockets.deliver(socket, document).await
+            }
+            (Some(Dispatch::Mail(mail)), Some(post), _) => post.send(mail, service.now()).await,
+            (Some(Dispatch::Trusted { .. } | Dispatch::Mail(_)) | None, _, _) => Outcome::Refused,
+        }
+    }
+}
+
 /// Sends whatever the service wants to be sent, until it is broken.
-pub(super) async fn send_all(service: Service, options: Options) {
+pub(super) async fn send_all(service: Service, options: Options, ways: Ways) {
+    let ways = Arc::new(ways);
     let permits = Arc::new(Semaphore::new(options.deliveries_max));
     // Dropped, it cuts off what is under way.
     let mut tasks = JoinSet::new();
@@ -45,14 +90,11 @@ pub(super) async fn send_all(service: Service, options: Options) {
         let Some(notification) = next(&service, &options).await else {
             return;
         };
-        let service = service.clone();
+        let (service, ways) = (service.clone(), Arc::clone(&ways));
         tasks.spawn(async move {
-            let sent = timeout(options.delivery, post(service.webhook(&notification))).await;
-            let outcome = match sent {
-                Ok(Ok(status)) => webhook::outcome(status),
-                // Whether it is there, nobody knows: at least once, so it is sent again.
-                Ok(Err(_)) | Err(_) => Outcome::Failed,
-            };
+            let sent = timeout(options.delivery, ways.send(&notification, &service)).await;
+            // Whether what took too long is there, nobody knows: at least once, so it is sent again.
+            let outcome = sent.unwrap_or(Outcome::Failed);
             service.conclude(notification.attempt, outcome);
             drop(permit);
         });
@@ -76,44 +118,4 @@ async fn next(service: &Service, options: &Options) -> Option<Notification> {
         drop(timeout(pause, service.changed(until)).await);
     }
     None
-}
-
-/// Posts a request to where its URI says, and returns the status of the answer. The rest of the
-/// answer does not matter and is not read.
-async fn post(mut request: Request<Bytes>) -> Result<StatusCode, Box<dyn Error + Send + Sync>> {
-    let uri = std::mem::take(request.uri_mut());
-    let authority = uri.authority().ok_or("no authority")?;
-    if uri.scheme_str() != Some("http") {
-        // Only if the settings of the service promise more than there is; no retry helps that.
-        return Ok(StatusCode::BAD_REQUEST);
-    }
-    let host = authority
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = path.parse::<Uri>()?;
-    let headers = request.headers_mut();
-    headers.insert(HOST, HeaderValue::from_str(authority.as_str())?);
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    let (mut client, connection) = http1::Builder::new()
-        .max_buf_size(ANSWER_HEAD_BYTES_MAX)
-        .handshake(TokioIo::new(stream))
-        .await?;
-    let mut connection = pin!(connection);
-    let mut answer = pin!(client.send_request(request.map(Full::new)));
-    let mut open = true;
-    let answer = poll_fn(|context| {
-        if open && connection.as_mut().poll(context).is_ready() {
-            // The end of a connection is no answer; but if there was one, it has arrived by now.
-            open = false;
-        }
-        let polled = answer.as_mut().poll(context).map(Some);
-        if polled.is_pending() && !open {
-            return Poll::Ready(None);
-        }
-        polled
-    });
-    Ok(answer.await.ok_or("closed without an answer")??.status())
 }

@@ -163,6 +163,9 @@ pub enum Refusal {
     /// Nothing is sent to such subscribers here.
     #[error("the scheme of the subscriber is not supported: {0}")]
     SubscriberSchemeUnsupported(&'static str),
+    /// Nothing may be sent to this address.
+    #[error("this service does not send to the address of the subscriber")]
+    SubscriberAddressDenied,
     /// The lifetime of a subscription is too short, or no integer.
     #[error("ttl is not an integer from {min} on")]
     SubscriptionTtlInvalid {
@@ -170,7 +173,10 @@ pub enum Refusal {
         min: u64,
     },
     /// The options are not an object, or no request can be made of them.
-    #[error("options is not an object with few placeholders in a string post_data, and headers")]
+    #[error(
+        "options is not an object with headers in post_headers, few placeholders in a string \
+         post_data, an address in from, a line in subject, and an id in trust_id"
+    )]
     OptionsInvalid,
     /// An update changes nothing, or what cannot be changed.
     #[error("a subscription is updated by a subscriber, a ttl or options")]
@@ -268,6 +274,7 @@ const fn of_refusal(refusal: &Refusal) -> Status {
         | Refusal::SubscriberMissing
         | Refusal::SubscriberInvalid
         | Refusal::SubscriberSchemeUnsupported(_)
+        | Refusal::SubscriberAddressDenied
         | Refusal::SubscriptionTtlInvalid { .. }
         | Refusal::OptionsInvalid
         | Refusal::SubscriptionUpdateInvalid
@@ -293,6 +300,7 @@ const fn of_broker(error: &BrokerError) -> Status {
         | BrokerError::MetadataIsTooLarge { .. }
         | BrokerError::PostIsTooLarge { .. }
         | BrokerError::SubscriptionIsTooLong
+        | BrokerError::TrustIsMissing
         | BrokerError::PoolIsUnknown
         | BrokerError::FlavorIsUnknown
         | BrokerError::DelayIsInvalid { .. } => BODY,

@@ -23,7 +23,7 @@ use super::{Reply, calendar, checksum, flavors, home, pools};
 /// Longest `Location` of a post; beyond it the header is left out, for common clients refuse
 /// headers that are much longer.
 const LOCATION_BYTES_MAX: usize = 8_192;
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
@@ -97,7 +97,7 @@ fn of_output(output: &Output, settings: &Settings) -> Response<Bytes> {
             StatusCode::OK,
             &queue_page((listing, limits), queues, *count),
         ),
-        Output::QueueStats { queue, stats } => document(
+        Output::QueueStats { queue, stats, .. } => document(
             StatusCode::OK,
             &json!({"messages": stats_document(queue, stats)}),
         ),
@@ -300,7 +300,7 @@ fn next_messages(queue: &QueueName, listing: &MessageListing, marker: &str) -> L
     Link::next(&format!("{}/messages", queue_path(queue)), &query)
 }
 
-fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
+pub(crate) fn stats_document(queue: &QueueName, stats: &Stats) -> Value {
     let mut document = json!({
         "claimed": stats.claimed,
         "free": stats.free,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::broker::{Limits, PoolingRule};
 
+use super::mail::MailSettings;
+use super::network::AddressRule;
 use super::signing::SigningKey;
 
 /// How a subscriber is reached.
@@ -11,8 +13,47 @@ use super::signing::SigningKey;
 pub enum Scheme {
     /// In the clear.
     Http,
-    /// Over TLS. Only for those who send notifications themselves: `server` does not do it.
+    /// Over TLS.
     Https,
+    /// By mail.
+    Mailto,
+    /// In the clear, with a token that a trust gives.
+    TrustHttp,
+    /// Over TLS, with a token that a trust gives.
+    TrustHttps,
+}
+
+impl Scheme {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Http,
+        Self::Https,
+        Self::Mailto,
+        Self::TrustHttp,
+        Self::TrustHttps,
+    ];
+
+    /// As it stands before the colon of a URI.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Mailto => "mailto",
+            Self::TrustHttp => "trust+http",
+            Self::TrustHttps => "trust+https",
+        }
+    }
+}
+
+/// Whether whoever sends can get tokens from Keystone for trusts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrustRule {
+    /// It cannot, so who needs one cannot subscribe.
+    #[default]
+    Refused,
+    /// It can.
+    Accepted,
 }
 
 /// How requests are read and answered.
@@ -22,9 +63,16 @@ pub struct Settings {
     pub limits: Limits,
     /// What URLs are signed with. Without it nothing can be shared, and no signature is valid.
     pub signing_key: Option<SigningKey>,
-    /// The subscribers that can be sent to; others are refused. Mail, and whatever needs Keystone,
-    /// is refused in any case.
+    /// The subscribers that can be sent to; others are refused. Mail needs [`Self::mail`] too, and
+    /// trusts need [`Self::trust_rule`].
     pub subscriber_schemes: BTreeSet<Scheme>,
+    /// The addresses that can be sent to; others are refused if they stand in a URI, and otherwise
+    /// when they are known.
+    pub address_rule: AddressRule,
+    /// What mail is made of. Without it nobody can be sent mail.
+    pub mail: Option<MailSettings>,
+    /// Whether there are tokens for trusts.
+    pub trust_rule: TrustRule,
     /// Whether messages show a checksum of their body.
     pub checksums: bool,
     /// The origins whose pages may see responses, as browsers spell them: `https://host:port`.
@@ -45,7 +93,10 @@ impl Default for Settings {
         Self {
             limits: Limits::default(),
             signing_key: None,
-            subscriber_schemes: [Scheme::Http, Scheme::Https].into(),
+            subscriber_schemes: Scheme::ALL.into(),
+            address_rule: AddressRule::default(),
+            mail: None,
+            trust_rule: TrustRule::Refused,
             checksums: false,
             cors_origins: BTreeSet::new(),
             admin_mode: false,

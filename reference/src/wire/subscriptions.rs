@@ -6,15 +6,15 @@ use serde_json::value::RawValue;
 
 use crate::broker::limits::SUBSCRIPTION_TTL_SECS_MIN;
 use crate::broker::{
-    JsonText, NewSubscription, QueueName, Subscriber, SubscriptionListing, SubscriptionUpdate,
-    SubscriptionView,
+    JsonText, NewSubscription, QueueName, SocketId, Subscriber, SubscriptionListing,
+    SubscriptionUpdate, SubscriptionView, TRUST_ID,
 };
 
 use super::bodies::Body;
-use super::json;
 use super::refusal::Refusal;
 use super::render::{Link, queue_path};
-use super::settings::{Scheme, Settings};
+use super::settings::{Scheme, Settings, TrustRule};
+use super::{json, mail};
 
 /// Bytes in the URI of a subscriber, at most.
 pub const SUBSCRIBER_BYTES_MAX: usize = 2_048;
@@ -25,6 +25,8 @@ pub(crate) const MESSAGE_PLACEHOLDER: &str = "\"$zaqar_message$\"";
 /// How often a message may stand in a template. Zaqar has no bound, so that a small subscription
 /// makes large requests.
 const PLACEHOLDERS_MAX: usize = 4;
+/// Bytes in the id of a trust. Keystone's have 32.
+const TRUST_ID_BYTES_MAX: usize = 64;
 /// Headers that decide how a request is framed and where it goes. A subscription that could set
 /// them could say one thing to us and another to whoever forwards the delivery.
 const RESERVED_HEADERS: [&str; 8] = [
@@ -45,18 +47,36 @@ pub(crate) fn new_subscription(
     body: &Body,
     settings: &Settings,
 ) -> Result<NewSubscription, Refusal> {
+    subscription(body, settings, None)
+}
+
+/// What a socket asks for: without a subscriber it subscribes itself.
+pub(crate) fn new_subscription_of(
+    socket: SocketId,
+    body: &Body,
+    settings: &Settings,
+) -> Result<NewSubscription, Refusal> {
+    subscription(body, settings, Some(Subscriber::Socket(socket)))
+}
+
+fn subscription(
+    body: &Body,
+    settings: &Settings,
+    asker: Option<Subscriber>,
+) -> Result<NewSubscription, Refusal> {
     let document = body.required(settings.limits.queue_metadata_bytes_max)?;
     let members = json::members(document).ok_or(Refusal::BodyNotObject)?;
-    let uri = members
-        .get("subscriber")
-        .ok_or(Refusal::SubscriberMissing)?;
+    let subscriber = match members.get("subscriber") {
+        Some(uri) => subscriber(uri, settings)?,
+        None => asker.ok_or(Refusal::SubscriberMissing)?,
+    };
     let options = members
         .get("options")
         .map(|value| options(value))
         .transpose()?;
     let empty = || JsonText::parse("{}").expect("invariant: this is JSON");
     Ok(NewSubscription {
-        subscriber: subscriber(uri, settings)?,
+        subscriber,
         ttl_secs: members
             .get("ttl")
             .map(|value| ttl_secs(value))
@@ -122,22 +142,18 @@ pub(crate) fn post_headers(options: &JsonText) -> Option<Vec<(HeaderName, Header
     headers.into_iter().map(header).collect()
 }
 
-/// The scheme and the address of a URI that something can be posted to.
-fn parse_uri(text: &str) -> Result<Scheme, Refusal> {
-    let (scheme, rest) = text.split_once(':').ok_or(Refusal::SubscriberInvalid)?;
-    let scheme = match scheme.to_ascii_lowercase().as_str() {
-        "http" => Scheme::Http,
-        "https" => Scheme::Https,
-        "mailto" => {
-            return Err(Refusal::SubscriberSchemeUnsupported(
-                "there is no mail relay",
-            ));
-        }
-        "trust+http" | "trust+https" => {
-            return Err(Refusal::SubscriberSchemeUnsupported("there is no Keystone"));
-        }
-        _ => return Err(Refusal::SubscriberInvalid),
-    };
+/// The scheme of a URI that something can be sent to.
+fn parse_uri(text: &str, settings: &Settings) -> Result<Scheme, Refusal> {
+    let (scheme, _) = text.split_once(':').ok_or(Refusal::SubscriberInvalid)?;
+    let scheme = Scheme::ALL
+        .into_iter()
+        .find(|known| known.as_str().eq_ignore_ascii_case(scheme))
+        .ok_or(Refusal::SubscriberInvalid)?;
+    if scheme == Scheme::Mailto {
+        let valid = mail::is_target(text);
+        return valid.then_some(scheme).ok_or(Refusal::SubscriberInvalid);
+    }
+    let (_, text) = Subscriber::split_trust(text);
     let uri: Uri = text.parse().map_err(|_| Refusal::SubscriberInvalid)?;
     let authority = uri.authority().ok_or(Refusal::SubscriberInvalid)?;
     let (host, port) = (
@@ -146,8 +162,12 @@ fn parse_uri(text: &str) -> Result<Scheme, Refusal> {
     );
     // What is left over would be a port that is none, or credentials, which are not sent.
     let whole = authority.as_str() == format!("{host}{}", port.unwrap_or_default());
+    let rest = text.split_once(':').map_or("", |(_, rest)| rest);
     if host.is_empty() || !whole || !rest.starts_with("//") {
         return Err(Refusal::SubscriberInvalid);
+    }
+    if !settings.address_rule.admits_literal(host) {
+        return Err(Refusal::SubscriberAddressDenied);
     }
     Ok(scheme)
 }
@@ -155,12 +175,23 @@ fn parse_uri(text: &str) -> Result<Scheme, Refusal> {
 fn subscriber(value: &RawValue, settings: &Settings) -> Result<Subscriber, Refusal> {
     let text = json::string(value).filter(|text| text.len() <= SUBSCRIBER_BYTES_MAX);
     let text = text.ok_or(Refusal::SubscriberInvalid)?;
-    if !settings.subscriber_schemes.contains(&parse_uri(&text)?) {
-        return Err(Refusal::SubscriberSchemeUnsupported(
-            "this service does not send to such subscribers",
-        ));
+    let scheme = parse_uri(&text, settings)?;
+    let missing = match scheme {
+        _ if !settings.subscriber_schemes.contains(&scheme) => {
+            Some("this service does not send to such subscribers")
+        }
+        Scheme::Mailto if settings.mail.is_none() => Some("there is no mail relay"),
+        Scheme::TrustHttp | Scheme::TrustHttps if settings.trust_rule == TrustRule::Refused => {
+            Some("there is no Keystone")
+        }
+        Scheme::Http | Scheme::Https | Scheme::Mailto | Scheme::TrustHttp | Scheme::TrustHttps => {
+            None
+        }
+    };
+    match missing {
+        Some(missing) => Err(Refusal::SubscriberSchemeUnsupported(missing)),
+        None => Ok(Subscriber::Uri(text.into())),
     }
-    Ok(Subscriber(text.into()))
 }
 
 /// How messages are delivered. Policies are read by the broker; all that goes into a request is
@@ -176,7 +207,18 @@ fn options(value: &RawValue) -> Result<JsonText, Refusal> {
         }
     }
     post_headers(&options).ok_or(Refusal::OptionsInvalid)?;
+    let trust = members.get(TRUST_ID).map(JsonText::as_string);
+    let trust = trust.is_none_or(|id| id.is_some_and(|id| is_trust(&id)));
+    if !trust || !mail::are_options(&options) {
+        return Err(Refusal::OptionsInvalid);
+    }
     Ok(options)
+}
+
+/// Whether Keystone could name a trust like this.
+fn is_trust(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=TRUST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(allowed)
 }
 
 fn ttl_secs(value: &RawValue) -> Result<u64, Refusal> {
@@ -196,7 +238,7 @@ pub(crate) fn path(queue: &QueueName) -> String {
 pub(crate) struct SubscriptionDocument<'a> {
     id: String,
     source: &'a str,
-    subscriber: &'a str,
+    subscriber: String,
     ttl: u64,
     age: u64,
     options: &'a JsonText,
@@ -208,7 +250,7 @@ impl<'a> SubscriptionDocument<'a> {
         Self {
             id: subscription.id.to_string(),
             source: queue.as_str(),
-            subscriber: &subscription.subscriber.0,
+            subscriber: subscription.subscriber.to_string(),
             ttl: subscription.ttl_secs,
             age: subscription.age_secs,
             options: &subscription.options,
@@ -246,6 +288,8 @@ impl<'a> SubscriptionPage<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mail::{MailSettings, Mailbox};
+    use super::super::network::{AddressRule, Network};
     use super::*;
 
     fn body(text: &str) -> Body {
@@ -264,7 +308,7 @@ mod tests {
             "http://[::1]:80/",
             "http://h/#part",
         ] {
-            assert_eq!(read(uri).unwrap().subscriber.0.as_ref(), uri);
+            assert_eq!(read(uri).unwrap().subscriber.to_string(), uri);
         }
         let long = format!("http://h/{}", "x".repeat(SUBSCRIBER_BYTES_MAX));
         for uri in [
@@ -299,12 +343,72 @@ mod tests {
     }
 
     #[test]
+    fn mail_and_trusts_need_somebody_who_brings_them() {
+        let mail = MailSettings {
+            from: Mailbox::parse("zaqar@h").unwrap(),
+            confirmation_url: String::new(),
+            service_url: None,
+        };
+        let able = Settings {
+            mail: Some(mail),
+            trust_rule: TrustRule::Accepted,
+            ..Settings::default()
+        };
+        let read = |uri: &str, settings: &Settings| {
+            let document = serde_json::json!({"subscriber": uri}).to_string();
+            new_subscription(&body(&document), settings).map(|new| new.subscriber.to_string())
+        };
+        for (uri, missing) in [
+            ("mailto:a@h", "there is no mail relay"),
+            ("trust+http://h", "there is no Keystone"),
+            ("TRUST+https://h/p", "there is no Keystone"),
+        ] {
+            let refusal = Refusal::SubscriberSchemeUnsupported(missing);
+            assert_eq!(read(uri, &Settings::default()), Err(refusal));
+            assert_eq!(read(uri, &able).as_deref(), Ok(uri));
+        }
+        for uri in [
+            "mailto:a",
+            "trust+mailto:a@h",
+            "trust+http:h",
+            "trust+trust+http://h",
+        ] {
+            assert_eq!(read(uri, &able), Err(Refusal::SubscriberInvalid), "{uri}");
+        }
+    }
+
+    #[test]
+    fn denied_addresses_cannot_subscribe() {
+        let settings = Settings {
+            address_rule: AddressRule {
+                denied: vec![Network::parse("127.0.0.0/8").unwrap()],
+                allowed: Vec::new(),
+            },
+            trust_rule: TrustRule::Accepted,
+            ..Settings::default()
+        };
+        let read = |uri: &str| {
+            let document = serde_json::json!({"subscriber": uri}).to_string();
+            new_subscription(&body(&document), &settings).map(|_| ())
+        };
+        for uri in [
+            "http://127.0.0.1:8/",
+            "https://[::ffff:7f00:1]/",
+            "trust+http://127.1.2.3",
+        ] {
+            assert_eq!(read(uri), Err(Refusal::SubscriberAddressDenied), "{uri}");
+        }
+        assert_eq!(read("http://128.0.0.1"), Ok(()));
+        assert_eq!(read("http://localhost"), Ok(()));
+    }
+
+    #[test]
     fn options_are_what_a_request_can_be_made_of() {
         let read = |text: &str| options(serde_json::from_str(text).unwrap());
         for text in [
             "{}",
             r#"{"post_headers":{"X-A":"1","content-type":"text/plain"},"post_data":"x"}"#,
-            r#"{"from":5,"anything":[null]}"#,
+            r#"{"from":"a@h","anything":[null]}"#,
         ] {
             assert_eq!(read(text).unwrap().as_str(), text);
         }
@@ -321,6 +425,11 @@ mod tests {
             r#"{"post_headers":{"a b":"1"}}"#,
             r#"{"post_headers":{"a":1}}"#,
             r#"{"post_headers":{"a":"x\r\nb: y"}}"#,
+            r#"{"from":5}"#,
+            r#"{"subject":"x\ny"}"#,
+            r#"{"trust_id":""}"#,
+            r#"{"trust_id":null}"#,
+            r#"{"trust_id":"a/../b"}"#,
             r#"{"post_headers":{"Host":"h"}}"#,
             r#"{"post_headers":{"Content-Length":"0"}}"#,
         ] {

@@ -4,30 +4,23 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use serde::Serialize;
-use serde_json::json;
 
-use crate::broker::{Content, JsonText, Notice, Notification, Outcome, PostedMessage, QueueName};
+use crate::broker::{Content, JsonText, Notification, Outcome, PostedMessage, QueueName};
 
 use super::settings::Settings;
-use super::signing::Grant;
-use super::subscriptions::{path, post_headers};
-use super::{calendar, subscriptions};
+use super::subscriptions::post_headers;
+use super::{notice, subscriptions};
 
-/// The request that brings a notification to its subscriber. Its URI is that of the subscriber.
+/// The request that brings a notification to its subscriber. Its URI is that of the subscriber,
+/// without the word for a trust.
 ///
 /// # Panics
-/// If the notification is of a subscription that was not read by [`decode`](super::decode).
-#[must_use]
-pub fn request(notification: &Notification, settings: &Settings) -> Request<Bytes> {
-    let uri: Uri = notification
-        .subscriber
-        .0
-        .parse()
-        .expect("invariant: subscribers were checked");
-    let document = match &notification.content {
-        Content::Message(message) => message_document(&notification.queue, message),
-        Content::Notice(notice) => notice_document(notification, *notice, settings),
-    };
+/// If the notification is of a subscription that was not read by [`decode`](super::decode), or of
+/// a socket.
+pub(crate) fn request(notification: &Notification, settings: &Settings) -> Request<Bytes> {
+    let (_, uri) = notification.subscriber.trust_and_uri();
+    let uri: Uri = uri.parse().expect("invariant: subscribers were checked");
+    let document = document(notification, settings);
     let body = match template(&notification.options) {
         Some(template) => template.replace(subscriptions::MESSAGE_PLACEHOLDER, &document),
         None => document,
@@ -41,6 +34,15 @@ pub fn request(notification: &Notification, settings: &Settings) -> Request<Byte
         headers.insert(name, value);
     }
     request
+}
+
+/// What a notification says, as JSON.
+#[must_use]
+pub fn document(notification: &Notification, settings: &Settings) -> String {
+    match &notification.content {
+        Content::Message(message) => message_document(&notification.queue, message),
+        Content::Notice(notice) => notice::document(notification, *notice, settings),
+    }
 }
 
 /// What the status of an answer says. Zaqar counts everything below 400 as delivered; whoever
@@ -69,7 +71,7 @@ struct MessageDocument<'a> {
     queue_name: &'a str,
 }
 
-fn message_document(queue: &QueueName, message: &PostedMessage) -> String {
+pub(crate) fn message_document(queue: &QueueName, message: &PostedMessage) -> String {
     let document = MessageDocument {
         ttl: message.ttl_secs,
         body: &message.body,
@@ -78,46 +80,6 @@ fn message_document(queue: &QueueName, message: &PostedMessage) -> String {
         queue_name: queue.as_str(),
     };
     serde_json::to_string(&document).expect("invariant: our documents are JSON")
-}
-
-/// What the subscriber needs to answer with `PUT …/confirm`, without a token: a signature that
-/// lasts as long as the subscription.
-fn notice_document(notification: &Notification, notice: Notice, settings: &Settings) -> String {
-    let queue = &notification.queue;
-    let (kind, text) = match notice {
-        Notice::ConfirmationRequest => (
-            "SubscriptionConfirmation",
-            "You have been chosen to subscribe to the queue. To get its messages, send the \
-             SubscribeBody to the path below, with the headers below.",
-        ),
-        Notice::UnsubscriptionNotice => (
-            "UnsubscribeConfirmation",
-            "You have unsubscribed from the queue. To get its messages again, send the \
-             SubscribeBody to the path below, with the headers below.",
-        ),
-    };
-    let mut document = json!({
-        "Message_Type": kind,
-        "Message": text,
-        "X-Project-ID": notification.project.0.as_ref(),
-        "SubscribeBody": {"confirmed": true},
-        "UnsubscribeBody": {"confirmed": false},
-        "queue_name": queue.as_str(),
-    });
-    if let Some(key) = &settings.signing_key {
-        let confirm = format!("{}/{}/confirm", path(queue), notification.subscription);
-        let grant = Grant {
-            paths: vec![confirm.clone()],
-            methods: vec!["PUT".to_owned()],
-            project: notification.project.clone(),
-            expires_at_secs: notification.subscription_expires_at.as_secs(),
-        };
-        document["URL-Signature"] = json!(key.sign(&grant));
-        document["URL-Methods"] = json!("PUT");
-        document["URL-Paths"] = json!(confirm);
-        document["URL-Expires"] = json!(calendar::date_time(grant.expires_at_secs));
-    }
-    document.to_string()
 }
 
 #[cfg(test)]

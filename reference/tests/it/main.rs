@@ -11,6 +11,8 @@ mod deletion;
 mod messages;
 mod model;
 mod notifications;
+#[cfg(feature = "server")]
+mod outgoing;
 mod placement;
 mod pools;
 mod purity;
@@ -18,6 +20,7 @@ mod queues;
 mod random;
 mod random_admin;
 mod random_subscriptions;
+mod retries;
 mod sharing;
 #[cfg(feature = "server")]
 mod socket;
@@ -25,3 +28,4 @@ mod subscriptions;
 mod support;
 mod transport;
 mod unsettled;
+mod websocket;

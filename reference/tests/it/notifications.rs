@@ -4,31 +4,35 @@ use http::{HeaderMap, StatusCode};
 use nanshe_reference::broker::{
     AttemptId, ConfirmationRule, DeliveryCounts, Notification, Outcome,
 };
-use nanshe_reference::{Limits, Settings, SigningKey, wire};
+use nanshe_reference::wire::{self, Dispatch};
+use nanshe_reference::{Limits, Settings, SigningKey};
 use serde_json::{Value, json};
 
 use crate::support::{ALICE, BOB, World, text};
 
 /// A request to a subscriber.
 #[derive(Debug)]
-struct Sent {
-    attempt: AttemptId,
-    to: String,
+pub(crate) struct Sent {
+    pub(crate) attempt: AttemptId,
+    pub(crate) to: String,
     headers: HeaderMap,
     body: String,
 }
 
 impl Sent {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
 /// Everything that may be sent at this moment.
-fn sent(world: &World) -> Vec<Sent> {
+pub(crate) fn sent(world: &World) -> Vec<Sent> {
     let take = || {
         let notification: Notification = world.service.next_notification()?;
-        let (parts, body) = world.service.webhook(&notification).into_parts();
+        let Some(Dispatch::Webhook(request)) = world.service.dispatch(&notification) else {
+            panic!("this is no webhook: {notification:?}");
+        };
+        let (parts, body) = request.into_parts();
         assert_eq!(parts.method, "POST");
         Some(Sent {
             attempt: notification.attempt,
@@ -40,13 +44,13 @@ fn sent(world: &World) -> Vec<Sent> {
     std::iter::from_fn(take).collect()
 }
 
-fn answer(world: &World, sent: &Sent, status: u16) {
+pub(crate) fn answer(world: &World, sent: &Sent, status: u16) {
     let outcome = wire::webhook::outcome(StatusCode::from_u16(status).unwrap());
     world.service.conclude(sent.attempt, outcome);
 }
 
 /// Sends and answers until nothing is left to be sent; what was sent.
-fn deliver_all(world: &World) -> Vec<Sent> {
+pub(crate) fn deliver_all(world: &World) -> Vec<Sent> {
     let mut all = Vec::new();
     loop {
         let round = sent(world);
@@ -60,7 +64,7 @@ fn deliver_all(world: &World) -> Vec<Sent> {
     }
 }
 
-fn subscribe(world: &World, subscriber: &str, options: &Value) -> String {
+pub(crate) fn subscribe(world: &World, subscriber: &str, options: &Value) -> String {
     let document = json!({"subscriber": subscriber, "ttl": 3600, "options": options}).to_string();
     let answer = world.send("POST /v2/queues/q/subscriptions", &document);
     assert_eq!(
@@ -75,11 +79,11 @@ fn subscribe(world: &World, subscriber: &str, options: &Value) -> String {
     )
 }
 
-fn counts(world: &World) -> DeliveryCounts {
+pub(crate) fn counts(world: &World) -> DeliveryCounts {
     world.service.delivery_counts().unwrap()
 }
 
-fn confirming() -> World {
+pub(crate) fn confirming() -> World {
     World::with_settings(Settings {
         signing_key: SigningKey::new("secret".to_owned()),
         limits: Limits {
@@ -168,7 +172,7 @@ fn options_shape_the_request() {
 
 /// What happens to one message whose subscriber answers 500, second by second: the delays before
 /// its retries, and how many there were.
-fn retries(world: &World) -> Vec<u64> {
+pub(crate) fn retries(world: &World) -> Vec<u64> {
     let (mut delays, mut waited) = (Vec::new(), 0);
     let mut attempts = sent(world);
     loop {

@@ -325,7 +325,7 @@ impl Run {
 
     fn subscribe(&mut self, queue: usize, number: usize) {
         let new = NewSubscription {
-            subscriber: Subscriber(format!("http://h{number}").into()),
+            subscriber: Subscriber::Uri(format!("http://h{number}").into()),
             ttl_secs: Some(60),
             options: JsonText::parse("{}").unwrap(),
         };

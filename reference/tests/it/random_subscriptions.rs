@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nanshe_reference::broker::{
     ClientId, ConfirmationRule, Content, DeliveryCounts, JsonText, NewMessage, NewSubscription,
-    Notification, Outcome, Project, PurgeScope, QueueName, RequestedDelay, Subscriber,
+    Notification, Outcome, Project, PurgeScope, QueueName, RequestedDelay, SocketId, Subscriber,
     SubscriptionId, SubscriptionInput, SubscriptionListing, SubscriptionOutput, SubscriptionUpdate,
     Uuid,
 };
@@ -17,6 +17,7 @@ use proptest::prelude::*;
 /// Few enough that messages fall off.
 const PENDING_MAX: usize = 5;
 const SECOND: u64 = 1_000_000_000;
+const SOCKET: SocketId = SocketId(7);
 
 #[derive(Clone, Debug)]
 enum Command {
@@ -60,6 +61,7 @@ enum Command {
     Collect,
     /// The second broker is saved, and goes on as what is restored from that.
     Restore,
+    CloseSocket,
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -84,6 +86,7 @@ fn command() -> impl Strategy<Value = Command> {
         12 => (index(), outcome).prop_map(|(which, outcome)| Command::Answer { which, outcome }),
         1 => Just(Command::Collect),
         1 => Just(Command::Restore),
+        2 => Just(Command::CloseSocket),
     ]
 }
 
@@ -234,6 +237,7 @@ impl Run {
                     assert!(broker.poll_timeout().is_none_or(|at| at > now));
                 }
             }
+            Command::CloseSocket => self.close_socket(),
             Command::Post { queue, count } => self.post(queue, count),
             Command::Answer { which, outcome } => {
                 if !self.in_flight.is_empty() {
@@ -268,6 +272,18 @@ impl Run {
             assert_eq!(answer, Ok(SubscriptionOutput::Deleted));
         }
         self.entries[at].ends_at = 0;
+    }
+
+    fn close_socket(&mut self) {
+        let now = Timestamp::from_nanos(self.now);
+        for broker in &mut self.brokers {
+            assert!(!broker.close_socket(now, SOCKET), "there are few of them");
+            broker.check_invariants();
+        }
+        let entries = self.entries.iter_mut();
+        for entry in entries.filter(|entry| uri(entry.subscriber) == Subscriber::Socket(SOCKET)) {
+            entry.ends_at = 0;
+        }
     }
 
     fn receives(&self, at: usize) -> bool {
@@ -531,8 +547,12 @@ fn name(queue: usize) -> QueueName {
     QueueName::parse(&format!("q{queue}")).unwrap()
 }
 
+/// The last of them is a socket.
 fn uri(subscriber: usize) -> Subscriber {
-    Subscriber(Arc::from(format!("http://h/{subscriber}")))
+    if subscriber == 3 {
+        return Subscriber::Socket(SOCKET);
+    }
+    Subscriber::Uri(Arc::from(format!("http://h/{subscriber}")))
 }
 
 fn rule() -> impl Strategy<Value = ConfirmationRule> {
