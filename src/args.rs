@@ -32,6 +32,10 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each flag of the command line is one"
+)]
 pub(crate) struct Conform {
     /// What to judge: http://HOST:PORT, or a target file
     pub(crate) target: Option<String>,

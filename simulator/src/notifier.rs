@@ -14,7 +14,7 @@ use hyper::client::conn::http1;
 use nanshe_conformance::environment::{Address, Environment, within};
 use nanshe_reference::broker::{Notification, Outcome};
 use nanshe_reference::service::Service;
-use nanshe_reference::wire::webhook;
+use nanshe_reference::wire::{Dispatch, webhook};
 
 /// How long a webhook may take.
 const DELIVERY_MAX: Duration = Duration::from_secs(10);
@@ -28,10 +28,16 @@ pub(crate) async fn send_all(service: Service, environment: Arc<dyn Environment>
         let notification = next(&service, &environment).await;
         let (service, world) = (service.clone(), Arc::clone(&environment));
         environment.spawn(Box::pin(async move {
-            let request = service.webhook(&notification);
-            let sent = within(&*world, DELIVERY_MAX, post(request, &world)).await;
-            // Whether it is there nobody knows if there is no answer: at least once, so it is sent again.
-            let outcome = sent.flatten().map_or(Outcome::Failed, webhook::outcome);
+            let outcome = match service.dispatch(&notification) {
+                Some(Dispatch::Webhook(request)) => {
+                    let sent = within(&*world, DELIVERY_MAX, post(request, &world)).await;
+                    // Whether it is there nobody knows without an answer: at least once, so again.
+                    sent.flatten().map_or(Outcome::Failed, webhook::outcome)
+                }
+                // There is neither TLS nor mail nor Keystone in this world.
+                Some(Dispatch::Trusted { .. } | Dispatch::Mail(_) | Dispatch::Frame { .. })
+                | None => Outcome::Refused,
+            };
             service.conclude(notification.attempt, outcome);
         }));
     }

@@ -120,7 +120,7 @@ fn answer(context: &Context, notice: &Value, path: &str) -> Request {
             let words: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
             words.join(",")
         }
-        _ => String::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => String::new(),
     };
     context
         .put(path)
