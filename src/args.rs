@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use nanshe_conformance::environment::Address;
 use nanshe_conformance::model::Kind;
 use nanshe_conformance::suite::{Level, Profile, Shard};
 
@@ -86,6 +87,10 @@ pub(crate) struct Conform {
     /// Leave the queues that the suite makes
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Where the target finds the suite, which then sees whether notifications come; a target file that
+    /// offers `webhooks` needs it only if that is not on loopback
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) sink_address: Option<Address>,
     /// What projects and clients are named after [default: 1 in virtual time, the time on a target]
     #[arg(long)]
     pub(crate) seed: Option<u64>,

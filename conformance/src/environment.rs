@@ -1,4 +1,4 @@
-//! What a case or a workload needs from the world: connect, clock, sleep, spawn.
+//! What a case or a workload needs from the world: connect, listen, clock, sleep, spawn.
 //!
 //! There are two worlds: plain tokio ([`TokioEnvironment`], feature `http`) and the simulator's.
 //! Code on this side never names either; that is why the same case costs a minute on a real server and
@@ -107,6 +107,36 @@ pub struct Address {
     pub port: u16,
 }
 
+/// Text that is no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an address, expected HOST[:PORT]")]
+pub struct AddressError(String);
+
+impl std::str::FromStr for Address {
+    type Err = AddressError;
+
+    /// `HOST[:PORT]`, IPv6 in brackets; without a port it is 0.
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let refuse = || AddressError(text.to_owned());
+        let authority: http::uri::Authority = text.parse().map_err(|_| refuse())?;
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        let port = authority.port_u16().unwrap_or(0);
+        let address = Self {
+            host: host.to_owned(),
+            port,
+        };
+        // What is left over would be credentials, or a port that is none.
+        let spelled = [address.to_string(), authority.host().to_owned()];
+        if host.is_empty() || !spelled.contains(&text.to_owned()) {
+            return Err(refuse());
+        }
+        Ok(address)
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
@@ -117,10 +147,22 @@ impl fmt::Display for Address {
     }
 }
 
+/// A place where connections arrive, until it is dropped.
+pub trait Listener: Send + Sync + 'static {
+    /// Where it is.
+    fn address(&self) -> Address;
+
+    /// The next connection.
+    fn accept(&self) -> BoxFuture<io::Result<Box<dyn Stream>>>;
+}
+
 /// The world as one client sees it.
 pub trait Environment: Send + Sync + 'static {
     /// Opens a connection. The error means that no byte of any request was sent.
     fn connect(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>>;
+
+    /// Listens on this host, which `address` names; port 0 takes a free one.
+    fn listen(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Listener>>>;
 
     /// Now, on the run's one monotonic clock.
     fn now(&self) -> Instant;
@@ -145,5 +187,22 @@ pub async fn within<T>(
     match futures_util::future::select(work, world.sleep(span)).await {
         futures_util::future::Either::Left((answer, _)) => Some(answer),
         futures_util::future::Either::Right(((), _)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_host_and_perhaps_a_port() {
+        let read = |text: &str| text.parse().map(|Address { host, port }| (host, port)).ok();
+        assert_eq!(read("h"), Some(("h".to_owned(), 0)));
+        assert_eq!(read("10.0.0.1:80"), Some(("10.0.0.1".to_owned(), 80)));
+        assert_eq!(read("[::1]:80"), Some(("::1".to_owned(), 80)));
+        assert_eq!(read("[::1]"), Some(("::1".to_owned(), 0)));
+        for bad in ["", ":80", "h:x", "h:70000", "u@h", "http://h", "h/p"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
     }
 }

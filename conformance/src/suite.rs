@@ -15,16 +15,28 @@ pub use self::profile::{Probed, Profile, offered};
 pub use self::provenance::Provenance;
 pub use self::runner::{Options, Progress, run, run_until};
 pub use self::selection::{Selected, Selection, SelectionError, Shard};
+pub use self::sink::Sink;
+pub use self::surroundings::Surroundings;
 pub use self::verdict::{Exchange, Failure, Part, Stop};
 
+mod admin;
+mod admin_flavors;
+mod aftermath;
+mod bulk;
 mod capability;
+mod checksums;
 mod claims;
 mod cleanup;
 mod common;
+mod confirmation;
 mod context;
+mod cors;
 mod dead_letters;
 mod delays;
+mod deliveries;
 mod details;
+mod detours;
+mod free_form_clients;
 mod held;
 mod json;
 mod leases;
@@ -32,7 +44,11 @@ mod lifetimes;
 mod listing;
 mod messages;
 mod metadata;
+mod mixed;
+mod names;
 mod namespace;
+mod notification_scope;
+mod notifications;
 mod order;
 mod patch;
 mod preflight;
@@ -41,11 +57,24 @@ mod provenance;
 mod pulse;
 mod queue_lists;
 mod queues;
+mod races;
+mod rebirth;
 mod removal;
+mod root;
 mod runner;
 mod selection;
+mod signed_time;
+mod signing;
+mod signing_refusals;
+mod sink;
 mod stats;
 mod steps;
+mod strict_delete;
+mod subscriber;
+mod subscription_items;
+mod subscription_lives;
+mod subscriptions;
+mod surroundings;
 mod verdict;
 
 /// The version of the set of cases: it grows when cases do, so that a run can be pinned to it.
@@ -200,6 +229,29 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         delays::CASES,
         dead_letters::CASES,
         details::CASES,
+        mixed::CASES,
+        detours::CASES,
+        races::CASES,
+        aftermath::CASES,
+        rebirth::CASES,
+        names::CASES,
+        bulk::CASES,
+        root::CASES,
+        subscriptions::CASES,
+        subscription_items::CASES,
+        subscription_lives::CASES,
+        notifications::CASES,
+        notification_scope::CASES,
+        deliveries::CASES,
+        confirmation::CASES,
+        signing::CASES,
+        signing_refusals::CASES,
+        strict_delete::CASES,
+        free_form_clients::CASES,
+        checksums::CASES,
+        cors::CASES,
+        admin::CASES,
+        admin_flavors::CASES,
     ]
     .into_iter()
     .flatten()

@@ -12,6 +12,7 @@ use nanshe_reference::service::Service;
 use tower_service::Service as _;
 
 use crate::specimens;
+use crate::variant::{self, Variant};
 use crate::world::{ClockSettings, Node, NodeClock, serve};
 
 /// A service on a node: a request in, an answer out.
@@ -41,21 +42,32 @@ pub struct Implementation {
     pub caught_by: Option<&'static str>,
     /// Starts it.
     pub start: fn(NodeContext) -> Answering,
+    /// The configurations that the suite is run on; none: as it is.
+    pub variants: &'static [Variant],
 }
 
 impl Implementation {
     /// Starts it on `node`, whose clock is wrong as `clock` says, and serves it there.
     pub fn serve_on(&self, node: &Node, clock: ClockSettings, seed: u64) {
-        let (clock, environment) = (NodeClock::new(clock), node.environment());
-        serve(
-            node,
-            (self.start)(NodeContext {
-                clock,
-                environment,
-                seed,
-            }),
-        );
+        start_on(node, self.start, (clock, seed));
     }
+}
+
+/// Starts something on `node`, and serves it there.
+pub(crate) fn start_on(
+    node: &Node,
+    start: fn(NodeContext) -> Answering,
+    (clock, seed): (ClockSettings, u64),
+) {
+    let (clock, environment) = (NodeClock::new(clock), node.environment());
+    serve(
+        node,
+        start(NodeContext {
+            clock,
+            environment,
+            seed,
+        }),
+    );
 }
 
 /// The reference, then the specimens.
@@ -65,12 +77,21 @@ pub fn implementations() -> impl Iterator<Item = Implementation> {
         about: "the reference broker, unchanged",
         caught_by: None,
         start: reference,
+        variants: variant::REFERENCE,
     };
     std::iter::once(reference).chain(specimens::SPECIMENS.iter().copied())
 }
 
 fn reference(context: NodeContext) -> Answering {
-    let service = Service::new(Limits::default(), context.seed, Arc::new(context.clock));
+    answering(Service::new(
+        Limits::default(),
+        context.seed,
+        Arc::new(context.clock),
+    ))
+}
+
+/// The reference's service as a node serves it.
+pub(crate) fn answering(service: Service) -> Answering {
     Arc::new(move |request| {
         let mut service = service.clone();
         Box::pin(async move {

@@ -23,6 +23,7 @@ mod simulating {
     pub use crate::model::model;
     pub use crate::run::{Run, RunError, run};
     pub use crate::summary::Summary;
+    pub use crate::variant::Variant;
 }
 
 #[cfg(madsim)]
@@ -36,11 +37,15 @@ mod model;
 #[cfg(madsim)]
 mod nemesis;
 #[cfg(madsim)]
+mod notifier;
+#[cfg(madsim)]
 mod run;
 #[cfg(madsim)]
 pub mod specimens;
 #[cfg(madsim)]
 mod summary;
+#[cfg(madsim)]
+mod variant;
 #[cfg(madsim)]
 pub mod world;
 

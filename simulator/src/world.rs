@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nanshe_conformance::environment::{Address, BoxFuture, Environment, Instant, Stream};
+use nanshe_conformance::environment::{Address, BoxFuture, Environment, Instant, Listener, Stream};
 
 pub use self::clock::{ClockSettings, NodeClock};
 pub use self::network::{Losses, Network, NodeId};
@@ -82,6 +82,15 @@ impl Environment for SimulatedEnvironment {
         Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Stream>) })
     }
 
+    fn listen(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Listener>>> {
+        let opened = self.network.listen_on(self.node, address.port);
+        Box::pin(async move {
+            let (listener, address) = opened?;
+            let listener = Arc::new(listener);
+            Ok(Box::new(SimulatedListener { address, listener }) as Box<dyn Listener>)
+        })
+    }
+
     fn now(&self) -> Instant {
         time::now()
     }
@@ -93,5 +102,21 @@ impl Environment for SimulatedEnvironment {
     fn spawn(&self, task: BoxFuture<()>) {
         // The task lives on this node, and dies with it.
         drop(self.handle.spawn(task));
+    }
+}
+
+struct SimulatedListener {
+    address: Address,
+    listener: Arc<network::Listener>,
+}
+
+impl Listener for SimulatedListener {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn accept(&self) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+        let listener = Arc::clone(&self.listener);
+        Box::pin(async move { Ok(Box::new(listener.accept().await) as Box<dyn Stream>) })
     }
 }

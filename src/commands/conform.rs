@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use clap::ValueEnum as _;
 use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::report::{self, Report};
-use nanshe_conformance::suite::{self, Options, PreflightError, Progress, Selected, Selection};
+use nanshe_conformance::suite::{
+    self, Capability, Options, PreflightError, Progress, Selected, Selection, Sink, Surroundings,
+};
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
 use nanshe_conformance::verdict::Verdict;
 
@@ -210,9 +212,21 @@ async fn conform(
     ));
     let bar = shell.progress(u64::try_from(cases.len()).unwrap_or(u64::MAX));
     bar.enable_steady_tick(Duration::from_millis(500));
+    let mut probed = found.probed;
+    let told = args.sink_address.clone().or(target.sink_address.clone());
+    let sends = told.is_some() || target.offers.contains(&Capability::Webhooks);
+    let sink = if sends {
+        probed.insert(Capability::Webhooks, true);
+        let sink = Sink::open_for(&world, told).await;
+        Some(sink.context("cannot listen for notifications")?)
+    } else {
+        None
+    };
+    let (origin, pools) = (target.cors_origin.clone(), target.pool_uris.clone());
     let options = Options {
-        probed: found.probed,
+        probed,
         keep: args.keep,
+        surroundings: Arc::new(Surroundings::new(sink, origin, pools)),
         ..options(args, args.seed.unwrap_or_else(wall_clock_seed))
     };
     let report = suite::run_until(

@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
-use super::{Address, BoxFuture, Environment, Instant, Stream, World};
+use super::{Address, BoxFuture, Environment, Instant, Listener, Stream, World};
 
 /// Bytes under way in each direction of a connection.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -60,6 +60,11 @@ where
             drop(serving.await);
         }));
         Box::pin(async move { Ok(Box::new(TokioIo::new(ours)) as Box<dyn Stream>) })
+    }
+
+    /// What the service sends by itself goes to the world that it is in.
+    fn listen(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Listener>>> {
+        self.world.listen(address)
     }
 
     fn now(&self) -> Instant {

@@ -12,6 +12,7 @@ use super::capability::Capability;
 use super::cleanup::Used;
 use super::namespace::{Namespace, queue_of};
 use super::pulse::Pulse;
+use super::surroundings::Surroundings;
 use super::verdict::{Exchange, Failure, Part, Stop};
 use crate::environment::{Instant, World};
 use crate::target::{Answer, Client, NotAnswered};
@@ -26,6 +27,7 @@ const BODY_SHOWN_BYTES_MAX: usize = 600;
 #[derive(Clone)]
 pub struct Context {
     shared: Arc<Shared>,
+    surroundings: Arc<Surroundings>,
     client_id: String,
 }
 
@@ -76,8 +78,22 @@ impl Context {
                 corner,
                 transcript,
             }),
+            surroundings: Arc::default(),
             client_id,
         }
+    }
+
+    /// The same corner, with what the target's configuration puts around it.
+    pub(super) fn within(self, surroundings: &Arc<Surroundings>) -> Self {
+        Self {
+            surroundings: Arc::clone(surroundings),
+            ..self
+        }
+    }
+
+    /// What the target's configuration puts around the cases.
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     /// The same corner, seen by another client of the same project.
@@ -90,6 +106,7 @@ impl Context {
         client_id.push(last);
         Self {
             shared: Arc::clone(&self.shared),
+            surroundings: Arc::clone(&self.surroundings),
             client_id,
         }
     }
@@ -391,6 +408,14 @@ impl Reply {
             .get(name)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
+    }
+
+    /// The words of a header that is a list, which may come in several pieces.
+    pub fn header_list(&self, name: &str) -> Vec<String> {
+        let pieces = self.answer.headers.get_all(name).iter();
+        let texts = pieces.filter_map(|value| value.to_str().ok());
+        let words = texts.flat_map(|text| text.split(',').map(str::trim));
+        words.map(str::to_owned).collect()
     }
 
     /// The names in a listing of queues that are the case's own, in a project that it shares.

@@ -58,7 +58,7 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(&[Metadata, Delay])
     .guarantee("G11")
-    .waits(15),
+    .waits(35),
     case!(
         Must,
         "delays/own-delay-overrides-a-shorter-default",
@@ -248,11 +248,11 @@ async fn read_by_id(context: Context) -> CaseResult {
 
 async fn own_shorter_delay(context: Context) -> CaseResult {
     let queue = delay_queue(&context, 600).await?;
-    let messages = json!([{ "ttl": 900, "body": 0, "delay": 10 }]);
+    let messages = json!([{ "ttl": 900, "body": 0, "delay": 30 }]);
     let posted = post(&queue, messages).await?;
-    expect_early(&context, &queue, surely_until(&context, posted.sent, 10)).await?;
+    expect_early(&context, &queue, surely_until(&context, posted.sent, 30)).await?;
     context
-        .sleep_until(surely_after(&context, posted.sent, 10))
+        .sleep_until(surely_after(&context, posted.sent, 30))
         .await;
     queue.claim(60, 1).await?.only().map(drop)
 }

@@ -16,7 +16,7 @@ use super::context::Corner;
 use super::namespace::Namespace;
 use super::profile::{Probed, Profile, offered};
 use super::pulse::{Pulse, UNANSWERED_MAX};
-use super::{Capability, Case, Context, Selected, Stop};
+use super::{Capability, Case, Context, Selected, Stop, Surroundings};
 use crate::environment::{Instant, World};
 use crate::report::{CaseReport, Outcome, Report};
 use crate::target::{Client, Description, Endpoint};
@@ -36,6 +36,8 @@ pub struct Options {
     pub keep: bool,
     /// Today as `2026-11-24`, for excuses that end; empty: they do not.
     pub today: String,
+    /// What cases may make use of beside the target itself.
+    pub surroundings: Arc<Surroundings>,
 }
 
 /// What a run tells while it goes on.
@@ -80,7 +82,8 @@ pub async fn run_until(
         .into_iter()
         .map(|corner| {
             let (client, pulse) = (Arc::clone(&client), Arc::clone(&pulse));
-            Context::new(Arc::clone(&world), client, pulse, corner)
+            let context = Context::new(Arc::clone(&world), client, pulse, corner);
+            context.within(&options.surroundings)
         })
         .collect();
     let mut collected = Collected {

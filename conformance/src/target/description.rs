@@ -12,6 +12,7 @@ use super::client::{Endpoint, EndpointError};
 use super::keystone::Session;
 use super::known_failures::KnownFailures;
 use crate::document::{self, Document, DocumentError};
+use crate::environment::{Address, AddressError};
 use crate::suite::{Capability, Profile};
 
 /// Why a description was refused.
@@ -48,6 +49,12 @@ pub struct Description {
     pub offers: BTreeSet<Capability>,
     /// What it does not offer, whatever its profile says.
     pub lacks: BTreeSet<Capability>,
+    /// What subscribers are told to be the address of the suite's sink, where loopback will not do.
+    pub sink_address: Option<Address>,
+    /// An origin that its CORS settings allow.
+    pub cors_origin: Option<String>,
+    /// Stores for new pools that nothing else uses. One URI with `{}` in it stands for many.
+    pub pool_uris: Vec<String>,
     /// How a client proves who it is, if the target file says so.
     pub authentication: Option<Authentication>,
     /// Where tokens come from, once somebody has logged in.
@@ -99,6 +106,10 @@ struct File {
     offers: BTreeSet<Capability>,
     lacks: Option<Spanned<BTreeSet<Capability>>>,
     authentication: Option<Authentication>,
+    sink_address: Option<Spanned<String>>,
+    cors_origin: Option<String>,
+    #[serde(default)]
+    pool_uris: Vec<String>,
     known_failures: Option<String>,
 }
 
@@ -160,6 +171,9 @@ impl Description {
             profile: Profile::default(),
             offers: BTreeSet::new(),
             lacks: BTreeSet::new(),
+            sink_address: None,
+            cors_origin: None,
+            pool_uris: Vec::new(),
             authentication: None,
             session: None,
             known_failures: KnownFailures::default(),
@@ -214,6 +228,12 @@ impl Description {
             let message = format!("`{both}` is among what it offers as well");
             return Err(document.error(Some(lacks.span()), message));
         }
+        let sink_address = match &file.sink_address {
+            None => None,
+            Some(text) => Some(text.get_ref().parse().map_err(|error: AddressError| {
+                document.error(Some(text.span()), error.to_string())
+            })?),
+        };
         Ok(Self {
             name: file.name,
             endpoint,
@@ -225,6 +245,9 @@ impl Description {
             profile: file.profile,
             offers: file.offers,
             lacks: file.lacks.map(Spanned::into_inner).unwrap_or_default(),
+            sink_address,
+            cors_origin: file.cors_origin,
+            pool_uris: file.pool_uris,
             authentication: file.authentication,
             session: None,
             known_failures,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nanshe_conformance::environment::{
-    Address, BoxFuture, Environment, Instant, Stream, TokioEnvironment, World,
+    Address, BoxFuture, Environment, Instant, Listener, Stream, TokioEnvironment, World,
 };
 use nanshe_conformance::suite::{Options, Selection, preflight, run};
 use nanshe_conformance::target::{Client, Description, Endpoint, NotAnswered, Outcome};
@@ -206,6 +206,10 @@ impl Environment for Gated {
     fn connect(&self, _: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
         let gate = Arc::clone(&self.gate);
         Box::pin(async move { Ok(Box::new(GatedStream(gate)) as Box<dyn Stream>) })
+    }
+
+    fn listen(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Listener>>> {
+        self.inner.listen(address)
     }
 
     fn now(&self) -> Instant {

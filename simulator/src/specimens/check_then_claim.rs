@@ -11,6 +11,7 @@ pub(super) const SPECIMEN: Implementation = Implementation {
     name: "check-then-claim",
     about: "lists free messages in one round trip and takes them in the next (H-02)",
     caught_by: Some("claims/overlap"),
+    variants: &[],
     start: |context| {
         answering(CheckThenClaim {
             store: Store::new(&context),

@@ -18,6 +18,7 @@ pub(super) const SPECIMEN: Implementation = Implementation {
     name: "stale-replica",
     about: "deletes at the primary, and claims from a replica that follows late (H-01)",
     caught_by: Some("delivery/resurrected"),
+    variants: &[],
     start,
 };
 

@@ -11,6 +11,7 @@ pub(super) const SPECIMEN: Implementation = Implementation {
     name: "sticky-claims",
     about: "takes the mark of a claim off when it is released, but not when it expires (H-12)",
     caught_by: Some("delivery/lost"),
+    variants: &[],
     start: |context| {
         answering(StickyClaims {
             store: Store::new(&context),

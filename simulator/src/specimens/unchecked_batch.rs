@@ -11,6 +11,7 @@ pub(super) const SPECIMEN: Implementation = Implementation {
     name: "unchecked-batch",
     about: "stores a batch message by message, and refuses it when it meets a bad one (H-14)",
     caught_by: Some("delivery/unexpected"),
+    variants: &[],
     start: |context| {
         answering(UncheckedBatch {
             store: Store::new(&context),

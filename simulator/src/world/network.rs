@@ -14,6 +14,9 @@ use rand_chacha::ChaCha8Rng;
 use super::connection::{Connection, Stream};
 use super::time;
 
+/// The first of the ports that are given to whoever names none.
+const FREE_PORT_MIN: u16 = 49_152;
+
 /// A node's place on the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeId(usize);
@@ -290,6 +293,22 @@ impl Network {
     ) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
         let network = self.clone();
         async move { network.connect_now(from, &address).await }
+    }
+
+    /// As [`Network::listen`], on a free port if `port` is 0, and without a panic if it is taken. Tells
+    /// where that is.
+    pub(super) fn listen_on(&self, node: NodeId, port: u16) -> io::Result<(Listener, Address)> {
+        let (host, port) = {
+            let state = self.lock();
+            let taken = |port: &u16| state.listeners.contains_key(&(node, *port));
+            let port = match port {
+                0 => (FREE_PORT_MIN..=u16::MAX).find(|port| !taken(port)),
+                port => Some(port).filter(|port| !taken(port)),
+            };
+            let port = port.ok_or(io::ErrorKind::AddrInUse)?;
+            (state.names[node.0].clone(), port)
+        };
+        Ok((self.listen(node, port), Address { host, port }))
     }
 
     /// Listens on `port` of `node`, until the listener is dropped.

@@ -7,6 +7,7 @@ mod conforming;
 mod determinism;
 mod modeling;
 mod network;
+mod planted;
 mod scenarios;
 mod specimens;
 

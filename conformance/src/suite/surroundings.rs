@@ -1,0 +1,47 @@
+//! What a target's configuration puts around the cases: a sink, an allowed origin, spare pools.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::sink::Sink;
+
+/// What cases about one target share.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Where notifications can be sent to.
+    pub(super) sink: Option<Arc<Sink>>,
+    /// The origin that its `[cors]` section allows.
+    pub(super) cors_origin: Option<String>,
+    /// Stores for new pools.
+    pub(super) pool_uris: Vec<String>,
+    /// How many of them were given out.
+    pub(super) pools: AtomicUsize,
+}
+
+impl Surroundings {
+    /// What there is. One URI with `{}` in it stands for as many as are needed.
+    pub fn new(
+        sink: Option<Arc<Sink>>,
+        cors_origin: Option<String>,
+        pool_uris: Vec<String>,
+    ) -> Self {
+        Self {
+            sink,
+            cors_origin,
+            pool_uris,
+            pools: AtomicUsize::new(0),
+        }
+    }
+
+    /// A store for a new pool: another one each time, as long as there are any.
+    pub(super) fn pool_uri(&self) -> Option<String> {
+        let number = self.pools.fetch_add(1, Ordering::Relaxed);
+        let uris = &self.pool_uris;
+        // A template gives as many as are needed.
+        match uris.as_slice() {
+            [] => None,
+            [one] if one.contains("{}") => Some(one.replace("{}", &number.to_string())),
+            many => many.get(number % many.len()).cloned(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The reference as operators may have configured it: no single configuration has everything that the
+//! suite has cases about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use nanshe_conformance::suite::Capability;
+use nanshe_reference::broker::{
+    BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits, PoolingRule,
+};
+use nanshe_reference::service::Service;
+use nanshe_reference::wire::{Settings, SigningKey};
+
+use crate::implementation::{Answering, NodeContext, answering};
+use crate::notifier;
+
+/// The origin that the `default` variant allows.
+pub(crate) const CORS_ORIGIN: &str = "https://console.example:8443";
+
+/// One configuration of an implementation.
+#[derive(Clone, Copy)]
+pub struct Variant {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What it offers beside what a Zaqar as it is installed does.
+    pub offers: &'static [Capability],
+    /// What it lacks of that.
+    pub lacks: &'static [Capability],
+    /// Starts it.
+    pub start: fn(NodeContext) -> Answering,
+}
+
+/// All that the suite has cases about, in as few configurations as go.
+pub(crate) const REFERENCE: &[Variant] = &[
+    Variant {
+        name: "default",
+        offers: &[
+            Capability::Webhooks,
+            Capability::PreSigned,
+            Capability::Cors,
+            Capability::Admin,
+        ],
+        lacks: &[],
+        start: |context| reference(context, signing()),
+    },
+    Variant {
+        name: "wary",
+        offers: &[
+            Capability::Webhooks,
+            Capability::PreSigned,
+            Capability::Confirmation,
+            Capability::Checksums,
+            Capability::FreeFormClients,
+            Capability::BulkDeleteNeedsClaims,
+        ],
+        lacks: &[Capability::UuidClients, Capability::BulkDeleteIgnoresClaims],
+        start: |context| reference(context, wary()),
+    },
+    Variant {
+        name: "pooled",
+        offers: &[Capability::Admin, Capability::Pools],
+        lacks: &[],
+        start: |context| reference(context, pooled()),
+    },
+];
+
+fn signing() -> Settings {
+    Settings {
+        signing_key: SigningKey::new("nanshe".to_owned()),
+        cors_origins: BTreeSet::from([CORS_ORIGIN.to_owned()]),
+        admin_mode: true,
+        ..Settings::default()
+    }
+}
+
+fn wary() -> Settings {
+    let limits = Limits {
+        client_id_rule: ClientIdRule::FreeForm {
+            chars_min: 10,
+            chars_max: 36,
+        },
+        bulk_delete_rule: BulkDeleteRule::NeedsClaims,
+        confirmation_rule: ConfirmationRule::Required,
+        ..Limits::default()
+    };
+    Settings {
+        limits,
+        checksums: true,
+        ..signing()
+    }
+}
+
+fn pooled() -> Settings {
+    let limits = Limits {
+        pooling_rule: PoolingRule::Pools,
+        ..Limits::default()
+    };
+    Settings {
+        limits,
+        ..signing()
+    }
+}
+
+/// The reference under these settings, which sends its notifications.
+fn reference(context: NodeContext, settings: Settings) -> Answering {
+    let service = Service::new(settings, context.seed, Arc::new(context.clock));
+    let sending = notifier::send_all(service.clone(), Arc::clone(&context.environment));
+    context.environment.spawn(Box::pin(sending));
+    answering(service)
+}
