@@ -35,17 +35,32 @@ type Table = (Vec<&'static str>, Vec<Vec<String>>);
 fn list_cases() -> Table {
     let row = |case: &nanshe_conformance::suite::Case| {
         let wait = format!("waits {}s", case.wait_secs);
+        let needs: Vec<&str> = case.needs.iter().map(|need| need.word()).collect();
         let words = [
             case.path,
             &case.level.to_string(),
             case.clause,
             case.guarantee,
             &wait,
+            &format!("since {}", case.since),
+            &case.provenance.to_string(),
+            &needs.join(","),
+            case.decision,
         ];
         words.map(str::to_owned).to_vec()
     };
     (
-        vec!["path", "level", "clause", "guarantee", "longest_wait"],
+        vec![
+            "path",
+            "level",
+            "clause",
+            "guarantee",
+            "longest_wait",
+            "since",
+            "provenance",
+            "needs",
+            "decision",
+        ],
         cases().map(row).collect(),
     )
 }
