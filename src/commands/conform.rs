@@ -241,7 +241,7 @@ async fn conform(
     Ok(report)
 }
 
-/// Ends when the user presses Ctrl-C. A second one ends the process, cleaned up or not.
+/// Ends when the user presses Ctrl-C. What the suite made is deleted then, which takes a minute at most.
 async fn interrupted() -> String {
     if tokio::signal::ctrl_c().await.is_err() {
         // Then it is the system that ends the process.

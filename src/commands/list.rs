@@ -63,6 +63,7 @@ fn list_cases() -> Table {
             format!("since {}", case.since),
             case.provenance.to_string(),
             needs.join(","),
+            case.decision.to_owned(),
         ]
         .to_vec()
     };
@@ -75,6 +76,7 @@ fn list_cases() -> Table {
         "since",
         "provenance",
         "needs",
+        "decision",
     ];
     (heads, cases().map(row).collect())
 }

@@ -51,6 +51,8 @@ pub(super) struct Corner {
     pub(super) offered: Arc<BTreeSet<Capability>>,
     /// How wrong the target's clock may be, granularity included.
     pub(super) slack: Duration,
+    /// How long something may take to happen, and how long nothing must.
+    pub(super) waiting: (Duration, Duration),
 }
 
 #[derive(Default)]
@@ -124,6 +126,16 @@ impl Context {
     /// How wrong the target's clock may be, granularity included.
     pub fn slack(&self) -> Duration {
         self.shared.corner.slack
+    }
+
+    /// How long something that must happen beside a request may take, as a notification does.
+    pub fn happens_within(&self) -> Duration {
+        self.shared.corner.waiting.0
+    }
+
+    /// How long nothing must be seen, until it counts as not happening.
+    pub fn quiet_for(&self) -> Duration {
+        self.shared.corner.waiting.1
     }
 
     /// Whether the target offers `capability`: for steps that look closer where they can.

@@ -208,6 +208,7 @@ fn corners(
             names,
             offered,
             slack: target.slack,
+            waiting: (target.happens_within, target.quiet_for),
         }
     };
     (0..count).map(|_| corner()).collect()

@@ -43,6 +43,10 @@ pub struct Description {
     pub slack: Duration,
     /// Whether the target file says how wrong its clock may be; else preflight measures it.
     pub slack_is_given: bool,
+    /// How long something that must happen beside a request may take, as a notification does.
+    pub happens_within: Duration,
+    /// How long nothing must be seen, until it counts as not happening.
+    pub quiet_for: Duration,
     /// What is expected of it beside the core.
     pub profile: Profile,
     /// What it offers beside its profile.
@@ -100,6 +104,10 @@ struct File {
     #[serde(default = "in_flight_max_default")]
     in_flight_max: Spanned<usize>,
     slack_ms: Option<u64>,
+    #[serde(default = "happens_within_ms_default")]
+    happens_within_ms: u64,
+    #[serde(default = "quiet_for_ms_default")]
+    quiet_for_ms: u64,
     #[serde(default)]
     profile: Profile,
     #[serde(default)]
@@ -126,6 +134,14 @@ fn patience_secs_default() -> u64 {
 
 fn in_flight_max_default() -> Spanned<usize> {
     Spanned::new(0..0, 32)
+}
+
+fn happens_within_ms_default() -> u64 {
+    10_000
+}
+
+fn quiet_for_ms_default() -> u64 {
+    2_000
 }
 
 /// Whole seconds at the server, and as much again for the way there and back.
@@ -168,6 +184,8 @@ impl Description {
             in_flight_max: in_flight_max_default().into_inner(),
             slack: Duration::from_millis(SLACK_MS_DEFAULT),
             slack_is_given: false,
+            happens_within: Duration::from_millis(happens_within_ms_default()),
+            quiet_for: Duration::from_millis(quiet_for_ms_default()),
             profile: Profile::default(),
             offers: BTreeSet::new(),
             lacks: BTreeSet::new(),
@@ -242,6 +260,8 @@ impl Description {
             in_flight_max: file.in_flight_max.into_inner(),
             slack: Duration::from_millis(file.slack_ms.unwrap_or(SLACK_MS_DEFAULT)),
             slack_is_given: file.slack_ms.is_some(),
+            happens_within: Duration::from_millis(file.happens_within_ms),
+            quiet_for: Duration::from_millis(file.quiet_for_ms),
             profile: file.profile,
             offers: file.offers,
             lacks: file.lacks.map(Spanned::into_inner).unwrap_or_default(),
@@ -281,6 +301,8 @@ mod tests {
         assert_eq!(target.patience, Duration::from_secs(30));
         assert_eq!(target.in_flight_max, 32);
         assert_eq!(target.slack, Duration::from_secs(2));
+        assert_eq!(target.happens_within, Duration::from_secs(10));
+        assert_eq!(target.quiet_for, Duration::from_secs(2));
     }
 
     #[test]
