@@ -3,6 +3,7 @@
 use super::admin::{
     NEEDS, add_flavor, add_pool, clear, flavor, list_of, name, operator, own_names, pool, read,
 };
+use super::capability::Capability::{Admin, Metadata, Pools};
 use super::steps::{EVERYTHING, Queue, bodies, expect_each, numbered};
 use super::{Case, CaseResult, Context, case};
 use serde_json::json;
@@ -56,7 +57,7 @@ pub(super) const CASES: &[Case] = &[
         "4.3",
         queue_of_no_flavor
     )
-    .needs(NEEDS)
+    .needs(&[Admin, Pools, Metadata])
     .since(2),
     case!(
         Must,

@@ -134,7 +134,6 @@ async fn refused_claim(context: Context) -> CaseResult {
         queue.claiming(&json!({ "ttl": 60, "grace": 59 }), 3),
         queue.claiming(&json!({ "ttl": 43_201, "grace": 60 }), 3),
         queue.claiming(&good, 3).body("{"),
-        queue.claiming(&good, 3).without("client-id"),
     ];
     expect_each("6.1", &[400], requests).await?;
     let claim = queue.claim(60, 3).await?;

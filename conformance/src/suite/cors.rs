@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::capability::Capability::{self, Cors};
+use super::capability::Capability::{self, Cors, Discovery, QueueLists};
 use super::steps::{Queue, numbered, unknown};
 use super::{Case, CaseResult, Context, Reply, Stop, case};
 
@@ -31,7 +31,7 @@ pub(super) const CASES: &[Case] = &[
     .needs(NEEDS)
     .since(2),
     case!(Must, "cors/no-origin-no-headers", "14.1", none)
-        .needs(NEEDS)
+        .needs(&[Cors, QueueLists])
         .since(2),
     case!(
         Must,
@@ -47,7 +47,7 @@ pub(super) const CASES: &[Case] = &[
         "14.1",
         other_preflight
     )
-    .needs(NEEDS)
+    .needs(&[Cors, Discovery])
     .since(2),
     case!(
         Should,

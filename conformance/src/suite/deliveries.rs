@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::capability::Capability::Projects;
-use super::capability::Capability::{Subscriptions, Webhooks};
+use super::capability::Capability::{Metadata, Subscriptions, Webhooks};
 use super::notifications::{NEEDS, numbers};
 use super::sink::{Answer, Script};
 use super::steps::{Queue, numbered};
@@ -127,7 +127,7 @@ pub(super) const CASES: &[Case] = &[
         "8.6",
         queue_policy
     )
-    .needs(NEEDS)
+    .needs(&[Subscriptions, Webhooks, Metadata])
     .waits(120)
     .since(2),
     case!(

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::capability::Capability::{
-    Bulk, Delay, Encryption, Metadata, Patch, Purge, QueueLists, Stats,
+    Bulk, Delay, Encryption, Metadata, Patch, Projects, Purge, QueueLists, Stats,
 };
 use super::claims::UNKNOWN;
 use super::queues::{create_all, expect_queues, names};
@@ -51,7 +51,7 @@ pub(super) const CASES: &[Case] = &[
         "4.2",
         next_link_keeps_filters
     )
-    .needs(&[Metadata, QueueLists])
+    .needs(&[Metadata, QueueLists, Projects])
     .disputed("next links keep all filters; the code forgets some")
     .since(2),
     case!(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::capability::Capability::{self, FreeFormClients, Pop};
+use super::capability::Capability::{self, FreeFormClients, Pop, QueueLists};
 use super::steps::{Page, Queue, bodies, expect_each, numbered};
 use super::{Case, CaseResult, Context, case};
 
@@ -15,7 +15,7 @@ pub(super) const CASES: &[Case] = &[
         "1.3",
         length
     )
-    .needs(NEEDS)
+    .needs(&[FreeFormClients, QueueLists])
     .since(2),
     case!(
         Must,
@@ -23,7 +23,7 @@ pub(super) const CASES: &[Case] = &[
         "1.3",
         missing
     )
-    .needs(NEEDS)
+    .needs(&[FreeFormClients, QueueLists])
     .since(2),
     case!(
         Must,

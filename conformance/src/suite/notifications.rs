@@ -3,7 +3,7 @@
 //! Attempts are made at least once, in no promised order. So a case waits until all that is owed has come,
 //! and listens for what must not come only behind something that did.
 
-use super::capability::Capability::{self, Delay, Subscriptions, Webhooks};
+use super::capability::Capability::{self, Delay, Metadata, Subscriptions, Webhooks};
 use super::steps::{Queue, numbered};
 use super::subscriber::{QUIET, Subscriber, pause, subscribe, subscribe_with};
 use super::{Case, CaseResult, Context, Provenance, Stop, case};
@@ -128,7 +128,7 @@ pub(super) const CASES: &[Case] = &[
         "5.9",
         delay
     )
-    .needs(&[Subscriptions, Webhooks, Delay])
+    .needs(&[Subscriptions, Webhooks, Delay, Metadata])
     .provenance(Provenance::Observed)
     .waits(60)
     .since(2),

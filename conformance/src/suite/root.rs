@@ -3,7 +3,9 @@
 use http::Method;
 use serde_json::Value;
 
-use super::capability::Capability::{self, Discovery, Stats};
+use super::capability::Capability::{
+    self, Bulk, Discovery, Metadata, Pop, Projects, QueueLists, Stats,
+};
 use super::steps::{Queue, expect_each};
 use super::{Case, CaseResult, Context, Provenance, case};
 
@@ -47,9 +49,11 @@ pub(super) const CASES: &[Case] = &[
         "3.2",
         home_headers
     )
-    .needs(NEEDS)
+    .needs(&[Discovery, Projects])
     .since(2),
-    case!(Must, "root/ping-needs-headers", "3.3", ping_headers).since(2),
+    case!(Must, "root/ping-needs-headers", "3.3", ping_headers)
+        .needs(&[Projects])
+        .since(2),
     case!(Must, "root/ping-is-read-only", "3.3", ping_methods).since(2),
     case!(Should, "root/head-is-for-ping-alone", "1.4", head)
         .needs(&[Stats])
@@ -70,6 +74,7 @@ pub(super) const CASES: &[Case] = &[
         "1.1",
         trailing_slash
     )
+    .needs(&[Metadata])
     .provenance(Provenance::Observed)
     .since(2),
     case!(
@@ -86,6 +91,7 @@ pub(super) const CASES: &[Case] = &[
         "1.6",
         odd_paths
     )
+    .needs(&[Discovery, Metadata])
     .since(2),
     case!(
         Should,
@@ -93,6 +99,7 @@ pub(super) const CASES: &[Case] = &[
         "1.6",
         odd_queries
     )
+    .needs(&[Bulk, Pop])
     .since(2),
     case!(
         Should,
@@ -100,6 +107,7 @@ pub(super) const CASES: &[Case] = &[
         "1.6",
         odd_headers
     )
+    .needs(&[Projects, QueueLists])
     .since(2),
     case!(
         Must,
@@ -107,6 +115,7 @@ pub(super) const CASES: &[Case] = &[
         "1.2",
         accept_first
     )
+    .needs(&[QueueLists])
     .since(2),
     case!(
         Should,
@@ -122,6 +131,7 @@ pub(super) const CASES: &[Case] = &[
         "1.2",
         refusals_store_nothing
     )
+    .needs(&[Projects])
     .since(2),
 ];
 

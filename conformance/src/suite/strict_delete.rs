@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::capability::Capability::{self, BulkDeleteNeedsClaims, Pop};
+use super::capability::Capability::{self, Bulk, BulkDeleteNeedsClaims, Pop};
 use super::steps::{EVERYTHING, Queue, bodies, expect_each, numbered};
 use super::{Case, CaseResult, Context, Request, Stop, case};
 
-const NEEDS: &[Capability] = &[BulkDeleteNeedsClaims];
+const NEEDS: &[Capability] = &[Bulk, BulkDeleteNeedsClaims];
 
 pub(super) const CASES: &[Case] = &[
     case!(Must, "strict-delete/ids-need-claim-ids", "5.8", both_needed)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::capability::Capability::{self, QueueLists, Subscriptions};
+use super::capability::Capability::{self, Metadata, QueueLists, Subscriptions};
 use super::queues::expect_queues;
 use super::steps::{Queue, expect_each};
 use super::subscriber::{
@@ -109,7 +109,7 @@ pub(super) const CASES: &[Case] = &[
         "8.6",
         retry_policies
     )
-    .needs(NEEDS)
+    .needs(&[Subscriptions, Metadata])
     .provenance(Provenance::Observed)
     .since(2),
     case!(

@@ -112,7 +112,7 @@ async fn judged(
 
 #[tokio::test(start_paused = true)]
 async fn target_that_stops_answering_ends_the_run_with_what_was_learned() {
-    let mortal = Mortal::new(300);
+    let mortal = Mortal::new(900);
     let report = judged(&mortal, (None, false), std::future::pending()).await;
     let why = "the target stopped answering: 16 requests in a row had no answer";
     assert_eq!(report.stopped.as_deref(), Some(why));
