@@ -112,19 +112,13 @@ impl Backlog {
     /// Takes one message out: for backlogs that are discarded. The message is to be removed from
     /// the slab. `None`: nothing is left.
     pub(crate) fn discard_first(&mut self) -> Option<Slot> {
-        let (now, work) = (Timestamp::default(), &Work::default());
-        // Every entry is ready at some time.
-        let any = Held { now, work };
-        let lanes = [&mut self.active, &mut self.claimed, &mut self.delayed];
-        for lane in lanes {
-            let taken = lane
-                .next(None, &any)
-                .or_else(|| lane.next(None, &Ready { now, work }));
-            if let Some(entry) = taken {
-                return Some(lane.remove(entry.rank).slot);
-            }
-        }
-        None
+        // Every entry is ready at the end of time.
+        let any = Ready {
+            now: Timestamp::from_nanos(u64::MAX),
+            work: &Work::default(),
+        };
+        let mut lanes = [&mut self.active, &mut self.claimed, &mut self.delayed].into_iter();
+        lanes.find_map(|lane| Some(lane.take(&any, 1).first()?.slot))
     }
 
     /// When the next thing happens to a message by itself, but for the ends of claims. No message
