@@ -181,36 +181,27 @@ impl Backlog {
     pub(crate) fn page(
         &self,
         look: Look<'_>,
-        mut position: Option<Rank>,
+        position: Option<Rank>,
         count: usize,
         view: &View,
     ) -> Vec<Entry> {
-        let wanted = |shown: bool| Wanted {
-            now: look.now,
-            ready: !shown,
-            excluded: view.excluded,
-            work: look.work,
-        };
         let lanes = [
-            (&self.active, wanted(true)),
-            (&self.delayed, wanted(view.delayed)),
-            (&self.claimed, wanted(view.claimed)),
+            (&self.active, true),
+            (&self.delayed, view.delayed),
+            (&self.claimed, view.claimed),
         ];
-        let mut nexts = lanes
-            .each_ref()
-            .map(|(lane, wanted)| lane.next(position, wanted));
         let mut page = Vec::new();
-        while page.len() < count {
-            let candidates = nexts.iter().enumerate();
-            let candidates = candidates.filter_map(|(index, next)| next.map(|next| (next, index)));
-            let Some((entry, index)) = candidates.min_by_key(|(entry, _)| entry.rank) else {
-                break;
+        for (lane, is_shown) in lanes {
+            let wanted = Wanted {
+                now: look.now,
+                ready: !is_shown,
+                excluded: view.excluded,
+                work: look.work,
             };
-            page.push(entry);
-            position = Some(entry.rank);
-            let (lane, wanted) = &lanes[index];
-            nexts[index] = lane.next(position, wanted);
+            lane.find(position, &wanted, count, &mut page);
         }
+        page.sort_unstable_by_key(|entry| entry.rank);
+        page.truncate(count);
         page
     }
 

@@ -93,7 +93,22 @@ impl Lane {
 
     /// The first member after a position that the query admits.
     pub(crate) fn next(&self, position: Option<Rank>, query: &impl Query) -> Option<Entry> {
-        self.root.next(position, query)
+        let mut found = Vec::new();
+        self.find(position, query, 1, &mut found);
+        found.pop()
+    }
+
+    /// Adds the first members after a position that the query admits to `found`, at most `count`.
+    pub(crate) fn find(
+        &self,
+        position: Option<Rank>,
+        query: &impl Query,
+        count: usize,
+        found: &mut Vec<Entry>,
+    ) {
+        if count > 0 {
+            self.root.find(position, query, found.len() + count, found);
+        }
     }
 
     /// The last member that the query admits.
@@ -215,6 +230,12 @@ mod tests {
         assert_eq!(lane.count(query), admitted.clone().count());
         assert_eq!(lane.last(query), admitted.clone().next_back());
         assert_eq!(lane.next(position, query), admitted.clone().find(after));
+        for count in [0, 1, 5, 100] {
+            let mut found = list[..list.len().min(1)].to_vec();
+            lane.find(position, query, count, &mut found);
+            let expected = admitted.clone().filter(after).take(count);
+            assert!(found.iter().skip(list.len().min(1)).copied().eq(expected));
+        }
         assert_eq!(lane.next(None, query), admitted.next());
     }
 

@@ -160,15 +160,22 @@ impl Node {
         }
     }
 
-    pub(super) fn next(&self, position: Option<Rank>, query: &impl Query) -> Option<Entry> {
+    /// Adds the first after a position that are admitted to `found`, until those are `count`.
+    pub(super) fn find(
+        &self,
+        position: Option<Rank>,
+        query: &impl Query,
+        count: usize,
+        found: &mut Vec<Entry>,
+    ) {
         match self {
             Self::Leaf(entries) => {
                 let start = position.map_or(0, |position| {
                     entries.partition_point(|entry| entry.rank <= position)
                 });
-                let found = entries[start..].iter().find(|entry| query.admits(entry));
+                let admitted = entries[start..].iter().filter(|entry| query.admits(entry));
+                found.extend(admitted.take(count - found.len()));
                 query.work().add(1);
-                found.copied()
             }
             Self::Branch(children) => {
                 let start = position.map_or(0, |position| index_of(children, position));
@@ -176,13 +183,12 @@ impl Node {
                     query.work().add(1);
                     if query.may_admit(&child.summary) {
                         let position = position.filter(|_| index == start);
-                        let found = child.node.next(position, query);
-                        if found.is_some() {
-                            return found;
+                        child.node.find(position, query, count, found);
+                        if found.len() == count {
+                            return;
                         }
                     }
                 }
-                None
             }
         }
     }
