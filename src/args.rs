@@ -84,6 +84,9 @@ pub(crate) struct Conform {
     /// Log in to this cloud of clouds.yaml, which lies here, in ~/.config/openstack or /etc/openstack
     #[arg(long, value_name = "NAME")]
     pub(crate) os_cloud: Option<String>,
+    /// Trust the authorities of this PEM file too, beside the well-known ones [default: that of OS_CACERT]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<String>,
     /// Leave the queues that the suite makes
     #[arg(long)]
     pub(crate) keep: bool,

@@ -12,6 +12,7 @@ pub use self::keystone::{LoginError, Session};
 pub use self::known_failures::{KnownFailure, KnownFailures, Updated, updated};
 #[cfg(feature = "http")]
 pub use self::process::{StartError, Started};
+pub use self::tls::{Authorities, AuthoritiesError};
 
 mod client;
 mod clouds;
@@ -21,3 +22,4 @@ mod keystone;
 mod known_failures;
 #[cfg(feature = "http")]
 mod process;
+mod tls;

@@ -98,7 +98,8 @@ fn each(args: &Conform) -> Vec<Conform> {
 
 fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Report> {
     let selected = selection(args).select()?;
-    let mut target = args.target.as_deref().map(Description::load).transpose()?;
+    let load = |target| login::load(args, target);
+    let mut target = args.target.as_deref().map(load).transpose()?;
     let known = known_failures::read(args, target.as_ref())?;
     say_what_is_left_out(args, &selected, shell);
     let mut report = match &mut target {

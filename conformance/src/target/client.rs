@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::description::Description;
 use super::keystone::Session;
+use super::tls::{Authorities, Connector};
 use crate::environment::{Address, Stream, World, within};
 
 /// Largest body of an answer that is read, in bytes. More is *no answer*.
@@ -29,25 +30,28 @@ const IDLE_CONNECTIONS_MAX: usize = 64;
 /// What carries Keystone's token.
 const TOKEN: &str = "x-auth-token";
 
-/// Where a target's API begins: `http://HOST:PORT` and a path in front of `/v2`, mostly empty.
+/// Where a target's API begins: `http://HOST:PORT`, or `https`, and a path in front of `/v2`, mostly
+/// empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Host and port.
     pub address: Address,
     /// What stands before `/v2`, without a slash at its end.
     pub prefix: String,
+    /// Who vouches for it, beside the well-known authorities, if it is `https`.
+    pub tls: Option<Authorities>,
 }
 
 /// A URL that cannot be a target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{url}` is not a target URL: {why}, expected http://HOST[:PORT][/PREFIX]")]
+#[error("`{url}` is not a target URL: {why}, expected http[s]://HOST[:PORT][/PREFIX]")]
 pub struct EndpointError {
     url: String,
     why: &'static str,
 }
 
 impl Endpoint {
-    /// Parses `http://HOST[:PORT][/PREFIX]`.
+    /// Parses `http://HOST[:PORT][/PREFIX]`, or the same with `https`.
     ///
     /// # Errors
     ///
@@ -61,13 +65,11 @@ impl Endpoint {
             .trim()
             .parse()
             .map_err(|_| refuse("it does not parse"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(refuse("https is not spoken yet, put a TLS proxy before it"));
-            }
-            Some(_) | None => return Err(refuse("its scheme is not http")),
-        }
+        let (tls, default_port) = match uri.scheme_str() {
+            Some("http") => (None, 80),
+            Some("https") => (Some(Authorities::default()), 443),
+            Some(_) | None => return Err(refuse("its scheme is not http or https")),
+        };
         let host = uri
             .host()
             .filter(|host| !host.is_empty())
@@ -87,20 +89,29 @@ impl Endpoint {
             .is_some_and(|end| end.contains(':'));
         let port = match uri.port_u16() {
             Some(port @ 1..) => port,
-            None if !names_port => 80,
+            None if !names_port => default_port,
             Some(0) | None => return Err(refuse("its port is not 1 to 65535")),
         };
         let prefix = uri.path().trim_end_matches('/').to_owned();
         Ok(Self {
             address: Address { host, port },
             prefix,
+            tls,
         })
+    }
+
+    /// The same, if it is `https` with these authorities trusted as well.
+    #[must_use]
+    pub fn trusting(mut self, authorities: &Authorities) -> Self {
+        self.tls = self.tls.map(|tls| tls.and(authorities));
+        self
     }
 }
 
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http://{}{}", self.address, self.prefix)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.address, self.prefix)
     }
 }
 
@@ -133,6 +144,7 @@ pub type Outcome = Result<Answer, NotAnswered>;
 pub struct Client {
     world: World,
     endpoint: Endpoint,
+    connector: Option<Connector>,
     patience: Duration,
     in_flight: Semaphore,
     session: Option<Arc<Session>>,
@@ -166,9 +178,14 @@ impl Client {
     /// `in_flight_max` requests under way.
     pub fn new(world: World, endpoint: Endpoint, patience: Duration, in_flight_max: usize) -> Self {
         let in_flight = Semaphore::new(in_flight_max);
+        let connector = endpoint.tls.as_ref().map(|authorities| {
+            Connector::new(authorities)
+                .expect("invariant: authorities are checked when they are read")
+        });
         Self {
             world,
             endpoint,
+            connector,
             patience,
             in_flight,
             session: None,
@@ -261,11 +278,22 @@ impl Client {
 
     async fn connect(&self) -> Result<Connection, NotAnswered> {
         let not_sent = |why: String| NotAnswered::NotSent(why);
-        let connect = self.world.connect(&self.endpoint.address);
+        let connect = async {
+            let address = &self.endpoint.address;
+            let stream = self.world.connect(address).await;
+            let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
+            match &self.connector {
+                None => Ok(stream),
+                Some(connector) => connector
+                    .secure(&address.host, stream)
+                    .await
+                    .map_err(|error| format!("no TLS: {error}")),
+            }
+        };
         let stream = within(&*self.world, self.patience, connect)
             .await
             .ok_or_else(|| not_sent(format!("no connection within {:?}", self.patience)))?
-            .map_err(|error| not_sent(format!("cannot connect: {error}")))?;
+            .map_err(not_sent)?;
         let outgoing = Arc::<Mutex<Outgoing>>::default();
         let stream = Counted {
             stream,

@@ -13,6 +13,8 @@ pub struct Credentials {
     pub identity: Identity,
     /// The project; an application credential belongs to one already.
     pub project: Option<Named>,
+    /// A PEM file of authorities that vouch for Keystone, beside the well-known ones.
+    pub cacert: Option<String>,
 }
 
 /// How somebody proves who they are.
@@ -143,6 +145,7 @@ impl Credentials {
                 url,
                 identity,
                 project: None,
+                cacert: get("cacert"),
             });
         }
         let password = need("password", "to log in, or else an application credential")?;
@@ -165,12 +168,14 @@ impl Credentials {
             url,
             identity: Identity::Password { user, password },
             project: Some(project),
+            cacert: get("cacert"),
         })
     }
 }
 
 /// Keys of `clouds.yaml`, and the variable for each.
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 16] = [
+    ("cacert", "OS_CACERT"),
     ("auth_url", "OS_AUTH_URL"),
     ("auth_type", "OS_AUTH_TYPE"),
     ("username", "OS_USERNAME"),

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::client::{Endpoint, EndpointError};
 use super::keystone::Session;
 use super::known_failures::KnownFailures;
+use super::tls::{Authorities, AuthoritiesError};
 use crate::document::{self, Document, DocumentError};
 use crate::environment::{Address, AddressError};
 use crate::suite::{Capability, Profile};
@@ -24,6 +25,9 @@ pub enum DescriptionError {
     /// The URL given in place of a file.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The authorities that vouch for it.
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
 }
 
 /// How an implementation is reached, started and excused.
@@ -91,6 +95,8 @@ pub struct Start {
     pub folder: PathBuf,
     /// How long it may take until it is ready.
     pub ready_within: Duration,
+    /// Who vouches for it, beside the well-known authorities, if it says that it is `https`.
+    pub authorities: Option<Authorities>,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +104,7 @@ pub struct Start {
 struct File {
     name: String,
     url: Option<Spanned<String>>,
+    cacert: Option<Spanned<String>>,
     start: Option<StartTable>,
     #[serde(default = "patience_secs_default")]
     patience_secs: u64,
@@ -206,21 +213,7 @@ impl Description {
     /// With file, line and key.
     pub fn of_file(document: Document<'_>, folder: &Path) -> Result<Self, DocumentError> {
         let file: File = document.parse()?;
-        let endpoint = match &file.url {
-            None => None,
-            Some(url) => Some(
-                Endpoint::parse(url.get_ref())
-                    .map_err(|error| document.error(Some(url.span()), error.to_string()))?,
-            ),
-        };
-        if endpoint.is_some() == file.start.is_some() {
-            let message = "needs one of `url` and `[start]`, so that it can be reached";
-            return Err(document.error(None, message));
-        }
-        if *file.in_flight_max.get_ref() == 0 {
-            let span = Some(file.in_flight_max.span());
-            return Err(document.error(span, "must be at least 1"));
-        }
+        let (endpoint, authorities) = reached(&document, &file, folder)?;
         let start = match file.start {
             None => None,
             Some(start) if start.command.get_ref().is_empty() => {
@@ -231,6 +224,7 @@ impl Description {
                 command: start.command.into_inner(),
                 folder: folder.to_owned(),
                 ready_within: Duration::from_secs(start.ready_secs_max),
+                authorities: None,
             }),
         };
         let known_failures_file = file.known_failures.as_ref();
@@ -252,7 +246,7 @@ impl Description {
                 document.error(Some(text.span()), error.to_string())
             })?),
         };
-        Ok(Self {
+        let mut description = Self {
             name: file.name,
             endpoint,
             start,
@@ -272,8 +266,53 @@ impl Description {
             session: None,
             known_failures,
             known_failures_file,
-        })
+        };
+        if let Some(authorities) = authorities {
+            description.trust(&authorities);
+        }
+        Ok(description)
     }
+
+    /// Trusts these authorities as well, wherever the target is reached by `https`.
+    pub fn trust(&mut self, authorities: &Authorities) {
+        let endpoint = self.endpoint.take();
+        self.endpoint = endpoint.map(|endpoint| endpoint.trusting(authorities));
+        if let Some(start) = &mut self.start {
+            let before = start.authorities.take().unwrap_or_default();
+            start.authorities = Some(before.and(authorities));
+        }
+    }
+}
+
+/// Where a target is, if its file says so, and who vouches for it.
+fn reached(
+    document: &Document<'_>,
+    file: &File,
+    folder: &Path,
+) -> Result<(Option<Endpoint>, Option<Authorities>), DocumentError> {
+    let endpoint = match &file.url {
+        None => None,
+        Some(url) => Some(
+            Endpoint::parse(url.get_ref())
+                .map_err(|error| document.error(Some(url.span()), error.to_string()))?,
+        ),
+    };
+    let authorities = match &file.cacert {
+        None => None,
+        Some(cacert) => Some(
+            Authorities::read(&folder.join(cacert.get_ref()))
+                .map_err(|error| document.error(Some(cacert.span()), error.to_string()))?,
+        ),
+    };
+    if endpoint.is_some() == file.start.is_some() {
+        let message = "needs one of `url` and `[start]`, so that it can be reached";
+        return Err(document.error(None, message));
+    }
+    if *file.in_flight_max.get_ref() == 0 {
+        let span = Some(file.in_flight_max.span());
+        return Err(document.error(span, "must be at least 1"));
+    }
+    Ok((endpoint, authorities))
 }
 
 #[cfg(test)]
@@ -310,8 +349,8 @@ mod tests {
         let error = |text| description(text).unwrap_err();
         assert_eq!(
             error("name = 'x'\nurl = 'ftp://x'"),
-            "t.toml:2: `url`: `ftp://x` is not a target URL: its scheme is not http, \
-             expected http://HOST[:PORT][/PREFIX]"
+            "t.toml:2: `url`: `ftp://x` is not a target URL: its scheme is not http or https, \
+             expected http[s]://HOST[:PORT][/PREFIX]"
         );
         assert_eq!(
             error("name = 'x'"),
@@ -343,6 +382,11 @@ mod tests {
             with("offers = ['pop']\nlacks = ['pop']").unwrap_err(),
             "t.toml:4: `lacks`: `pop` is among what it offers as well"
         );
+        let error = with("cacert = 'none.pem'").unwrap_err();
+        assert!(
+            error.starts_with("t.toml:3: `cacert`: folder/none.pem: No such file"),
+            "{error}"
+        );
         let error = with("authentication = 'basic'").unwrap_err();
         assert!(error.contains("expected `none` or `keystone`"), "{error}");
     }
@@ -355,10 +399,10 @@ mod tests {
             "http://h:80/messaging"
         );
         assert_eq!(parse("http://[::1]:9").unwrap(), "http://[::1]:9");
+        assert_eq!(parse("https://h/m").unwrap(), "https://h:443/m");
         for bad in [
             "",
             "h:80",
-            "https://h",
             "http://",
             "http://h:0",
             "http://h:70000",

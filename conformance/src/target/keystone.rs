@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Endpoint};
 use super::credentials::{Credentials, Identity};
+use super::tls::Authorities;
 use crate::environment::{Instant, World};
 
 /// How long a login may take.
@@ -66,6 +67,12 @@ impl Session {
         };
         let endpoint =
             Endpoint::parse(&credentials.url).map_err(|error| refuse(error.to_string()))?;
+        let endpoint = match &credentials.cacert {
+            None => endpoint,
+            Some(file) => endpoint.trusting(
+                &Authorities::read(file.as_ref()).map_err(|error| refuse(error.to_string()))?,
+            ),
+        };
         let client = Client::new(world.clone(), endpoint, PATIENCE, 1);
         let (token, project) = fetch(&client, &world, &credentials).await.map_err(refuse)?;
         Ok(Self {

@@ -95,7 +95,11 @@ impl Started {
         let endpoint = ready
             .map_err(not_ready)
             .and_then(|url| Ok(Endpoint::parse(&url)?));
-        match endpoint {
+        let trusting = |endpoint: Endpoint| match &start.authorities {
+            None => endpoint,
+            Some(authorities) => endpoint.trusting(authorities),
+        };
+        match endpoint.map(trusting) {
             Ok(endpoint) => Ok(Self {
                 child,
                 stdin,

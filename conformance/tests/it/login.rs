@@ -119,6 +119,7 @@ fn password(word: &str) -> Credentials {
             password: word.to_owned(),
         },
         project: Some(named("p")),
+        cacert: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod in_process;
 mod login;
 mod random_histories;
 #[cfg(feature = "http")]
+mod secure;
 mod sockets;
 #[cfg(feature = "http")]
 #[path = "../../examples/toy_broker/broker.rs"]

@@ -21,6 +21,7 @@ pub fn endpoint(name: &str) -> Endpoint {
     Endpoint {
         address,
         prefix: String::new(),
+        tls: None,
     }
 }
 

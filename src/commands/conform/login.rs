@@ -1,17 +1,28 @@
-//! Logging in to Keystone: the only place that reads the environment.
+//! Whom a target believes, and who vouches for it: the only place that reads the environment.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use nanshe_conformance::environment::World;
-use nanshe_conformance::target::{Authentication, Cloud, Credentials, Description, Session};
+use nanshe_conformance::target::{
+    Authentication, Authorities, Cloud, Credentials, Description, DescriptionError, Session,
+};
 
 use crate::args::Conform;
 use crate::output::HarnessFailed;
 
 /// Where `clouds.yaml` is looked for, beside the folder that one is in.
 const FOLDERS: [&str; 2] = [".config/openstack", "/etc/openstack"];
+
+/// The target that the user named, and the authorities that the command line trusts.
+pub(super) fn load(args: &Conform, target: &str) -> Result<Description, DescriptionError> {
+    let mut description = Description::load(target)?;
+    if let Some(file) = args.cacert.clone().or_else(|| variable("OS_CACERT")) {
+        description.trust(&Authorities::read(file.as_ref())?);
+    }
+    Ok(description)
+}
 
 /// Logs in, if the command line or the target file says so.
 pub(super) async fn log_in(
@@ -24,6 +35,10 @@ pub(super) async fn log_in(
         return Ok(None);
     }
     let credentials = credentials(args.os_cloud.as_deref(), &variable)?;
+    let credentials = Credentials {
+        cacert: args.cacert.clone().or(credentials.cacert),
+        ..credentials
+    };
     let session = Session::login(world, credentials).await;
     let session = session.map_err(|error| HarnessFailed(error.to_string()))?;
     Ok(Some(Arc::new(session)))

@@ -31,7 +31,7 @@ pub(super) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     let findings = match &args.target {
         None => in_virtual_time(args, shell)?,
         Some(target) => {
-            let target = Description::load(target)?;
+            let target = super::login::load(args, target)?;
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
             runtime.block_on(on_target(args, &target, shell))?
         }
@@ -91,6 +91,10 @@ async fn compare(
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Findings> {
     let world: World = Arc::new(TokioEnvironment::new());
+    let target = &Description {
+        session: super::login::log_in(args, target, Arc::clone(&world)).await?,
+        ..target.clone()
+    };
     let found = suite::preflight(Arc::clone(&world), target, &endpoint).await;
     found.map_err(anyhow::Error::msg)?;
     let drawn = plan(args, SEQUENCES.0);
@@ -114,12 +118,7 @@ async fn compare(
         plan.sequences, plan.seed, plan.at_once
     ));
     let bar = shell.progress(plan.sequences);
-    let client = Client::new(
-        Arc::clone(&world),
-        endpoint,
-        target.patience,
-        target.in_flight_max,
-    );
+    let client = Client::of(Arc::clone(&world), target, endpoint, target.in_flight_max);
     let client = Arc::new(client);
     let served = Arc::new(Reached { world, client });
     let findings = model::run(served, &plan, |progress| show(&bar, progress)).await;
