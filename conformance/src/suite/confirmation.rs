@@ -7,7 +7,7 @@ use super::capability::Capability::{self, Confirmation, Subscriptions, Webhooks}
 use super::notifications::numbers;
 use super::steps::{Queue, numbered};
 use super::subscriber::{
-    QUIET, Subscribed, Subscriber, confirming, pause, shown, subscribe, subscribe_with,
+    Subscribed, Subscriber, confirming, pause, shown, subscribe, subscribe_with,
 };
 use super::{Case, CaseResult, Context, Request, Stop, case};
 
@@ -164,7 +164,7 @@ async fn unconfirmed(context: Context) -> CaseResult {
     subscribe(&context, &queue, (&other, json!({}))).await?;
     queue.post(&numbered(0..2, 300)).await?;
     other.expect("8.7", &numbers(0..2)).await?;
-    pause(&context, QUIET).await;
+    pause(&context, context.quiet_for()).await;
     silent.expect_none("8.7", "no message for a subscriber that has not confirmed")
 }
 
@@ -256,7 +256,7 @@ async fn unsubscribed(context: Context) -> CaseResult {
     unsubscribe(&context, &granted).await?;
     queue.post(&numbered(1..3, 300)).await?;
     staying.expect("8.7", &numbers(0..3)).await?;
-    pause(&context, QUIET).await;
+    pause(&context, context.quiet_for()).await;
     let bodies = leaving.bodies();
     if bodies.iter().all(|body| *body == 0) {
         return Ok(());

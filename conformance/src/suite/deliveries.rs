@@ -10,7 +10,7 @@ use super::capability::Capability::{Metadata, Subscriptions, Webhooks};
 use super::notifications::{NEEDS, numbers};
 use super::sink::{Answer, Script};
 use super::steps::{Queue, numbered};
-use super::subscriber::{QUIET, Subscriber, pause, subscribe};
+use super::subscriber::{Subscriber, pause, subscribe};
 use super::{Case, CaseResult, Context, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
@@ -337,7 +337,7 @@ async fn delivered(context: &Context, codes: &[u16]) -> CaseResult {
     for (subscriber, _) in &all {
         subscriber.expect("8.5", &numbers(0..1)).await?;
     }
-    pause(context, QUIET).await;
+    pause(context, context.quiet_for()).await;
     for (subscriber, code) in all {
         let count = subscriber.messages().len();
         if count != 1 {

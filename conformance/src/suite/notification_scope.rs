@@ -3,7 +3,7 @@
 use super::capability::Capability::{self, Projects, Purge, Subscriptions, Webhooks};
 use super::notifications::{NEEDS, numbers, subscribed};
 use super::steps::{Queue, numbered, surely_gone};
-use super::subscriber::{QUIET, Subscriber, pause, subscribe};
+use super::subscriber::{Subscriber, pause, subscribe};
 use super::{Case, CaseResult, Context, Provenance, case};
 use serde_json::json;
 use std::time::Duration;
@@ -124,7 +124,7 @@ async fn other_queues(context: Context) -> CaseResult {
     subscribe(&context, &other, (&stranger, json!({}))).await?;
     queue.post(&numbered(0..2, 300)).await?;
     subscriber.expect("8.5", &numbers(0..2)).await?;
-    pause(&context, QUIET).await;
+    pause(&context, context.quiet_for()).await;
     stranger.expect_none("8.5", "nothing of another queue")
 }
 
@@ -138,7 +138,7 @@ async fn other_projects(context: Context) -> CaseResult {
     reply.expect("8.2", &[201])?;
     queue.post(&numbered(0..2, 300)).await?;
     subscriber.expect("8.5", &numbers(0..2)).await?;
-    pause(&context, QUIET).await;
+    pause(&context, context.quiet_for()).await;
     stranger.expect_none("14.2", "nothing of another project")
 }
 
@@ -151,7 +151,7 @@ async fn earlier_messages(context: Context) -> CaseResult {
     subscribe(&context, &queue, (&subscriber, json!({}))).await?;
     queue.post(&numbered(0..2, 300)).await?;
     subscriber.expect("8.5", &numbers(0..2)).await?;
-    pause(&context, QUIET).await;
+    pause(&context, context.quiet_for()).await;
     let bodies = subscriber.bodies();
     if bodies.contains(&json!(100)) || bodies.contains(&json!(101)) {
         let expected = "messages posted after the subscription alone";
@@ -166,7 +166,7 @@ async fn refused_batch(context: Context) -> CaseResult {
     queue.posting(&bad).send().await?.expect("5.2", &[400])?;
     queue.post(&numbered(0..1, 300)).await?;
     subscriber.expect("8.5", &numbers(0..1)).await?;
-    pause(&context, QUIET).await;
+    pause(&context, context.quiet_for()).await;
     let bodies = subscriber.bodies();
     if bodies.iter().all(|body| *body == 0) {
         return Ok(());
@@ -215,7 +215,7 @@ async fn nothing_after(context: &Context, clause: &str, end: End) -> CaseResult 
     }
     queue.post(&numbered(1..3, 300)).await?;
     kept.expect("8.5", &numbers(1..3)).await?;
-    pause(context, QUIET).await;
+    pause(context, context.quiet_for()).await;
     let bodies = gone.bodies();
     if bodies.iter().all(|body| *body == 0) {
         return Ok(());
@@ -249,7 +249,7 @@ async fn moved(context: Context) -> CaseResult {
     }
     queue.post(&numbered(0..2, 300)).await?;
     new.expect("8.3", &numbers(0..2)).await?;
-    pause(&context, QUIET).await;
+    pause(&context, context.quiet_for()).await;
     old.expect_none("8.3", "nothing for the subscriber of before")
 }
 

@@ -5,7 +5,7 @@
 
 use super::capability::Capability::{self, Delay, Metadata, Subscriptions, Webhooks};
 use super::steps::{Queue, numbered};
-use super::subscriber::{QUIET, Subscriber, pause, subscribe, subscribe_with};
+use super::subscriber::{Subscriber, pause, subscribe, subscribe_with};
 use super::{Case, CaseResult, Context, Provenance, Stop, case};
 use serde_json::{Value, json};
 
@@ -173,7 +173,7 @@ async fn once(context: Context) -> CaseResult {
     let (queue, subscriber) = subscribed(&context).await?;
     queue.post(&numbered(0..5, 300)).await?;
     subscriber.expect("8.5", &numbers(0..5)).await?;
-    pause(&context, QUIET).await;
+    pause(&context, context.quiet_for()).await;
     let count = subscriber.messages().len();
     if count == 5 {
         return Ok(());

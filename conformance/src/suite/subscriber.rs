@@ -13,14 +13,6 @@ use super::steps::{Queue, legal_path, unknown};
 use super::verdict::Stop;
 use crate::environment::Instant;
 
-/// How long a notification may take. The contract names no bound; this is for a busy server that sends
-/// as many as the whole suite asks for at once.
-pub(super) const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
-
-/// How long a case listens for what must not come, once something that was sent later, or at the same
-/// time, has arrived.
-pub(super) const QUIET: Duration = Duration::from_secs(8);
-
 /// Time between two looks at what has arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -111,7 +103,7 @@ impl Subscriber {
 
     /// Waits until `done` with what came; tells whether that was in time.
     pub(super) async fn until(&self, done: impl Fn(&Self) -> bool) -> bool {
-        self.until_within(ARRIVES_WITHIN, done).await
+        self.until_within(self.context.happens_within(), done).await
     }
 
     /// As [`Subscriber::until`], for at most `span`.
@@ -145,7 +137,7 @@ impl Subscriber {
         let expected = format!(
             "notifications of {} messages within {} s",
             bodies.len(),
-            ARRIVES_WITHIN.as_secs()
+            self.context.happens_within().as_secs()
         );
         let missing = missing(self);
         let came = format!(

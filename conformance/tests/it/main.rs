@@ -16,3 +16,4 @@ mod sockets;
 #[cfg(feature = "http")]
 #[path = "../../examples/toy_broker/broker.rs"]
 mod toy_broker;
+mod waiting;

@@ -1,5 +1,5 @@
-//! `nanshe serve` as a process: what a signal does to it. A test target of its own, since only those are
-//! told where the program is.
+//! `nanshe` as a process: what signals do to `serve` and to `conform`. A test target of its own, since
+//! only those are told where the program is.
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const HEAD: &str = "HTTP/1.1\r\nhost: x\r\nclient-id: 3381af92-2b9e-11e3-b191-71861300734c\r\n\
     x-project-id: secret-project\r\n";
 
-/// The process, which does not outlive the test.
+/// A process, which does not outlive the test.
 struct Server(Child);
 
 impl Drop for Server {
@@ -49,9 +49,13 @@ fn ask(address: &str, request: &str) -> String {
     answer
 }
 
+fn signal(process: &Server, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(process.0.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
 fn terminate(server: &Server) {
-    let pid = Pid::from_raw(i32::try_from(server.0.id()).unwrap()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
+    signal(server, Signal::TERM);
 }
 
 fn said(server: &mut Server) -> String {
@@ -116,4 +120,34 @@ fn what_is_told_of_a_request_has_the_id_of_its_response() {
     ] {
         assert!(told.contains(part), "{part} in {told}");
     }
+}
+
+#[test]
+fn a_run_of_the_suite_that_is_interrupted_tells_what_it_knows_and_leaves_no_queue() {
+    let (_server, clients, admin) = start("error");
+    let queues = || {
+        let metrics = ask(
+            &admin,
+            &format!("GET /metrics {HEAD}connection: close\r\n\r\n"),
+        );
+        let count = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("nanshe_queues "));
+        count.unwrap().parse::<u32>().unwrap()
+    };
+    let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
+        .args(["conform", &format!("http://{clients}")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut run = Server(run.unwrap());
+    while queues() < 100 {}
+    signal(&run, Signal::INT);
+    let mut told = String::new();
+    let mut output = run.0.stdout.take().unwrap();
+    output.read_to_string(&mut told).unwrap();
+    assert_eq!(run.0.wait().unwrap().code(), Some(3), "{told}");
+    assert!(told.contains("STOPPED EARLY: Ctrl-C was pressed"), "{told}");
+    assert_eq!(queues(), 0);
 }
