@@ -113,7 +113,7 @@ pub(crate) struct Conform {
 pub(crate) struct Modeling {
     /// In place of the suite, draw sequences of operations and compare every answer with a sequential
     /// specification of the contract
-    #[arg(long, conflicts_with_all = ["only", "skip", "level", "known_failures", "junit"])]
+    #[arg(long, conflicts_with_all = ["only", "skip", "level", "update_known_failures", "junit"])]
     pub(crate) model: bool,
     /// How many sequences to draw [default: 200 on a target, 1000 in virtual time]
     #[arg(long, value_name = "COUNT", requires = "model", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]

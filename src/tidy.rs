@@ -1,10 +1,10 @@
 //! Repository rules that neither the compiler nor clippy checks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nanshe_conformance::target::Description;
+use nanshe_conformance::target::{Description, KnownFailures};
 use nanshe_simulator::scenario::Scenario;
 
 /// Lines of a file, tests included.
@@ -159,4 +159,41 @@ fn target_files_and_their_known_failures_parse() {
         }
         Description::load(&text).unwrap();
     }
+}
+
+/// The cases that sections of a defects file name, on lines that begin with `Cases: `.
+fn told_cases(text: &str) -> BTreeSet<&str> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("Cases: "));
+    lines
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+#[test]
+fn every_known_failure_of_zaqar_has_a_section_that_shows_it_and_no_section_is_stale() {
+    let text = fs::read_to_string("conformance/targets/zaqar-redis.md").unwrap();
+    let told = told_cases(&text);
+    let mut known = BTreeSet::new();
+    for target in ["zaqar-redis", "zaqar-redis-pooled"] {
+        let file = format!("conformance/targets/{target}.known-failures.toml");
+        let entries = KnownFailures::load(&file).unwrap().entries;
+        assert!(!entries.is_empty(), "{file} is empty");
+        for entry in entries {
+            let told = told.contains(entry.case.as_str());
+            assert!(told, "{}: {} has no section", entry.place, entry.case);
+            known.insert(entry.case);
+        }
+    }
+    for case in told {
+        assert!(
+            known.contains(case),
+            "{case} has a section, and is not known to fail"
+        );
+    }
+}
+
+#[test]
+fn cases_of_a_section_are_what_stands_between_backquotes_on_its_line() {
+    let text = "Cases: `a/b`, `c/d`.\n\nRight: `e/f`.\nCases: `g/h`.\n";
+    assert_eq!(told_cases(text), BTreeSet::from(["a/b", "c/d", "g/h"]));
 }

@@ -19,6 +19,6 @@ mod specification;
 pub use self::answer::Difference;
 pub use self::campaign::{Plan, Progress, run};
 pub use self::operation::{Kind, Without};
-pub use self::report::{Findings, Found};
+pub use self::report::{Findings, Found, Recognized};
 pub use self::run::{Reached, Served};
 pub use self::specification::Rules;

@@ -36,6 +36,7 @@ mod delays;
 mod deliveries;
 mod details;
 mod detours;
+mod entanglements;
 mod free_form_clients;
 mod held;
 mod json;
@@ -63,6 +64,7 @@ mod removal;
 mod root;
 mod runner;
 mod selection;
+mod signature;
 mod signed_time;
 mod signing;
 mod signing_refusals;
@@ -232,6 +234,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         mixed::CASES,
         detours::CASES,
         races::CASES,
+        entanglements::CASES,
         aftermath::CASES,
         rebirth::CASES,
         names::CASES,
@@ -246,6 +249,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         confirmation::CASES,
         signing::CASES,
         signing_refusals::CASES,
+        signature::CASES,
         strict_delete::CASES,
         free_form_clients::CASES,
         checksums::CASES,

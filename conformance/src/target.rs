@@ -9,7 +9,7 @@ pub use self::clouds::Cloud;
 pub use self::credentials::{Credentials, CredentialsError, Identity, Named};
 pub use self::description::{Authentication, Description, DescriptionError, Start};
 pub use self::keystone::{LoginError, Session};
-pub use self::known_failures::{KnownFailure, KnownFailures, Updated, updated};
+pub use self::known_failures::{KnownDifference, KnownFailure, KnownFailures, Updated, updated};
 #[cfg(feature = "http")]
 pub use self::process::{StartError, Started};
 pub use self::tls::{Authorities, AuthoritiesError};

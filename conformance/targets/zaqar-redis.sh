@@ -3,15 +3,17 @@
 # Runs a real Zaqar 23.0.1 on Redis, on loopback, in the foreground, as a target for the suite.
 #
 #   stdin    the lease of life: when it ends, everything is stopped. Its content is ignored.
-#   stdout   one line, once the service answers: `ready http://127.0.0.1:PORT`. Never anything else.
+#   stdout   one line, once the service answers: `ready http://127.0.0.1:PORT`, and with pools behind it
+#            a URI that more of them may be made of, `{}` standing for a number. Never anything else.
 #   stderr   progress and errors.
 #   exit     0 after the end of stdin, SIGTERM, SIGINT or SIGHUP, whether or not it was ready;
 #            1 if the service could not be installed or started, or ended by itself.
 #
 #   WORKERS       processes that serve requests (default 2)
-#   POOLS         how many pools there are (default 0: pooling is off). Each is a Redis database of its
-#                 own, of weight 100, named pool-1, pool-2, …; the catalogue is in SQLite. Database 15
-#                 is spare: for a pool that somebody adds.
+#   POOLS         how many pools there are, 9 at most (default 0: pooling is off). Each is a Redis
+#                 database of its own, named pool-1, pool-2, …; the catalogue is in
+#                 SQLite. Databases 10 to 19, 110 to 199 and so on are spare: for pools
+#                 that somebody adds.
 #   NANSHE_VENV   where the Python packages live (default: .venv/zaqar-23.0.1 below the repository)
 #
 # Every run has its own ports, its own empty Redis without persistence, and its own folder for
@@ -92,12 +94,13 @@ answers() {
   [[ $status == "HTTP/1.1 $4"* ]]
 } 2>/dev/null
 
-# With pooling, the service answers a ping only once there is a pool.
+# With pooling, the service answers a ping only once there is a pool. The weight is that large for queues
+# without a flavor go to any pool: none shall meet those of weight 1 that cases add and take away again.
 make_pools() {
   local number
   for ((number = 1; number <= pools; number++)); do
     answers "$1" "PUT /v2/pools/pool-$number" \
-      "{\"weight\":100,\"uri\":\"redis://127.0.0.1:$port?dbid=$number\"}" 201 || return
+      "{\"weight\":100000000,\"uri\":\"redis://127.0.0.1:$port?dbid=$number\"}" 201 || return
   done
 }
 
@@ -140,7 +143,8 @@ until grep -q 'Ready to accept connections' "$home/log" 2>/dev/null; do
     ((SECONDS < deadline)) || die 'redis-server did not start'
     children=()
     port=$((20000 + RANDOM % 10000))
-    start redis-server --port $port --bind 127.0.0.1 --save '' --appendonly no --dir "$home"
+    start redis-server --port $port --bind 127.0.0.1 --save '' --appendonly no --dir "$home" \
+      --databases 2000
     redis=$!
   fi
   pause 0.1
@@ -149,7 +153,9 @@ done
 # Zaqar. The kernel chooses the port and the log names it; no settings of the user's get in.
 mkdir "$home/.zaqar"
 pools=${POOLS:-0}
+spare=''
 if ((pools > 0)); then
+  spare="redis://127.0.0.1:$port?dbid=1{}"
   pooling=True
   management=sqlalchemy
 else
@@ -182,7 +188,8 @@ while true; do
     ((SECONDS < deadline)) || die "no answer from zaqar within $start_secs_max s"
     url=$(grep -o 'Listening at: http://127.0.0.1:[0-9]*' "$home/log" | cut -d ' ' -f 3) || true
     made=${made:-$(make_pools "${url##*:}" && echo yes)} || true
-    [[ $made ]] && answers "${url##*:}" 'GET /v2/ping' '' 204 && ready=yes && echo "ready $url" >&3
+    [[ $made ]] && answers "${url##*:}" 'GET /v2/ping' '' 204 && ready=yes &&
+      echo "ready $url${spare:+ $spare}" >&3
   fi
   pause 0.3
 done

@@ -16,7 +16,7 @@ use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 
 use crate::implementation::{Implementation, start_on};
 use crate::run::{RunError, on_fresh_thread};
-use crate::variant::{CORS_ORIGIN, Variant};
+use crate::variant::{CORS_ORIGIN, SIGNING_KEY, Variant};
 use crate::world::{ClockSettings, Network, Node, endpoint};
 
 /// The time on a link: shortest and longest. Short, so that no case's slack is used up by the way.
@@ -147,11 +147,13 @@ async fn run_all(
             };
             let sink = Sink::open(&world, &host, None).await;
             let sink = sink.expect("the client has free ports");
-            options.surroundings = Arc::new(Surroundings::new(
+            let around = Surroundings::new(
                 Some(sink),
                 Some(CORS_ORIGIN.to_owned()),
                 vec!["memory://pool-{}".to_owned()],
-            ));
+            );
+            let around = around.with_signing_key(Some(SIGNING_KEY.to_owned()));
+            options.surroundings = Arc::new(around);
             let place = (&stand.target, stand.endpoint.clone());
             suite::run(world, place, &stand.selected, &options, |one| {
                 let (done, progress) = &mut *told.lock().expect("no holder of this lock panics");

@@ -17,6 +17,9 @@ use crate::notifier;
 /// The origin that the `default` variant allows.
 pub(crate) const CORS_ORIGIN: &str = "https://console.example:8443";
 
+/// The key that the variants sign URLs with.
+pub(crate) const SIGNING_KEY: &str = "nanshe";
+
 /// One configuration of an implementation.
 #[derive(Clone, Copy)]
 pub struct Variant {
@@ -37,6 +40,7 @@ pub(crate) const REFERENCE: &[Variant] = &[
         offers: &[
             Capability::Webhooks,
             Capability::PreSigned,
+            Capability::KnownSigningKey,
             Capability::Cors,
             Capability::Admin,
         ],
@@ -48,6 +52,7 @@ pub(crate) const REFERENCE: &[Variant] = &[
         offers: &[
             Capability::Webhooks,
             Capability::PreSigned,
+            Capability::KnownSigningKey,
             Capability::Confirmation,
             Capability::Checksums,
             Capability::FreeFormClients,
@@ -66,7 +71,7 @@ pub(crate) const REFERENCE: &[Variant] = &[
 
 fn signing() -> Settings {
     Settings {
-        signing_key: SigningKey::new("nanshe".to_owned()),
+        signing_key: SigningKey::new(SIGNING_KEY.to_owned()),
         cors_origins: BTreeSet::from([CORS_ORIGIN.to_owned()]),
         admin_mode: true,
         ..Settings::default()

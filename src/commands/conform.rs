@@ -173,6 +173,9 @@ async fn on_target(
     let endpoint = started.as_ref().map(|started| started.endpoint.clone());
     let endpoint = endpoint.or_else(|| target.endpoint.clone());
     let endpoint = endpoint.expect("a description has a URL or a start command");
+    let target = &started
+        .as_ref()
+        .map_or_else(|| target.clone(), |started| started.told(target));
     let found = conform(args, (target, endpoint), selected, shell).await;
     if let Some(started) = started {
         let stopped = started.stop().await;
@@ -224,10 +227,11 @@ async fn conform(
         None
     };
     let (origin, pools) = (target.cors_origin.clone(), target.pool_uris.clone());
+    let around = Surroundings::new(sink, origin, pools);
     let options = Options {
         probed,
         keep: args.keep,
-        surroundings: Arc::new(Surroundings::new(sink, origin, pools)),
+        surroundings: Arc::new(around.with_signing_key(target.signing_key.clone())),
         ..options(args, args.seed.unwrap_or_else(wall_clock_seed))
     };
     let report = suite::run_until(

@@ -14,11 +14,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::answer::Difference;
 use super::operation::{Kind, Operation, Without, sequences};
-use super::report::{Findings, Found};
+use super::report::{Findings, Found, Recognized};
 use super::run::{Attempt, End, Ground, Names, Served};
 use super::script::script;
 use super::shrink::{Budget, shrink};
 use super::specification::Rules;
+use crate::target::KnownDifference;
 
 /// Sequences without an answer after which the target counts as gone.
 const UNANSWERED_MAX: usize = 3;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub names: String,
     /// Where scripts send their requests.
     pub url: String,
+    /// Differences that are known, which are counted and not made smaller.
+    pub known: Vec<KnownDifference>,
     /// The command that runs the same again, without the number of sequences.
     pub command: String,
 }
@@ -79,6 +82,7 @@ impl Plan {
             shrink_for: Duration::MAX,
             names: format!("nanshe-{seed:x}"),
             url: "http://127.0.0.1:8888".to_owned(),
+            known: Vec::new(),
             command: format!("nanshe conform --model --seed {seed}"),
         }
     }
@@ -165,7 +169,7 @@ pub async fn run(
         let Some((sequence, attempt)) = running.next().await else {
             break;
         };
-        tally.add(sequence, attempt);
+        tally.add(sequence, attempt, &plan.known);
         progress(Progress {
             done: tally.sequences,
             differed: tally.differed,
@@ -173,11 +177,18 @@ pub async fn run(
     }
     let mut found = Vec::new();
     let wanted = std::mem::take(&mut tally.differences);
+    let is_known = |(_, _, known): &Signature| known.is_some();
+    let (known, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(s, _)| is_known(s));
     for (place, (_, seen)) in wanted.into_iter().enumerate() {
         found.push(tell(&ground, plan, (seen, place < SHRUNK_MAX)).await);
     }
     found.sort_by_key(|found: &Found| found.first_sequence);
+    let recognized = known.into_iter().filter_map(|((_, _, place), seen)| {
+        let sequences = seen.count;
+        Some(Recognized::new(&plan.known[place?], sequences))
+    });
     Findings {
+        recognized: recognized.collect(),
         seed: plan.seed,
         sequences: tally.sequences,
         sequences_wanted: plan.sequences,
@@ -197,13 +208,16 @@ async fn run_one(ground: &Ground, plan: &Plan, sequence: u64) -> (u64, Attempt) 
     (sequence, attempt)
 }
 
+/// What makes differences alike: kind of operation, clauses, and the place of what is known of them.
+type Signature = (Kind, String, Option<usize>);
+
 /// What came of sequences so far.
 #[derive(Default)]
 struct Tally {
     sequences: u64,
     requests: u64,
     differed: u64,
-    differences: BTreeMap<(Kind, String), Seen>,
+    differences: BTreeMap<Signature, Seen>,
     unanswered: Vec<String>,
 }
 
@@ -215,7 +229,7 @@ struct Seen {
 }
 
 impl Tally {
-    fn add(&mut self, sequence: u64, attempt: Attempt) {
+    fn add(&mut self, sequence: u64, attempt: Attempt, known: &[KnownDifference]) {
         self.sequences += 1;
         self.requests += u64::try_from(attempt.requests()).unwrap_or(u64::MAX);
         match &attempt.end {
@@ -225,7 +239,8 @@ impl Tally {
                 kind, difference, ..
             } => {
                 self.differed += 1;
-                let signature = (*kind, difference.clause.clone());
+                let known = known.iter().position(|one| one.explains(*kind, difference));
+                let signature = (*kind, difference.clause.clone(), known);
                 let seen = self.differences.entry(signature);
                 let seen = seen.or_insert_with(|| Seen {
                     count: 0,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::answer::Difference;
+use crate::target::KnownDifference;
 use crate::verdict::Verdict;
 
 /// What a run of sequences found.
@@ -24,6 +25,8 @@ pub struct Findings {
     pub elapsed: Duration,
     /// One for each kind of difference.
     pub found: Vec<Found>,
+    /// Differences that are known, each with the sequences that it ended.
+    pub recognized: Vec<Recognized>,
     /// Sequences that ended without an answer, and why.
     pub unanswered: Vec<String>,
 }
@@ -52,8 +55,35 @@ pub struct Found {
     pub repeat: String,
 }
 
+/// A known difference, and how many sequences it ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recognized {
+    /// The kind of operation whose answer differs.
+    pub kind: String,
+    /// The clauses.
+    pub clause: String,
+    /// The case that is known to fail for the same defect.
+    pub case: String,
+    /// How the defect leads there.
+    pub reason: String,
+    /// How many sequences differ so. What lies behind in them was not compared.
+    pub sequences: u64,
+}
+
+impl Recognized {
+    pub(super) fn new(known: &KnownDifference, sequences: u64) -> Self {
+        Self {
+            kind: known.kind.to_string(),
+            clause: known.clause.clone(),
+            case: known.case.clone(),
+            reason: known.reason.clone(),
+            sequences,
+        }
+    }
+}
+
 impl Findings {
-    /// The worst of all sequences.
+    /// The worst of all sequences, known differences aside.
     pub fn verdict(&self) -> Verdict {
         if !self.found.is_empty() {
             Verdict::Violation
@@ -70,15 +100,34 @@ impl Findings {
         for found in &self.found {
             tell(&mut text, found).expect("a string takes all");
         }
+        for known in &self.recognized {
+            let Recognized {
+                clause,
+                kind,
+                case,
+                reason,
+                sequences,
+            } = known;
+            writeln!(
+                text,
+                "KNOWN {clause} by {kind}, {sequences} times, as {case}: {reason}"
+            )
+            .expect("a string takes all");
+        }
         for why in &self.unanswered {
             writeln!(text, "UNKNOWN {why}").expect("a string takes all");
         }
         let differing: u64 = self.found.iter().map(|found| found.sequences).sum();
         let count = self.found.len();
         let kinds = if count == 1 { "kind" } else { "kinds" };
+        let known: u64 = self.recognized.iter().map(|known| known.sequences).sum();
+        let known = match known {
+            0 => String::new(),
+            known => format!(", and {known} as is known"),
+        };
         writeln!(
             text,
-            "{} sequences, {} requests, seed {}: {differing} differ, in {count} {kinds}: {}",
+            "{} sequences, {} requests, seed {}: {differing} differ, in {count} {kinds}{known}: {}",
             self.sequences,
             self.requests,
             self.seed,
@@ -97,6 +146,7 @@ impl Findings {
             "requests": self.requests,
             "elapsed_secs": self.elapsed.as_secs_f64(),
             "differences": self.found,
+            "known": self.recognized,
             "unanswered": self.unanswered,
         });
         format!("{document:#}\n")

@@ -43,6 +43,16 @@ pub(super) const CASES: &[Case] = &[
         .needs(NEEDS)
         .since(2),
     case!(
+        Should,
+        "admin/pool-with-queues-loses-nothing",
+        "12.1",
+        pool_with_queues
+    )
+    .guarantee("G1")
+    .needs(NEEDS)
+    .disputed("refused, or the queues move; the documents are silent")
+    .since(2),
+    case!(
         Must,
         "admin/queue-of-a-flavor-works",
         "12.3",
@@ -186,6 +196,23 @@ async fn last_pool(context: Context) -> CaseResult {
     delete.expect("12.1", &[403])?;
     read(&context, &pool(&context, "p")).await?;
     clear(&context, &["f"], &["p"]).await
+}
+
+/// An operator who takes away a pool is told that it is in use, or its queues move elsewhere.
+async fn pool_with_queues(context: Context) -> CaseResult {
+    add_pool(&context, "p", 1).await?;
+    add_flavor(&context, "f", &["p"]).await?;
+    let queue = Queue::new(&context, "q");
+    let metadata = json!({ "_flavor": name(&context, "f") });
+    queue.create(&metadata).await?;
+    let (id, _) = queue.post_one(300).await?;
+    // Its flavor goes first, whose last pool may not be deleted.
+    clear(&context, &["f"], &["p"]).await?;
+    let found = queue.getting(&id).send().await?;
+    found.expect("12.1, G1", &[200])?;
+    let delete = context.delete(queue.at("")).send().await?;
+    delete.expect("4.6", &[204])?;
+    clear(&context, &[], &["p"]).await
 }
 
 /// Adding a pool takes no restart, and what is put there works as anywhere.

@@ -55,6 +55,8 @@ pub enum Capability {
     Mail,
     /// A signing key is configured, so that access to a queue can be shared.
     PreSigned,
+    /// That key is known to the suite: the target file names it.
+    KnownSigningKey,
     /// Administrators have routes of their own, health among them: `admin_mode`.
     Admin,
     /// Pools and flavors exist: `pooling`, with `admin_mode`.
@@ -71,7 +73,7 @@ pub enum Capability {
 
 impl Capability {
     /// All of them, in the order of the contract.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Projects,
         Self::Discovery,
         Self::Metadata,
@@ -94,6 +96,7 @@ impl Capability {
         Self::Confirmation,
         Self::Mail,
         Self::PreSigned,
+        Self::KnownSigningKey,
         Self::Admin,
         Self::Pools,
         Self::Cors,
@@ -127,6 +130,7 @@ impl Capability {
             Self::Confirmation => "confirmation",
             Self::Mail => "mail",
             Self::PreSigned => "pre-signed",
+            Self::KnownSigningKey => "known-signing-key",
             Self::Admin => "admin",
             Self::Pools => "pools",
             Self::Cors => "cors",

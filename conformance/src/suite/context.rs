@@ -439,6 +439,15 @@ impl Reply {
         queues.iter().filter_map(own).collect()
     }
 
+    /// Where the next page of such a listing is, with a marker that the server knows: with the names that
+    /// the case knows, a marker that is a queue of its own would lead somewhere else.
+    pub(super) fn next_listed(&self) -> Option<String> {
+        let document: Value = serde_json::from_slice(&self.listed).ok()?;
+        let mut links = document["links"].as_array()?.iter();
+        let next = links.find(|link| link["rel"] == "next")?;
+        next["href"].as_str().map(str::to_owned)
+    }
+
     /// Whether a header is there.
     pub fn has_header(&self, name: &str) -> bool {
         self.answer.headers.contains_key(name)

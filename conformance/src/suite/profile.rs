@@ -87,6 +87,9 @@ pub fn offered(profile: Profile, probed: &Probed, target: &Description) -> BTree
         }
     }
     offered.extend(&target.offers);
+    if target.signing_key.is_some() {
+        offered.insert(Capability::KnownSigningKey);
+    }
     offered.retain(|capability| !target.lacks.contains(capability));
     if target.session.is_some() {
         // The token says which project it is, whatever a client writes into the header.
@@ -132,6 +135,18 @@ mod tests {
         assert!(offered.contains(&Capability::FreeFormClients));
         assert!(!offered.contains(&Capability::UuidClients));
         assert!(offered.contains(&Capability::Stats));
+    }
+
+    #[test]
+    fn signing_key_that_the_target_file_names_is_known() {
+        let mut target = target();
+        let known = |target: &Description| {
+            let offered = offered(Profile::Core, &Probed::new(), target);
+            offered.contains(&Capability::KnownSigningKey)
+        };
+        assert!(!known(&target));
+        target.signing_key = Some("nanshe".to_owned());
+        assert!(known(&target));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::capability::Capability::{Metadata, Pop, Projects, Purge, QueueLists, Stats};
-use super::steps::{EVERYTHING, Queue, bodies, expect_each, next_link, numbered};
+use super::steps::{EVERYTHING, Queue, bodies, expect_each, numbered};
 use super::{Case, CaseResult, Context, Provenance, Reply, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
@@ -136,7 +136,7 @@ pub(super) async fn expect_queues(context: &Context, clause: &str, wanted: &[&st
             break;
         }
         present.extend(reply.own_queues());
-        next = next_link(&reply)?;
+        next = reply.next_listed();
     }
     if present == wanted {
         return Ok(());

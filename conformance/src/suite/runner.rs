@@ -1,4 +1,5 @@
-//! Runs cases, all at once, and collects what they say.
+//! Runs cases, as many at once as the target takes requests, and those that wait all at once; collects
+//! what they say.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -6,10 +7,11 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, OptionFuture, select};
 use futures_util::stream::FuturesUnordered;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tokio::sync::Semaphore;
 
 use super::cleanup::clean_up;
 use super::context::Corner;
@@ -146,13 +148,22 @@ impl<P: FnMut(Progress<'_>)> Collected<'_, P> {
         pulse: &Pulse,
         stop: impl Future<Output = String>,
     ) -> Option<String> {
+        // Cases that watch the clock begin at once, and do not stand in line behind hundreds that do
+        // not: an answer that comes late decides nothing.
+        let turns = &Semaphore::new(self.target.in_flight_max);
         let mut running: FuturesUnordered<_> = cases
             .iter()
             .zip(contexts)
             .enumerate()
             .map(|(place, (&case, context))| {
                 let (context, lacks) = (context.clone(), lacks(case, offered));
-                async move { (place, run_one(case, context, lacks).await) }
+                async move {
+                    let turn = (case.wait_secs == 0).then(|| turns.acquire());
+                    let turn = OptionFuture::from(turn).await.transpose();
+                    let report = run_one(case, context, lacks).await;
+                    drop(turn.expect("nobody closes the line"));
+                    (place, report)
+                }
             })
             .collect();
         let all = cases.len();

@@ -12,6 +12,8 @@ pub struct Surroundings {
     pub(super) sink: Option<Arc<Sink>>,
     /// The origin that its `[cors]` section allows.
     pub(super) cors_origin: Option<String>,
+    /// The key that it signs URLs with.
+    pub(super) signing_key: Option<String>,
     /// Stores for new pools.
     pub(super) pool_uris: Vec<String>,
     /// How many of them were given out.
@@ -28,8 +30,18 @@ impl Surroundings {
         Self {
             sink,
             cors_origin,
+            signing_key: None,
             pool_uris,
             pools: AtomicUsize::new(0),
+        }
+    }
+
+    /// With the key that the target signs URLs with, if it is known.
+    #[must_use]
+    pub fn with_signing_key(self, signing_key: Option<String>) -> Self {
+        Self {
+            signing_key,
+            ..self
         }
     }
 

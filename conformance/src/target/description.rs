@@ -63,6 +63,8 @@ pub struct Description {
     pub sink_address: Option<Address>,
     /// An origin that its CORS settings allow.
     pub cors_origin: Option<String>,
+    /// The key that it signs URLs with, if that is no secret.
+    pub signing_key: Option<String>,
     /// Stores for new pools that nothing else uses. One URI with `{}` in it stands for many.
     pub pool_uris: Vec<String>,
     /// How a client proves who it is, if the target file says so.
@@ -87,7 +89,8 @@ pub enum Authentication {
 
 /// A command that starts an implementation in the foreground.
 ///
-/// It prints `ready URL` on its standard output once it serves, and stops everything that it started
+/// It prints `ready URL` on its standard output once it serves, with URIs that pools may be made of
+/// behind it if there are any, and stops everything that it started
 /// when its standard input ends.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -125,6 +128,7 @@ struct File {
     authentication: Option<Authentication>,
     sink_address: Option<Spanned<String>>,
     cors_origin: Option<String>,
+    signing_key: Option<String>,
     #[serde(default)]
     pool_uris: Vec<String>,
     known_failures: Option<String>,
@@ -201,6 +205,7 @@ impl Description {
             lacks: BTreeSet::new(),
             sink_address: None,
             cors_origin: None,
+            signing_key: None,
             pool_uris: Vec::new(),
             authentication: None,
             session: None,
@@ -264,6 +269,7 @@ impl Description {
             lacks: file.lacks.map(Spanned::into_inner).unwrap_or_default(),
             sink_address,
             cors_origin: file.cors_origin,
+            signing_key: file.signing_key,
             pool_uris: file.pool_uris,
             authentication: file.authentication,
             session: None,

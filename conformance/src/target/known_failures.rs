@@ -3,9 +3,11 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::differences::KnownDifference;
 pub use self::update::{Updated, updated};
 use crate::document::{self, Document, DocumentError};
 
+mod differences;
 mod update;
 
 /// Cases that an implementation is known to fail. They still run.
@@ -13,6 +15,8 @@ mod update;
 pub struct KnownFailures {
     /// The entries, in the order of the file.
     pub entries: Vec<KnownFailure>,
+    /// What they explain of differences from the model.
+    pub differences: Vec<KnownDifference>,
 }
 
 /// One case that is known to fail, and why.
@@ -37,6 +41,8 @@ struct KnownFailuresFile {
     failure: Vec<KnownFailureTable>,
     #[serde(default)]
     flaky: Vec<KnownFailureTable>,
+    #[serde(default)]
+    difference: Vec<differences::KnownDifferenceTable>,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +108,12 @@ impl KnownFailures {
                 place,
             });
         }
-        Ok(Self { entries })
+        let differences = file.difference.into_iter();
+        let differences = differences.map(|table| KnownDifference::read(table, &entries, document));
+        Ok(Self {
+            differences: differences.collect::<Result<_, _>>()?,
+            entries,
+        })
     }
 
     /// The entry for `case`.

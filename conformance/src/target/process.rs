@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::client::{Endpoint, EndpointError};
-use super::description::Start;
+use super::description::{Description, Start};
 
 /// How long a started implementation may take to stop before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
@@ -46,6 +46,8 @@ pub struct Started {
     stdin: ChildStdin,
     /// Where it serves.
     pub endpoint: Endpoint,
+    /// What pools may be made of there.
+    pub pool_uris: Vec<String>,
 }
 
 impl Started {
@@ -92,18 +94,21 @@ impl Started {
             what,
             within: start.ready_within,
         };
-        let endpoint = ready
-            .map_err(not_ready)
-            .and_then(|url| Ok(Endpoint::parse(&url)?));
         let trusting = |endpoint: Endpoint| match &start.authorities {
             None => endpoint,
             Some(authorities) => endpoint.trusting(authorities),
         };
-        match endpoint.map(trusting) {
-            Ok(endpoint) => Ok(Self {
+        let told = ready.map_err(not_ready).and_then(|words| {
+            let (url, uris) = words.split_once(' ').unwrap_or((&words, ""));
+            let uris = uris.split_whitespace().map(str::to_owned);
+            Ok((trusting(Endpoint::parse(url)?), uris.collect()))
+        });
+        match told {
+            Ok((endpoint, pool_uris)) => Ok(Self {
                 child,
                 stdin,
                 endpoint,
+                pool_uris,
             }),
             Err(error) => {
                 // What it may have started by now is its own to stop.
@@ -111,6 +116,13 @@ impl Started {
                 Err(error)
             }
         }
+    }
+
+    /// `target` with what was told when it started, which a file could not know.
+    pub fn told(&self, target: &Description) -> Description {
+        let mut target = target.clone();
+        target.pool_uris.extend(self.pool_uris.iter().cloned());
+        target
     }
 
     /// Asks it to stop, waits, and kills the command if it does not.
@@ -123,13 +135,13 @@ impl Started {
     }
 }
 
-/// The URL of the line `ready URL`, or what came instead.
+/// What follows on the line `ready URL [POOL_URI]…`, or what came instead.
 async fn first_line(stdout: ChildStdout) -> Result<String, String> {
     match BufReader::new(stdout).lines().next_line().await {
         Err(error) => Err(format!("could not be read ({error})")),
         Ok(None) => Err("ended".to_owned()),
         Ok(Some(line)) => match line.strip_prefix("ready ") {
-            Some(url) => Ok(url.to_owned()),
+            Some(words) => Ok(words.to_owned()),
             None => Err(format!("said `{line}`")),
         },
     }
@@ -140,5 +152,49 @@ async fn stop(mut child: Child, stdin: ChildStdin) -> std::io::Result<()> {
     match tokio::time::timeout(STOP_WITHIN, child.wait()).await {
         Ok(status) => status.map(drop),
         Err(_) => child.kill().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(line: &str) -> Start {
+        // It lives as long as its standard input does.
+        let script = format!("echo '{line}'; cat >/dev/null");
+        Start {
+            command: ["sh", "-c", &script].map(str::to_owned).into(),
+            folder: std::path::PathBuf::new(),
+            ready_within: Duration::from_secs(60),
+            authorities: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn uris_behind_the_url_are_what_pools_may_be_made_of() {
+        let line = "ready http://127.0.0.1:9 redis://a?dbid=1{} redis://b";
+        let started = Started::start(&start(line)).await.unwrap();
+        assert_eq!(started.endpoint.to_string(), "http://127.0.0.1:9");
+        let mut target = Description::of_endpoint("x".to_owned(), started.endpoint.clone());
+        target.pool_uris.push("memory://c".to_owned());
+        let told = started.told(&target).pool_uris;
+        assert_eq!(told, ["memory://c", "redis://a?dbid=1{}", "redis://b"]);
+        started.stop().await.unwrap();
+        let started = Started::start(&start("ready http://127.0.0.1:9"))
+            .await
+            .unwrap();
+        assert!(started.pool_uris.is_empty());
+        started.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn other_words_are_told_and_the_command_is_stopped() {
+        let error = Started::start(&start("hello"))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("said `hello`"), "{error}");
+        let error = Started::start(&start("ready nowhere")).await.unwrap_err();
+        assert!(matches!(error, StartError::Endpoint(_)), "{error}");
     }
 }

@@ -4,7 +4,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use nanshe_conformance::model::{Findings, Plan, run};
+use nanshe_conformance::model::{Findings, Found, Plan, run};
+use nanshe_conformance::target::KnownDifference;
 use nanshe_conformance::verdict::Verdict;
 
 use self::flaws::{FLAWS, Flaw};
@@ -27,7 +28,17 @@ const SHRINK_ATTEMPTS_MAX: u64 = 600;
 const SCRIPT_REQUESTS_MAX: usize = 8;
 
 fn findings(flaw: Option<Flaw>, pace: Pace, sequences: u64) -> Findings {
+    findings_but(flaw, pace, (sequences, Vec::new()))
+}
+
+/// As [`findings`], where some differences are known.
+fn findings_but(
+    flaw: Option<Flaw>,
+    pace: Pace,
+    (sequences, known): (u64, Vec<KnownDifference>),
+) -> Findings {
     let plan = Plan {
+        known,
         shrink_attempts_max: SHRINK_ATTEMPTS_MAX,
         ..Plan::new(7, sequences)
     };
@@ -78,4 +89,36 @@ fn script_shows_the_flaw_with_everything_that_is_needed_and_nothing_else() {
 fn report_is_the_same_twice() {
     let report = || findings(Some(Flaw::MarkerSkips), Pace::Exact, 60).json();
     assert_eq!(report(), report());
+}
+
+#[test]
+fn known_differences_are_counted_and_excused_and_any_other_is_not() {
+    let seen = findings(Some(Flaw::PopTakesClaimed), Pace::Exact, FLAWED_SEQUENCES);
+    assert_eq!(seen.verdict(), Verdict::Violation);
+    let known = |found: &Found| KnownDifference {
+        kind: found.kind.parse().unwrap(),
+        clause: found.difference.clause.clone(),
+        came: "status ".to_owned(),
+        case: "messages/pop-skips-claimed-messages".to_owned(),
+        reason: "pops take claimed messages".to_owned(),
+    };
+    let all: Vec<KnownDifference> = seen.found.iter().map(known).collect();
+    let again = |known| {
+        let sequences = (FLAWED_SEQUENCES, known);
+        findings_but(Some(Flaw::PopTakesClaimed), Pace::Exact, sequences)
+    };
+    let excused = again(all.clone());
+    assert_eq!(excused.verdict(), Verdict::Valid, "{}", excused.terminal());
+    let counted = |findings: &Findings| findings.recognized.iter().map(|one| one.sequences).sum();
+    let (differ, recognized): (u64, u64) = (
+        seen.found.iter().map(|found| found.sequences).sum(),
+        counted(&excused),
+    );
+    assert_eq!(recognized, differ);
+    // Another answer to the same operation is another difference.
+    let other = all.into_iter().map(|known| KnownDifference {
+        came: "status 599".to_owned(),
+        ..known
+    });
+    assert_eq!(again(other.collect()).verdict(), Verdict::Violation);
 }

@@ -9,6 +9,7 @@ use nanshe_conformance::model::{self, Findings, Plan, Progress, Reached, Rules, 
 use nanshe_conformance::suite;
 use nanshe_conformance::target::{Client, Description, Endpoint, Started};
 
+use super::known_failures;
 use crate::args::Conform;
 use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
 
@@ -31,7 +32,8 @@ pub(super) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     let findings = match &args.target {
         None => in_virtual_time(args, shell)?,
         Some(target) => {
-            let target = super::login::load(args, target)?;
+            let mut target = super::login::load(args, target)?;
+            target.known_failures = known_failures::read(args, Some(&target))?.list;
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
             runtime.block_on(on_target(args, &target, shell))?
         }
@@ -105,6 +107,7 @@ async fn compare(
         },
         wait_max: Some(drawn.wait_max.unwrap_or(Duration::from_secs(WAIT_SECS_MAX))),
         long_wait_every: args.wait_max.is_none().then_some(LONG_WAIT_EVERY),
+        known: target.known_failures.differences.clone(),
         at_once: target.in_flight_max,
         shrink_attempts_max: SHRINK_MAX.0,
         shrink_for: Duration::from_secs(SHRINK_MAX.1),
