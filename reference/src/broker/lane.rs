@@ -83,7 +83,7 @@ impl Lane {
     /// Takes out the oldest members that the query admits, at most `count`.
     pub(crate) fn take(&mut self, query: &impl Query, count: usize) -> Vec<Entry> {
         let mut taken = Vec::new();
-        if count > 0 && self.root.summary().is_some_and(|all| query.may_admit(&all)) {
+        if self.root.summary().is_some_and(|all| query.may_admit(&all)) {
             self.root.take(query, count, &mut taken);
             self.root.shrink();
             self.len -= taken.len();
@@ -106,9 +106,7 @@ impl Lane {
         count: usize,
         found: &mut Vec<Entry>,
     ) {
-        if count > 0 {
-            self.root.find(position, query, found.len() + count, found);
-        }
+        self.root.find(position, query, found.len() + count, found);
     }
 
     /// The last member that the query admits.

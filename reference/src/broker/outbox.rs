@@ -233,3 +233,30 @@ impl Outbox {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked_to_confirm(turn: Turn) -> Delivery {
+        Delivery {
+            notice: Some((turn, Notice::ConfirmationRequest)),
+            ..Delivery::default()
+        }
+    }
+
+    #[test]
+    fn what_is_urgent_comes_turn_by_turn_and_without_a_break_if_there_is_nothing_else() {
+        let mut outbox = Outbox::default();
+        for turn in [3, 1, 2] {
+            let slot = Slot::from_index(u32::try_from(turn).unwrap());
+            outbox.file(slot, &asked_to_confirm(turn));
+        }
+        for turn in 1..4 {
+            let slot = outbox.pick().unwrap();
+            assert_eq!(u64::from(slot.index()), turn);
+            outbox.unfile(slot, &asked_to_confirm(turn));
+        }
+        assert_eq!(outbox.pick(), None);
+    }
+}
