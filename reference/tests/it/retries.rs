@@ -113,3 +113,35 @@ fn a_notice_that_is_given_up_is_counted() {
     };
     assert_eq!(counts(&world), expected);
 }
+
+#[test]
+fn retries_are_sent_in_the_order_in_which_they_became_due() {
+    let world = World::new();
+    world.send("PUT /v2/queues/q", "{}");
+    // The first to subscribe is the last to be tried again.
+    for (subscriber, secs) in [
+        ("http://slow/", 9),
+        ("http://middle/", 6),
+        ("http://quick/", 3),
+    ] {
+        let policy = json!({
+            "retries_with_no_delay": 0, "minimum_delay_retries": 1, "minimum_delay": secs,
+        });
+        subscribe(&world, subscriber, &json!({"_retry_policy": policy}));
+    }
+    world.post("q", 600, &[1]);
+    sent(&world)
+        .iter()
+        .for_each(|first| answer(&world, first, 500));
+    for _ in 0..10 {
+        world.advance_secs(1);
+        world.send("GET /v2/queues", "");
+    }
+    let again = sent(&world);
+    let order = again.iter().map(|sent| sent.to.as_str());
+    assert!(
+        order.eq(["http://quick/", "http://middle/", "http://slow/"]),
+        "{:?}",
+        again.len()
+    );
+}
