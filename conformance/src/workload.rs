@@ -8,3 +8,4 @@ pub use self::process::Process;
 
 mod competing_consumers;
 mod process;
+mod wire;

@@ -149,7 +149,7 @@ impl<'h> Facts<'h> {
     ) {
         let name = record.operation.queue();
         let queue = self.queues.entry(name).or_default();
-        if !matches!(record.operation, Operation::Get { .. }) {
+        if !record.operation.is_read() {
             queue.operations.push(index);
         }
         match &record.operation {
@@ -184,7 +184,17 @@ impl<'h> Facts<'h> {
                     self.messages[message].reads.push(index);
                 }
             }
-            Operation::Post { .. } => {}
+            Operation::Post { .. }
+            | Operation::ClaimGet { .. }
+            | Operation::BulkDelete { .. }
+            | Operation::GetMany { .. }
+            | Operation::List { .. }
+            | Operation::Stats { .. }
+            | Operation::Purge { .. }
+            | Operation::CreateQueue { .. }
+            | Operation::SetMetadata { .. }
+            | Operation::DeleteQueue { .. }
+            | Operation::Subscribe { .. } => {}
         }
     }
 

@@ -258,16 +258,8 @@ fn popped(facts: &Facts<'_>, takes: &[Index]) -> usize {
 
 fn limits(facts: &Facts<'_>, takes: impl Iterator<Item = Index>) -> usize {
     takes
-        .map(|index| match facts.record(index).operation {
-            Operation::Claim { limit, .. } | Operation::Pop { limit, .. } => {
-                usize::try_from(limit).unwrap_or(usize::MAX)
-            }
-            Operation::Post { .. }
-            | Operation::Renew { .. }
-            | Operation::Release { .. }
-            | Operation::Delete { .. }
-            | Operation::Get { .. } => 0,
-        })
+        .filter_map(|index| facts.record(index).operation.limit())
+        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
         .fold(0, usize::saturating_add)
 }
 

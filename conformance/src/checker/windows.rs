@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, Index, Message};
 use crate::environment::Instant;
-use crate::history::{Operation, Record};
+use crate::history::Record;
 
 /// A span of time, its end not included. Empty if it does not begin before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,30 +22,17 @@ impl Window {
 
 /// How long a claim or renewal asks for its lease to last.
 fn lease_span(record: &Record) -> Duration {
-    match &record.operation {
-        Operation::Claim { ttl_secs, .. } | Operation::Renew { ttl_secs, .. } => {
-            Duration::from_secs(*ttl_secs)
-        }
-        Operation::Post { .. }
-        | Operation::Release { .. }
-        | Operation::Delete { .. }
-        | Operation::Pop { .. }
-        | Operation::Get { .. } => Duration::ZERO,
-    }
+    Duration::from_secs(record.operation.lease().map_or(0, |(ttl_secs, _)| ttl_secs))
 }
 
 /// How long a claim or renewal lets a message live beyond its lease.
 fn grace_span(record: &Record) -> Duration {
-    match &record.operation {
-        Operation::Claim { grace_secs, .. } | Operation::Renew { grace_secs, .. } => {
-            Duration::from_secs(*grace_secs)
-        }
-        Operation::Post { .. }
-        | Operation::Release { .. }
-        | Operation::Delete { .. }
-        | Operation::Pop { .. }
-        | Operation::Get { .. } => Duration::ZERO,
-    }
+    Duration::from_secs(
+        record
+            .operation
+            .lease()
+            .map_or(0, |(_, grace_secs)| grace_secs),
+    )
 }
 
 impl Facts<'_> {

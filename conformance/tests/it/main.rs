@@ -9,6 +9,8 @@ mod flawed_servers;
 mod in_process;
 #[cfg(feature = "http")]
 mod login;
+#[cfg(feature = "http")]
+mod process;
 mod random_histories;
 #[cfg(feature = "http")]
 mod sockets;

@@ -139,7 +139,7 @@ impl Counts {
                 }
                 Some(Answer::Pop { messages }) => self.popped += messages.len(),
                 Some(Answer::Get { message }) => self.absent += usize::from(message.is_none()),
-                Some(Answer::Post { .. } | Answer::Claim { .. }) | None => {}
+                _ => {}
             }
         }
     }

@@ -154,14 +154,12 @@ impl Clients {
         let mut messages = Vec::new();
         for _ in 0..count {
             self.tokens += 1;
-            messages.push(Posted {
-                token: format!("token-{}", self.tokens),
-                ttl_secs: if self.mode.expires_messages {
-                    pick(&mut self.random, &[20, 40, 60, TTL_SECS_LONG])
-                } else {
-                    TTL_SECS_LONG
-                },
-            });
+            let ttl_secs = if self.mode.expires_messages {
+                pick(&mut self.random, &[20, 40, 60, TTL_SECS_LONG])
+            } else {
+                TTL_SECS_LONG
+            };
+            messages.push(Posted::new(format!("token-{}", self.tokens), ttl_secs));
         }
         Operation::Post { queue, messages }
     }

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nanshe_conformance::environment::Instant;
-use nanshe_conformance::history::{FORMAT, Header, History, Outcome, Phase, Record, VERSION};
+use nanshe_conformance::history::{
+    FORMAT, Header, History, Outcome, Phase, Profile, Record, VERSION,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -54,13 +56,13 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
             .conditions
             .latest_effect_ms
             .map(|ms| ms * NANOS_PER_MILLI),
+        profile: Profile::default(),
     };
     Generated {
         history: History {
-            header,
             records: run.records,
             phases,
-            faults: Vec::new(),
+            ..History::new(header)
         },
         has_struck: run.model.has_struck,
     }
@@ -177,6 +179,7 @@ impl Run {
         let index = self.records.len();
         self.records.push(Record {
             process,
+            project: String::new(),
             operation,
             invoked_at: instant(now),
             completed_at: Instant::NEVER,

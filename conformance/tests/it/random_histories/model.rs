@@ -115,6 +115,16 @@ impl Model {
             Operation::Delete { message, claim, .. } => self.delete(now, message, claim.as_deref()),
             Operation::Pop { queue, limit } => self.pop(now, queue, *limit),
             Operation::Get { message, .. } => self.get(now, message),
+            Operation::ClaimGet { .. }
+            | Operation::BulkDelete { .. }
+            | Operation::GetMany { .. }
+            | Operation::List { .. }
+            | Operation::Stats { .. }
+            | Operation::Purge { .. }
+            | Operation::CreateQueue { .. }
+            | Operation::SetMetadata { .. }
+            | Operation::DeleteQueue { .. }
+            | Operation::Subscribe { .. } => unreachable!("no client asks for {operation:?}"),
         }
     }
 
@@ -132,10 +142,7 @@ impl Model {
             }
             self.messages.push(Message {
                 queue: queue.to_owned(),
-                seen: Seen {
-                    id,
-                    token: posted.token.clone(),
-                },
+                seen: Seen::new(id, posted.token.clone()),
                 expires_at: now + posted.ttl_secs * 1000,
                 place: Place::Stored,
                 holder: None,
@@ -300,7 +307,7 @@ impl Model {
         if has_room && self.strikes(Flaw::Invented, 0.1) {
             let id = self.draw_id("message");
             let token = format!("invented-{}", self.serial);
-            messages.push(Seen { id, token });
+            messages.push(Seen::new(id, token));
         }
     }
 
