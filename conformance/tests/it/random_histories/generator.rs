@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nanshe_conformance::environment::Instant;
 use nanshe_conformance::history::{
-    FORMAT, Header, History, Outcome, Phase, Profile, Record, VERSION,
+    FORMAT, Header, History, OrderProfile, Outcome, Phase, Profile, Record, VERSION,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -44,7 +44,13 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
         outcomes: BTreeMap::new(),
         agenda: BTreeSet::new(),
     };
-    let phases = run.work_and_drain();
+    // Settings are certain only for what is posted after they were told.
+    let waits_ms = if mode.is_rich && !seed.is_multiple_of(3) {
+        16_000
+    } else {
+        0
+    };
+    let phases = run.work_and_drain(waits_ms);
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -56,7 +62,15 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
             .conditions
             .latest_effect_ms
             .map(|ms| ms * NANOS_PER_MILLI),
-        profile: Profile::default(),
+        profile: Profile {
+            strict_stats: true,
+            order: if mode.is_rich && seed.is_multiple_of(2) {
+                OrderProfile::Strict
+            } else {
+                OrderProfile::Producer
+            },
+            ..Profile::default()
+        },
     };
     Generated {
         history: History {
@@ -134,10 +148,11 @@ struct Run {
 
 impl Run {
     /// Returns when which phase began.
-    fn work_and_drain(&mut self) -> Vec<(Instant, Phase)> {
+    fn work_and_drain(&mut self, waits_ms: u64) -> Vec<(Instant, Phase)> {
         let mut phases = vec![(Instant::START, Phase::Work)];
         for process in 0..self.conditions.processes {
             let at = self.random.random_range(0..=self.conditions.gap_ms_max);
+            let at = if process == 0 { at } else { at + 2 * waits_ms };
             self.plan(at, Step::Invoke(process));
         }
         let mut end = self.follow_agenda(0);
@@ -158,7 +173,10 @@ impl Run {
             match step {
                 Step::Act(index) => {
                     let clock = self.conditions.server_clock(now);
-                    let outcome = self.model.handle(clock, &self.records[index].operation);
+                    let Record {
+                        process, operation, ..
+                    } = &self.records[index];
+                    let outcome = self.model.handle(clock, *process, operation);
                     self.outcomes.entry(index).or_insert(outcome);
                 }
                 Step::Complete(index) => self.complete(now, index),
