@@ -109,6 +109,11 @@ impl Started {
         }
     }
 
+    /// The command's process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Asks it to stop, waits, and kills the command if it does not.
     ///
     /// # Errors

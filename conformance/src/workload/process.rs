@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Request};
 
+use super::Board;
 use super::wire::{media_type, on_the_wire, understand};
 use crate::environment::World;
 use crate::history::{Answer, Handle, Operation, Recorder};
@@ -16,8 +17,12 @@ pub struct Process {
     world: World,
     client: Client,
     handle: Handle,
+    number: u64,
+    tenant: String,
+    realm: String,
     project: HeaderValue,
     client_id: HeaderValue,
+    board: Arc<Board>,
 }
 
 impl Process {
@@ -34,8 +39,12 @@ impl Process {
             world,
             client,
             handle: Handle::new(recorder, number),
+            number,
+            tenant: String::new(),
+            realm: String::new(),
             project: HeaderValue::from_static("nanshe"),
             client_id,
+            board: Arc::default(),
         }
     }
 
@@ -46,12 +55,42 @@ impl Process {
     /// If no header can hold that name.
     #[must_use]
     pub fn in_project(self, project: &str) -> Self {
-        let header = HeaderValue::from_str(project).expect("a project's name fits in a header");
+        let name = format!("{}{project}", self.realm);
+        let header = HeaderValue::from_str(&name).expect("a project's name fits in a header");
         Self {
             handle: self.handle.in_project(project),
+            tenant: project.to_owned(),
             project: header,
             ..self
         }
+    }
+
+    /// The same client, of a run whose tenants are all named after `realm`: a server that outlives runs
+    /// must not show one what another left. The history has the names without it.
+    ///
+    /// # Panics
+    ///
+    /// If no header can hold that name.
+    #[must_use]
+    pub fn in_realm(self, realm: &str) -> Self {
+        let name = format!("{realm}{}", self.tenant);
+        let header = HeaderValue::from_str(&name).expect("a project's name fits in a header");
+        Self {
+            realm: realm.to_owned(),
+            project: header,
+            ..self
+        }
+    }
+
+    /// The same client, which shows on `board` what it does.
+    #[must_use]
+    pub fn on_board(self, board: Arc<Board>) -> Self {
+        Self { board, ..self }
+    }
+
+    /// Its number in the history.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The world that the process lives in.
@@ -62,8 +101,11 @@ impl Process {
     /// Sends `operation`. The answer, if it happened for certain.
     pub async fn perform(&self, operation: Operation) -> Option<Answer> {
         let request = self.request(&operation);
+        self.board.begin(self.number, &self.tenant, &operation);
         self.handle.invoke(&self.world, operation.clone());
-        let answer = match self.client.send(request).await {
+        let outcome = self.client.send(request).await;
+        self.board.end(self.number, outcome.is_ok());
+        let answer = match outcome {
             Ok(answer) => answer,
             Err(not_answered) => {
                 self.handle.not_answered(&self.world, not_answered);

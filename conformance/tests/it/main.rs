@@ -11,9 +11,13 @@ mod in_process;
 mod login;
 #[cfg(feature = "http")]
 mod process;
+#[cfg(feature = "http")]
+mod proxy;
 mod random_histories;
 #[cfg(feature = "http")]
 mod sockets;
+#[cfg(feature = "http")]
+mod stress;
 #[cfg(feature = "http")]
 #[path = "../../examples/toy_broker/broker.rs"]
 mod toy_broker;

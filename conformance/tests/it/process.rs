@@ -15,7 +15,7 @@ use crate::in_process::reference;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-fn header() -> Header {
+pub(crate) fn header() -> Header {
     Header {
         format: FORMAT.to_owned(),
         version: VERSION,
