@@ -24,6 +24,10 @@ pub(crate) enum Command {
     Conform(Box<Conform>),
     /// Run failure scenarios over many seeds in virtual time, and judge what the clients saw
     Simulate(Simulate),
+    /// Run concurrent clients and faults against a real server, and judge what the clients saw
+    Stress(Stress),
+    /// Judge stored runs of `stress` again, by the rules of today
+    Replay(Replay),
     /// Judge recorded histories, whoever recorded them
     Check(Check),
     /// Serve the reference broker on a socket, until SIGINT or SIGTERM
@@ -208,6 +212,66 @@ pub(crate) struct Simulate {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Stress {
+    /// What to judge: http://HOST:PORT, or a target file
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    /// What clients do: see `nanshe list workloads`, or a file with a table [workload.NAME]
+    #[arg(long, value_name = "NAME|FILE", default_value = "competing-consumers")]
+    pub(crate) workload: String,
+    /// What goes wrong: see `nanshe list faults`; or none, network, process, all
+    #[arg(long, value_name = "FAULT", num_args = 1.., value_delimiter = ',', default_value = "network")]
+    pub(crate) faults: Vec<String>,
+    /// How many seconds clients work and faults strike
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub(crate) duration: u64,
+    /// Number of clients, in place of the workload's
+    #[arg(long, value_name = "COUNT", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) clients: Option<u32>,
+    /// Begin this many turns a second, however slow the target is [default: each client begins its next
+    /// when one is over]
+    #[arg(long, value_name = "TURNS", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// What choices and faults are drawn from [default: the time]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many seconds a client waits for an answer [default: the target file's, at most 5]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) patience: Option<u64>,
+    /// How many seconds pass for the target in each, as with `nanshe serve --time-scale`, in place of
+    /// the target file's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) time_scale: Option<u32>,
+    /// Where runs are stored
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Print the plan, and end
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the verdicts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    if rate > 0.0 && rate <= 100_000.0 {
+        return Ok(rate);
+    }
+    Err("expected more than 0, and 100000 at most".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// Stored runs: folders that `stress` made
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Print the verdicts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Histories: JSON Lines files
     #[arg(required = true, value_name = "HISTORY")]
@@ -277,6 +341,10 @@ pub(crate) enum Listed {
     Rules,
     /// What can be simulated: the reference, and the specimens
     Implementations,
+    /// What clients of `stress` can do
+    Workloads,
+    /// What `stress` can let go wrong
+    Faults,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

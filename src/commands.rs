@@ -12,9 +12,11 @@ mod check;
 mod conform;
 mod list;
 mod pages;
+mod replay;
 mod report;
 mod serve;
 mod simulate;
+mod stress;
 
 /// Runs the command that `args` say, the program's name first.
 pub(crate) fn run(
@@ -28,6 +30,8 @@ pub(crate) fn run(
     let done = match cli.command {
         Command::Conform(args) => conform::run(&args, shell),
         Command::Simulate(args) => simulate::run(&args, shell),
+        Command::Stress(args) => stress::run(&args, shell),
+        Command::Replay(args) => replay::run(&args, shell),
         Command::Check(args) => check::run(&args, shell),
         Command::Serve(args) => serve::run(&args, shell),
         Command::List(args) => list::run(&args, shell),
@@ -80,6 +84,8 @@ pub(crate) mod tests {
         for word in [
             "conform",
             "simulate",
+            "stress",
+            "replay",
             "check",
             "serve",
             "list",

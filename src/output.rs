@@ -103,6 +103,16 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
+/// `runs/latest` points to the newest.
+pub(crate) fn point_latest_to(runs: &Path, name: &str) -> anyhow::Result<()> {
+    let link = runs.join(format!(".latest-{}", std::process::id()));
+    let latest = runs.join("latest");
+    let pointed = std::os::unix::fs::symlink(name, &link).and_then(|()| {
+        std::fs::rename(&link, &latest).inspect_err(|_| drop(std::fs::remove_file(&link)))
+    });
+    pointed.with_context(|| format!("{} cannot be renewed", latest.display()))
+}
+
 /// Refuses, before anything runs, a file whose folder is not there.
 pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
     let folder = match path.parent() {

@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput};
 use nanshe_conformance::checker::judge;
 use nanshe_conformance::environment::Instant;
 use nanshe_conformance::history::{
-    Answer, FORMAT, Header, History, Operation, Outcome, Posted, Record, Seen, VERSION,
+    Answer, FORMAT, Header, History, Operation, Outcome, Posted, Profile, Record, Seen, VERSION,
 };
 
 const QUEUE: &str = "queue";
@@ -23,6 +23,7 @@ fn history(messages: u64) -> History {
         let outcome = Outcome::Ok(answer);
         Record {
             process: 1,
+            project: String::new(),
             operation,
             invoked_at,
             completed_at,
@@ -31,25 +32,17 @@ fn history(messages: u64) -> History {
     };
     let records = (0_u64..).zip(operations).map(record).collect();
     History {
-        header: header(),
         records,
-        phases: Vec::new(),
-        faults: Vec::new(),
+        ..History::new(header())
     }
 }
 
 fn life_of(number: u64) -> [(Operation, Answer); 3] {
     let (token, id) = (format!("t{number}"), format!("m{number}"));
     let queue = || QUEUE.to_owned();
-    let messages = vec![Posted {
-        token: token.clone(),
-        ttl_secs: 1_209_600,
-    }];
+    let messages = vec![Posted::new(token.clone(), 1_209_600)];
     let name = Some(format!("c{number}"));
-    let seen = vec![Seen {
-        id: id.clone(),
-        token,
-    }];
+    let seen = vec![Seen::new(id.clone(), token)];
     let delete = Operation::Delete {
         queue: queue(),
         message: id.clone(),
@@ -88,6 +81,7 @@ fn header() -> Header {
         target: "generated".to_owned(),
         slack_ns: 1_000,
         latest_effect_ns: Some(0),
+        profile: Profile::default(),
     }
 }
 

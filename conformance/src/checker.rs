@@ -15,9 +15,19 @@ use self::facts::Facts;
 pub use self::tally::{RuleTally, Tally};
 
 mod claims;
+mod dead_letter;
 mod delivery;
+mod expired_early;
 mod facts;
+mod fencing;
+mod identity;
+mod lifetime;
 mod lost;
+mod notify;
+mod order;
+mod pages;
+mod presence;
+mod stats;
 mod story;
 mod tally;
 mod windows;
@@ -50,14 +60,104 @@ pub const RULES: &[Rule] = &[
                     or an answer holds more messages than its limit",
     },
     Rule {
+        name: "delivery/corrupted",
+        guarantee: "G1",
+        violation: "a message is seen with another body than was posted, or two share an identifier",
+    },
+    Rule {
+        name: "delivery/duplicated",
+        guarantee: "G3",
+        violation: "one post made two messages of one token",
+    },
+    Rule {
         name: "delivery/resurrected",
         guarantee: "G13",
         violation: "a message is seen after its certain removal",
     },
     Rule {
+        name: "delivery/expired",
+        guarantee: "G10",
+        violation: "a message is seen after it had surely expired",
+    },
+    Rule {
+        name: "delivery/early",
+        guarantee: "G11",
+        violation: "a delayed message is handed out although its delay was surely not over",
+    },
+    Rule {
+        name: "delivery/partial-batch",
+        guarantee: "G2",
+        violation: "part of a batch is seen, and the rest is missing from an observation that had to include it",
+    },
+    Rule {
+        name: "delivery/order",
+        guarantee: "G4",
+        violation: "an answer, or a walk along the pages, shows a younger message before an older one",
+    },
+    Rule {
+        name: "delivery/page-gap",
+        guarantee: "G9",
+        violation: "a walk along the pages passes over a message that certainly was there",
+    },
+    Rule {
+        name: "delivery/page-repeat",
+        guarantee: "G9",
+        violation: "a walk along the pages shows a message twice",
+    },
+    Rule {
+        name: "delivery/isolation",
+        guarantee: "G14",
+        violation: "a message is seen through another project, queue or claim than its own",
+    },
+    Rule {
+        name: "delivery/popped-twice",
+        guarantee: "G13",
+        violation: "two pops return the same message",
+    },
+    Rule {
+        name: "delivery/stats",
+        guarantee: "G19",
+        violation: "counts lie outside what was certain and what was possible (decides in the strict profile alone)",
+    },
+    Rule {
         name: "claims/overlap",
         guarantee: "G6",
-        violation: "a message is handed out inside another's certain lease of it",
+        violation: "a message is handed out or listed as free inside another's certain lease of it",
+    },
+    Rule {
+        name: "claims/fencing",
+        guarantee: "G7",
+        violation: "a claim that surely ended is of use, or a claimed message is deleted without its claim",
+    },
+    Rule {
+        name: "claims/stuck",
+        guarantee: "G5, G7",
+        violation: "a message is not handed out although it was active for certain, and is still there later",
+    },
+    Rule {
+        name: "claims/expired-early",
+        guarantee: "G7",
+        violation: "a holder is refused within its certain lease",
+    },
+    Rule {
+        name: "claims/lifetime",
+        guarantee: "G8",
+        violation: "a message is missing although a claim certainly extended its life",
+    },
+    Rule {
+        name: "claims/dead-letter",
+        guarantee: "G12",
+        violation: "a message is handed out too often, moved too early, or in its queue after its move",
+    },
+    Rule {
+        name: "notify/missed",
+        guarantee: "G17",
+        violation: "an accepted message is not pushed in time to a subscriber that could be reached",
+    },
+    Rule {
+        name: "notify/phantom",
+        guarantee: "G17",
+        violation: "a message is pushed that was certainly not stored",
     },
 ];
 
@@ -129,12 +229,36 @@ impl Verdicts {
 /// Judges `history` by every rule.
 pub fn judge(history: &History) -> Verdicts {
     let facts = Facts::gather(history);
+    let missing = lost::missing_messages(&facts);
     let findings = [
-        lost::lost(&facts),
+        missing.lost,
         delivery::unexpected(&facts),
+        identity::corrupted(&facts),
+        identity::duplicated(&facts),
         delivery::resurrected(&facts),
+        lifetime::expired(&facts),
+        lifetime::early(&facts),
+        missing.partial,
+        order::order(&facts),
+        pages::page_gap(&facts),
+        pages::page_repeat(&facts),
+        identity::isolation(&facts),
+        delivery::popped_twice(&facts),
+        stats::stats(&facts),
         claims::overlap(&facts),
+        fencing::fencing(&facts),
+        missing.stuck,
+        expired_early::expired_early(&facts),
+        missing.lifetime,
+        dead_letter::dead_letter(&facts),
+        notify::missed(&facts),
+        notify::phantom(&facts),
     ];
+    assert_eq!(
+        findings.len(),
+        RULES.len(),
+        "invariant: every rule is judged"
+    );
     let rules = RULES
         .iter()
         .zip(findings)

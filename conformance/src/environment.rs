@@ -15,11 +15,13 @@ use std::time::Duration;
 pub use self::in_process::InProcess;
 #[cfg(feature = "http")]
 pub use self::real::TokioEnvironment;
+pub use self::scaled::Scaled;
 
 #[cfg(feature = "http")]
 mod in_process;
 #[cfg(feature = "http")]
 mod real;
+mod scaled;
 
 /// A future that can be spawned and kept in a trait object.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;

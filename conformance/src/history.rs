@@ -10,10 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Instant;
 
+pub use self::answer::{Answer, Seen};
 pub use self::lines::{HistoryError, read, write};
+pub use self::operation::{Operation, Posted, QueueSettings};
+pub use self::profile::{OrderProfile, Profile, ShortAnswers};
 pub use self::recorder::{Handle, Recorder};
 
+mod answer;
 mod lines;
+mod operation;
+mod profile;
+mod raw;
 mod recorder;
 
 /// The format's name, in the first line of every history.
@@ -41,6 +48,9 @@ pub struct Header {
     /// How long after its invocation an operation without an answer may still take effect (λ);
     /// `None`: for ever.
     pub latest_effect_ns: Option<u64>,
+    /// What the target promises beyond the bare contract.
+    #[serde(default, skip_serializing_if = "Profile::is_default")]
+    pub profile: Profile,
 }
 
 impl Header {
@@ -60,7 +70,7 @@ impl Header {
 }
 
 /// One line of a history after its header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// When.
     pub at: Instant,
@@ -70,13 +80,16 @@ pub struct Event {
 }
 
 /// What an event says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum What {
     /// A process sends a request. It has one under way at most.
     Invoke {
         /// The client.
         process: u64,
+        /// The tenant that it asks as; empty if there is only one.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        project: String,
         /// What it asks for.
         #[serde(flatten)]
         operation: Operation,
@@ -118,6 +131,40 @@ pub enum What {
         /// Which.
         phase: Phase,
     },
+    /// A sink received a push.
+    Push {
+        /// The tenant that the sink subscribed as; empty if there is only one.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        project: String,
+        /// The queue that the push names.
+        queue: String,
+        /// The sink's name, as it subscribed.
+        subscriber: String,
+        /// The token in the message's body.
+        token: String,
+        /// The message's identifier, if the push says it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// How the sink answered; `None` if it did not.
+        status: Option<u16>,
+    },
+}
+
+/// A push that a sink received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// When.
+    pub at: Instant,
+    /// The tenant that the sink subscribed as.
+    pub project: String,
+    /// The queue that the push names.
+    pub queue: String,
+    /// The sink's name, as it subscribed.
+    pub subscriber: String,
+    /// The token in the message's body.
+    pub token: String,
+    /// How the sink answered; `None` if it did not.
+    pub status: Option<u16>,
 }
 
 /// The phases of a run.
@@ -132,154 +179,6 @@ pub enum Phase {
     Drain,
     /// The end.
     End,
-}
-
-/// A message as its producer sends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Posted {
-    /// Its identity: unique in the run, and part of the body.
-    pub token: String,
-    /// Its lifetime.
-    pub ttl_secs: u64,
-}
-
-/// A message as a client sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// The identifier that the server gave it.
-    pub id: String,
-    /// The token in its body.
-    pub token: String,
-}
-
-/// What a process asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "f", rename_all = "kebab-case")]
-pub enum Operation {
-    /// `POST …/messages`
-    Post {
-        /// The queue's name.
-        queue: String,
-        /// The batch.
-        messages: Vec<Posted>,
-    },
-    /// `POST …/claims`
-    Claim {
-        /// The queue's name.
-        queue: String,
-        /// Most messages that it may hand out.
-        limit: u64,
-        /// The lease.
-        ttl_secs: u64,
-        /// The lifetime that a message keeps beyond its lease.
-        grace_secs: u64,
-    },
-    /// `PATCH …/claims/{claim}`
-    Renew {
-        /// The queue's name.
-        queue: String,
-        /// The claim's identifier.
-        claim: String,
-        /// The lease from now.
-        ttl_secs: u64,
-        /// The lifetime that a message keeps beyond its lease.
-        grace_secs: u64,
-    },
-    /// `DELETE …/claims/{claim}`
-    Release {
-        /// The queue's name.
-        queue: String,
-        /// The claim's identifier.
-        claim: String,
-    },
-    /// `DELETE …/messages/{message}[?claim_id=…]`
-    Delete {
-        /// The queue's name.
-        queue: String,
-        /// The message's identifier.
-        message: String,
-        /// The claim that it is deleted under.
-        claim: Option<String>,
-    },
-    /// `DELETE …/messages?pop=…`
-    Pop {
-        /// The queue's name.
-        queue: String,
-        /// Most messages that it may take.
-        limit: u64,
-    },
-    /// `GET …/messages/{message}`
-    Get {
-        /// The queue's name.
-        queue: String,
-        /// The message's identifier.
-        message: String,
-    },
-}
-
-impl Operation {
-    /// Whether it takes messages without a claim.
-    pub fn is_pop(&self) -> bool {
-        matches!(self, Self::Pop { .. })
-    }
-
-    /// The queue that it acts on.
-    pub fn queue(&self) -> &str {
-        match self {
-            Self::Post { queue, .. }
-            | Self::Claim { queue, .. }
-            | Self::Renew { queue, .. }
-            | Self::Release { queue, .. }
-            | Self::Delete { queue, .. }
-            | Self::Pop { queue, .. }
-            | Self::Get { queue, .. } => queue,
-        }
-    }
-}
-
-/// What a process was told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "f", rename_all = "kebab-case")]
-pub enum Answer {
-    /// The identifiers of the batch, in its order.
-    Post {
-        /// One for each message.
-        ids: Vec<String>,
-    },
-    /// What was handed out; empty if nothing was.
-    Claim {
-        /// The claim's identifier; `None` if nothing was handed out.
-        claim: Option<String>,
-        /// The messages, in the order of the answer.
-        messages: Vec<Seen>,
-    },
-    /// Renewed.
-    Renew,
-    /// Released.
-    Release,
-    /// Gone.
-    Delete,
-    /// What was taken.
-    Pop {
-        /// The messages, in the order of the answer.
-        messages: Vec<Seen>,
-    },
-    /// What is there. An absence is an answer, not a failure.
-    Get {
-        /// The message, if it is there.
-        message: Option<Seen>,
-    },
-}
-
-impl Answer {
-    /// The messages that the answer shows.
-    pub fn seen(&self) -> &[Seen] {
-        match self {
-            Self::Claim { messages, .. } | Self::Pop { messages } => messages,
-            Self::Get { message } => message.as_slice(),
-            Self::Post { .. } | Self::Renew | Self::Release | Self::Delete => &[],
-        }
-    }
 }
 
 /// What became of an operation.
@@ -301,6 +200,8 @@ pub enum Outcome {
 pub struct Record {
     /// The client.
     pub process: u64,
+    /// The tenant that it asked as; empty if there is only one.
+    pub project: String,
     /// What it asked for.
     pub operation: Operation,
     /// When it asked (`i`).
@@ -347,4 +248,22 @@ pub struct History {
     pub phases: Vec<(Instant, Phase)>,
     /// Faults that began.
     pub faults: Vec<(Instant, String)>,
+    /// Faults that ended.
+    pub heals: Vec<(Instant, String)>,
+    /// Pushes that sinks received.
+    pub pushes: Vec<Push>,
+}
+
+impl History {
+    /// A history in which nothing has happened yet.
+    pub fn new(header: Header) -> Self {
+        Self {
+            header,
+            records: Vec::new(),
+            phases: Vec::new(),
+            faults: Vec::new(),
+            heals: Vec::new(),
+            pushes: Vec::new(),
+        }
+    }
 }

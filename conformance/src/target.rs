@@ -6,6 +6,9 @@
 
 pub use self::client::{Answer, Client, Endpoint, NotAnswered, Outcome};
 pub use self::clouds::Cloud;
+pub use self::control::{Control, Controlled, Order, Pair};
+#[cfg(feature = "http")]
+pub use self::control::{OrderError, Ordered};
 pub use self::credentials::{Credentials, CredentialsError, Identity, Named};
 pub use self::description::{Authentication, Description, DescriptionError, Start};
 pub use self::keystone::{LoginError, Session};
@@ -16,6 +19,7 @@ pub use self::tls::{Authorities, AuthoritiesError};
 
 mod client;
 mod clouds;
+mod control;
 mod credentials;
 mod description;
 mod keystone;

@@ -3,8 +3,29 @@
 //! A workload's clients write down every operation in the [`crate::history`]; nothing they decide
 //! depends on anything but the seed and the answers.
 
+pub use self::actor::Actor;
+pub use self::board::{Board, UnderWay};
 pub use self::competing_consumers::{Consumer, Mix, Producer, drain};
+pub use self::drain::{Drained, drain_place};
+pub use self::kind::{Act, Action, Kind, Place, Turn, WORKLOADS};
+pub use self::plan::{Settings, Workload, WorkloadError};
 pub use self::process::Process;
 
+mod actor;
+mod batches;
+mod board;
+mod claimers;
 mod competing_consumers;
+mod dead_letters;
+mod delayed;
+mod drain;
+mod kind;
+mod metadata;
+mod observers;
+mod plan;
+mod pop_storm;
 mod process;
+mod pub_sub;
+mod tenants;
+mod wire;
+mod work_queue;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use madsim::task::JoinHandle;
 use nanshe_conformance::checker::{Verdicts, judge};
 use nanshe_conformance::environment::{Environment, Instant};
-use nanshe_conformance::history::{FORMAT, Header, Phase, Recorder, VERSION};
+use nanshe_conformance::history::{FORMAT, Header, Phase, Profile, Recorder, VERSION};
 use nanshe_conformance::workload::{Consumer, Process, Producer, drain};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -218,6 +218,7 @@ fn header(scenario: &Scenario, implementation: Implementation, seed: u64) -> Hea
         target: implementation.name.to_owned(),
         slack_ns: nanos(scenario.slack()),
         latest_effect_ns: Some(nanos(scenario.latest_effect())),
+        profile: Profile::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::BufReader;
 
 use anyhow::Context as _;
 use nanshe_conformance::checker::{Verdicts, judge};
-use nanshe_conformance::history;
+use nanshe_conformance::history::{self, History};
 use nanshe_conformance::verdict::Verdict;
 use serde_json::json;
 
@@ -16,9 +16,7 @@ pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     let mut verdicts = Vec::new();
     // All are read before anything is printed: a malformed one spoils no half of a report.
     for path in &args.histories {
-        let file = File::open(path).with_context(|| format!("{path} cannot be opened"))?;
-        let history = history::read(BufReader::new(file)).with_context(|| path.clone())?;
-        verdicts.push((path, judge(&history)));
+        verdicts.push((path, judge(&read(path)?)));
     }
     if args.json {
         let document = |(path, verdicts): &(&String, Verdicts)| json!({ "history": path, "verdict": verdicts.verdict(), "rules": verdicts.rules });
@@ -32,7 +30,13 @@ pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     Ok(Verdict::worst(verdicts.iter().map(|(_, verdicts)| verdicts.verdict())).into())
 }
 
-fn text(path: &str, verdicts: &Verdicts) -> String {
+/// The history in that file.
+pub(super) fn read(path: &str) -> anyhow::Result<History> {
+    let file = File::open(path).with_context(|| format!("{path} cannot be opened"))?;
+    history::read(BufReader::new(file)).with_context(|| path.to_owned())
+}
+
+pub(super) fn text(path: &str, verdicts: &Verdicts) -> String {
     let mut text = String::new();
     for rule in &verdicts.rules {
         for violation in &rule.told {

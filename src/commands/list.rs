@@ -2,7 +2,9 @@
 
 use nanshe_conformance::checker::RULES;
 use nanshe_conformance::contract;
+use nanshe_conformance::stress::fault_words;
 use nanshe_conformance::suite::{Case, cases};
+use nanshe_conformance::workload::{Kind, WORKLOADS};
 use serde_json::{Value, json};
 
 use crate::args::{List, Listed};
@@ -20,6 +22,8 @@ pub(crate) fn run(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         Listed::Cases => list_cases(),
         Listed::Rules => list_rules(),
         Listed::Implementations => list_implementations()?,
+        Listed::Workloads => list_workloads(),
+        Listed::Faults => list_faults(),
     };
     let text = if args.json {
         let object = |row: &Vec<String>| {
@@ -43,11 +47,32 @@ type Table = (Vec<&'static str>, Vec<Vec<String>>);
 fn list_markdown(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     match args.what {
         Listed::Cases => shell.print(&contract::table())?,
-        Listed::Rules | Listed::Implementations => {
+        Listed::Rules | Listed::Implementations | Listed::Workloads | Listed::Faults => {
             anyhow::bail!("--markdown: only cases are listed by clauses of the contract")
         }
     }
     Ok(Exit::Valid)
+}
+
+fn list_workloads() -> Table {
+    let row = |kind: &Kind| {
+        let actions = kind.actions.iter();
+        let actions = actions.map(|action| format!("{} {}", action.word, action.weight));
+        let actions: Vec<String> = actions.collect();
+        vec![
+            kind.name.to_owned(),
+            kind.about.to_owned(),
+            actions.join(", "),
+        ]
+    };
+    let heads = vec!["name", "about", "mix"];
+    (heads, WORKLOADS.iter().map(row).collect())
+}
+
+fn list_faults() -> Table {
+    let rows = fault_words().into_iter();
+    let rows = rows.map(|(word, about)| vec![word, about.to_owned()]);
+    (vec!["name", "about"], rows.collect())
 }
 
 fn list_cases() -> Table {

@@ -2,6 +2,7 @@
 
 use super::Findings;
 use super::facts::{Facts, Index, Message};
+use crate::history::Operation;
 
 /// Two deliveries of a message, neither of which can have come after the other: a claim and what
 /// overlaps its certain lease, or two pops. Nothing explains the second: no lease before it may have
@@ -14,7 +15,10 @@ pub(super) fn overlap(facts: &Facts<'_>) -> Findings {
         for (place, &one) in deliveries.iter().enumerate() {
             findings.exercised += u64::from(is_challenged(facts, message, one));
             for &other in &deliveries[place + 1..] {
-                if can_precede(facts, one, other) || can_precede(facts, other, one) {
+                // What two pops returned is judged by `delivery/popped-twice`.
+                let are_pops = is_pop(facts, one) && is_pop(facts, other);
+                let is_explained = can_precede(facts, one, other) || can_precede(facts, other, one);
+                if are_pops || is_explained {
                     continue;
                 }
                 // What comes back after its removal is judged by `delivery/resurrected`.
@@ -26,17 +30,13 @@ pub(super) fn overlap(facts: &Facts<'_>) -> Findings {
                     continue;
                 }
                 let holder = if is_pop(facts, one) { other } else { one };
-                let summary = if is_pop(facts, holder) {
-                    "popped twice".to_owned()
-                } else {
-                    let lease = facts.certain_lease(message, holder, one.max(other));
-                    let free_from = facts.free_from(holder);
-                    format!(
-                        "handed out twice: granted at {} at the latest, and free for nobody else \
-                         before {free_from}",
-                        lease.from
-                    )
-                };
+                let lease = facts.certain_lease(message, holder, one.max(other));
+                let free_from = facts.free_from(holder);
+                let summary = format!(
+                    "handed out twice: granted at {} at the latest, and free for nobody else \
+                     before {free_from}",
+                    lease.from
+                );
                 let renewals = facts
                     .claim_of(holder)
                     .map_or(&[][..], |claim| &claim.renewals);
@@ -45,8 +45,38 @@ pub(super) fn overlap(facts: &Facts<'_>) -> Findings {
                 findings.violate(|| facts.violation(message.token, summary, proof));
             }
         }
+        listed(facts, message, &deliveries, &mut findings);
     }
     findings
+}
+
+/// Lists that leave claimed messages out, and show one inside a certain lease of it.
+fn listed(facts: &Facts<'_>, message: &Message<'_>, deliveries: &[Index], findings: &mut Findings) {
+    for &page in &message.sightings {
+        let record = facts.record(page);
+        let leaves_out = matches!(
+            record.operation,
+            Operation::List {
+                include_claimed: false,
+                ..
+            }
+        );
+        if !leaves_out {
+            continue;
+        }
+        let held = deliveries.iter().copied().find(|&take| {
+            !is_pop(facts, take)
+                && facts
+                    .certain_lease(message, take, page)
+                    .covers(record.invoked_at, record.completed_at)
+        });
+        findings.exercised += u64::from(held.is_some());
+        if let Some(holder) = held {
+            let summary = "listed as free inside a certain lease".to_owned();
+            let proof = [message.post, holder, page];
+            findings.violate(|| facts.violation(message.token, summary, proof));
+        }
+    }
 }
 
 /// Whether the message can have been handed out by `first` and, after that, by `second`: the lease of
@@ -69,7 +99,7 @@ fn is_challenged(facts: &Facts<'_>, message: &Message<'_>, holder: Index) -> boo
         return false;
     }
     let lease = facts.certain_lease(message, holder, holder);
-    let takes = &facts.queues[message.queue].takes;
+    let takes = &facts.queues[&message.home].takes;
     let first = takes.partition_point(|&take| facts.record(take).invoked_at < lease.from);
     takes[first..].first().is_some_and(|&take| {
         let record = facts.record(take);

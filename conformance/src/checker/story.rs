@@ -3,7 +3,7 @@
 use super::Violation;
 use super::facts::{Facts, Index};
 use crate::environment::Instant;
-use crate::history::{Answer, Operation, Outcome, Record};
+use crate::history::{Answer, Operation, Outcome, QueueSettings, Record};
 
 impl Facts<'_> {
     /// A violation about `token`, proved by the operations at `proof`.
@@ -95,7 +95,101 @@ fn asked(operation: &Operation, token: &str) -> String {
         } => format!("deletes {message}"),
         Operation::Pop { queue, limit } => format!("pops up to {limit} of {queue}"),
         Operation::Get { message, .. } => format!("gets {message}"),
+        Operation::ClaimGet { .. }
+        | Operation::BulkDelete { .. }
+        | Operation::GetMany { .. }
+        | Operation::List { .. }
+        | Operation::Stats { .. }
+        | Operation::Purge { .. }
+        | Operation::CreateQueue { .. }
+        | Operation::SetMetadata { .. }
+        | Operation::DeleteQueue { .. }
+        | Operation::Subscribe { .. } => asked_more(operation),
     }
+}
+
+/// What is asked of a queue or of many messages.
+fn asked_more(operation: &Operation) -> String {
+    match operation {
+        Operation::ClaimGet { claim, .. } => format!("gets claim {claim}"),
+        Operation::BulkDelete { queue, ids } => {
+            format!(
+                "deletes {} messages of {queue}: {}",
+                ids.len(),
+                ids.join(", ")
+            )
+        }
+        Operation::GetMany { ids, .. } => format!("gets {}", ids.join(", ")),
+        Operation::List {
+            queue,
+            chain,
+            marker,
+            limit,
+            ..
+        } => {
+            let from = match marker {
+                None => "its head".to_owned(),
+                Some(marker) => format!("marker {marker}"),
+            };
+            let flags = flags(operation).join(", ");
+            format!("lists up to {limit} of {queue} from {from} (walk {chain}, {flags})")
+        }
+        Operation::Stats { queue } => format!("asks for the stats of {queue}"),
+        Operation::Purge { queue } => format!("purges {queue}"),
+        Operation::CreateQueue { queue, settings } => {
+            format!("creates {queue}{}", told_settings(settings))
+        }
+        Operation::SetMetadata { queue, settings } => {
+            format!("settles {queue}{}", told_settings(settings))
+        }
+        Operation::DeleteQueue { queue } => format!("deletes queue {queue}"),
+        Operation::Subscribe {
+            queue,
+            subscriber,
+            ttl_secs,
+        } => format!("subscribes {subscriber} to {queue} for {ttl_secs}s"),
+        Operation::Post { .. }
+        | Operation::Claim { .. }
+        | Operation::Renew { .. }
+        | Operation::Release { .. }
+        | Operation::Delete { .. }
+        | Operation::Pop { .. }
+        | Operation::Get { .. } => unreachable!("`asked` tells these"),
+    }
+}
+
+/// What a listing shows besides what could be claimed.
+fn flags(operation: &Operation) -> Vec<&'static str> {
+    let Operation::List {
+        echo,
+        include_claimed,
+        include_delayed,
+        ..
+    } = operation
+    else {
+        return Vec::new();
+    };
+    let flags = [
+        (*echo, "own", "not own"),
+        (*include_claimed, "claimed", "not claimed"),
+        (*include_delayed, "delayed", "not delayed"),
+    ];
+    let word = |(is_set, yes, no)| if is_set { yes } else { no };
+    flags.map(word).to_vec()
+}
+
+fn told_settings(settings: &QueueSettings) -> String {
+    let mut told = String::new();
+    if let Some(delay) = settings.default_delay_secs {
+        told += &format!(", delay {delay}s");
+    }
+    if let (Some(queue), Some(count)) = (&settings.dead_letter_queue, settings.max_claim_count) {
+        told += &format!(", to {queue} after {count} deliveries");
+    }
+    if let Some(ttl) = settings.dead_letter_ttl_secs {
+        told += &format!(" for {ttl}s");
+    }
+    told
 }
 
 fn told(answer: &Answer, token: &str) -> String {
@@ -119,7 +213,26 @@ fn told(answer: &Answer, token: &str) -> String {
         }
         | Answer::Pop { messages } => list(messages.len()),
         Answer::Get { message } => list(usize::from(message.is_some())),
+        Answer::GetMany { messages }
+        | Answer::List { messages, .. }
+        | Answer::ClaimGet {
+            messages: Some(messages),
+        } => list(messages.len()),
+        Answer::ClaimGet { messages: None } => "no such claim".to_owned(),
+        Answer::Stats {
+            free,
+            claimed,
+            total,
+        } => format!("{free} free, {claimed} claimed, {total} in all"),
         Answer::Post { .. } => "accepted".to_owned(),
-        Answer::Renew | Answer::Release | Answer::Delete => "ok".to_owned(),
+        Answer::Renew
+        | Answer::Release
+        | Answer::Delete
+        | Answer::BulkDelete
+        | Answer::Purge
+        | Answer::CreateQueue { .. }
+        | Answer::SetMetadata
+        | Answer::DeleteQueue
+        | Answer::Subscribe { .. } => "ok".to_owned(),
     }
 }

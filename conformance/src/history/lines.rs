@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 
-use super::{Event, FORMAT, Header, History, Operation, Outcome, Posted, Record, VERSION, What};
+use super::raw::{self, parse};
+use super::{
+    Event, FORMAT, Header, History, Operation, Outcome, Posted, Push, Record, VERSION, What,
+};
 use crate::environment::Instant;
 
 /// Why a history cannot be read.
@@ -54,7 +57,8 @@ pub fn write<'a>(
 /// # Errors
 ///
 /// With the line's number: not JSON, another format or version, time running backwards, a completion
-/// without an invocation, two operations of one process at once, an answer to another question.
+/// without an invocation, two operations of one process at once, an answer to another question, a walk
+/// that changes its queue or its flags, fields that do not belong there.
 pub fn read(input: impl BufRead) -> Result<History, HistoryError> {
     let mut lines = input.lines().enumerate().map(|(index, line)| {
         let number = index + 1;
@@ -65,37 +69,22 @@ pub fn read(input: impl BufRead) -> Result<History, HistoryError> {
             })
     });
     let (_, first) = lines.next().ok_or(HistoryError::Empty)??;
-    let header: Header = parse(1, &first)?;
+    let at = |line| move |message| HistoryError::Line { line, message };
+    let header: Header = parse(&first).map_err(at(1))?;
     if header.format != FORMAT || header.version != VERSION {
         let message = format!(
             "is `{}` version {}, expected `{FORMAT}` version {VERSION}",
             header.format, header.version
         );
-        return Err(HistoryError::Line { line: 1, message });
+        return Err(at(1)(message));
     }
     let mut pairing = Pairing::new(header);
     for line in lines {
         let (number, line) = line?;
-        let event = parse(number, &line)?;
-        pairing.add(event).map_err(|message| HistoryError::Line {
-            line: number,
-            message,
-        })?;
+        let event = raw::event(&line).map_err(at(number))?;
+        pairing.add(event).map_err(at(number))?;
     }
     Ok(pairing.finish())
-}
-
-fn parse<T: serde::de::DeserializeOwned>(line: usize, text: &str) -> Result<T, HistoryError> {
-    serde_json::from_str(text).map_err(|error| {
-        // The line is one JSON text: serde_json's own "at line 1" would only confuse.
-        let message = error.to_string();
-        let message = message
-            .split(" at line ")
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        HistoryError::Line { line, message }
-    })
 }
 
 /// Pairs invocations with completions.
@@ -104,22 +93,49 @@ pub(super) struct Pairing {
     now: Instant,
     under_way: BTreeMap<u64, usize>,
     tokens: BTreeSet<String>,
+    walks: BTreeMap<u64, Walk>,
+}
+
+/// What all pages of one walk have in common.
+#[derive(Clone, PartialEq, Eq)]
+struct Walk {
+    project: String,
+    queue: String,
+    flags: [bool; 3],
+}
+
+impl Walk {
+    /// The chain that a page belongs to, and its walk.
+    fn of(project: &str, operation: &Operation) -> Option<(u64, Self)> {
+        let Operation::List {
+            queue,
+            chain,
+            echo,
+            include_claimed,
+            include_delayed,
+            ..
+        } = operation
+        else {
+            return None;
+        };
+        let walk = Self {
+            project: project.to_owned(),
+            queue: queue.clone(),
+            flags: [*echo, *include_claimed, *include_delayed],
+        };
+        Some((*chain, walk))
+    }
 }
 
 impl Pairing {
     pub(super) fn new(header: Header) -> Self {
-        let history = History {
-            header,
-            records: Vec::new(),
-            phases: Vec::new(),
-            faults: Vec::new(),
-        };
-        let (under_way, tokens) = (BTreeMap::new(), BTreeSet::new());
+        let history = History::new(header);
         Self {
             history,
             now: Instant::START,
-            under_way,
-            tokens,
+            under_way: BTreeMap::new(),
+            tokens: BTreeSet::new(),
+            walks: BTreeMap::new(),
         }
     }
 
@@ -134,30 +150,11 @@ impl Pairing {
         }
         self.now = at;
         match what {
-            What::Invoke { process, operation } => {
-                if let Operation::Post { messages, .. } = &operation {
-                    for Posted { token, .. } in messages {
-                        if !self.tokens.insert(token.clone()) {
-                            return Err(format!("token `{token}` is posted a second time"));
-                        }
-                    }
-                }
-                if self
-                    .under_way
-                    .insert(process, self.history.records.len())
-                    .is_some()
-                {
-                    return Err(format!("process {process} has two operations under way"));
-                }
-                self.history.records.push(Record {
-                    process,
-                    operation,
-                    invoked_at: at,
-                    completed_at: Instant::NEVER,
-                    outcome: Outcome::Info,
-                });
-                Ok(())
-            }
+            What::Invoke {
+                process,
+                project,
+                operation,
+            } => self.invoke(at, process, project, operation),
             What::Ok { process, answer } => self.complete(at, process, Outcome::Ok(answer)),
             What::Fail { process, status } => self.complete(at, process, Outcome::Fail { status }),
             What::Info { process, .. } => self.complete(at, process, Outcome::Info),
@@ -165,12 +162,69 @@ impl Pairing {
                 self.history.faults.push((at, fault));
                 Ok(())
             }
-            What::Heal { .. } => Ok(()),
+            What::Heal { fault } => {
+                self.history.heals.push((at, fault));
+                Ok(())
+            }
+            What::Push {
+                project,
+                queue,
+                subscriber,
+                token,
+                id: _,
+                status,
+            } => {
+                self.history.pushes.push(Push {
+                    at,
+                    project,
+                    queue,
+                    subscriber,
+                    token,
+                    status,
+                });
+                Ok(())
+            }
             What::Phase { phase } => {
                 self.history.phases.push((at, phase));
                 Ok(())
             }
         }
+    }
+
+    fn invoke(
+        &mut self,
+        at: Instant,
+        process: u64,
+        project: String,
+        operation: Operation,
+    ) -> Result<(), String> {
+        if let Operation::Post { messages, .. } = &operation {
+            for Posted { token, .. } in messages {
+                if !self.tokens.insert(token.clone()) {
+                    return Err(format!("token `{token}` is posted a second time"));
+                }
+            }
+        }
+        if let Some((chain, walk)) = Walk::of(&project, &operation)
+            && *self.walks.entry(chain).or_insert_with(|| walk.clone()) != walk
+        {
+            return Err(format!(
+                "chain {chain} goes on in another queue, or with other flags"
+            ));
+        }
+        let index = self.history.records.len();
+        if self.under_way.insert(process, index).is_some() {
+            return Err(format!("process {process} has two operations under way"));
+        }
+        self.history.records.push(Record {
+            process,
+            project,
+            operation,
+            invoked_at: at,
+            completed_at: Instant::NEVER,
+            outcome: Outcome::Info,
+        });
+        Ok(())
     }
 
     fn complete(&mut self, at: Instant, process: u64, outcome: Outcome) -> Result<(), String> {
@@ -188,32 +242,6 @@ impl Pairing {
 
     pub(super) fn finish(self) -> History {
         self.history
-    }
-}
-
-impl Operation {
-    /// Whether `answer` answers this question.
-    fn answered_by(&self, answer: &super::Answer) -> Result<(), String> {
-        use super::Answer;
-        match (self, answer) {
-            (Operation::Post { messages, .. }, Answer::Post { ids }) => {
-                if messages.len() == ids.len() {
-                    return Ok(());
-                }
-                Err(format!(
-                    "{} messages were posted, but {} ids came",
-                    messages.len(),
-                    ids.len()
-                ))
-            }
-            (Operation::Claim { .. }, Answer::Claim { .. })
-            | (Operation::Renew { .. }, Answer::Renew)
-            | (Operation::Release { .. }, Answer::Release)
-            | (Operation::Delete { .. }, Answer::Delete)
-            | (Operation::Pop { .. }, Answer::Pop { .. })
-            | (Operation::Get { .. }, Answer::Get { .. }) => Ok(()),
-            _ => Err("the answer is not one to what the process asked".to_owned()),
-        }
     }
 }
 
@@ -244,19 +272,94 @@ mod tests {
 {"at":170,"type":"invoke","process":1,"f":"get","queue":"q","message":"i"}
 "#;
 
+    /// What came with the rules that need it: more operations, and more to say about the old ones.
+    const MORE_LINES: &str = r#"{"format":"nanshe-history","version":1,"seed":7,"scenario":"","target":"reference","slack_ns":0,"latest_effect_ns":5,"profile":{"short_answers":"strict","pops_count":true,"order":"strict","strict_stats":true,"bulk_delete_needs_claims":true,"expiry_lag_ns":5,"pushed_within_ns":7}}
+{"at":0,"type":"invoke","process":1,"f":"create-queue","queue":"q","settings":{"default_ttl_secs":60,"default_delay_secs":5,"dead_letter_queue":"d","dead_letter_ttl_secs":70,"max_claim_count":3}}
+{"at":1,"type":"ok","process":1,"f":"create-queue","created":true}
+{"at":2,"type":"invoke","process":1,"project":"p","f":"set-metadata","queue":"q","settings":{}}
+{"at":3,"type":"ok","process":1,"f":"set-metadata"}
+{"at":4,"type":"invoke","process":1,"f":"subscribe","queue":"q","subscriber":"sink","ttl_secs":60}
+{"at":5,"type":"ok","process":1,"f":"subscribe","subscription":"s"}
+{"at":6,"type":"invoke","process":1,"f":"post","queue":"q","messages":[{"token":"t","ttl_secs":60,"delay_secs":5,"body":"0a"}]}
+{"at":7,"type":"push","queue":"q","subscriber":"sink","token":"t","status":200}
+{"at":7,"type":"push","project":"p","queue":"q","subscriber":"sink","token":"t","id":"i","status":null}
+{"at":8,"type":"ok","process":1,"f":"post","ids":["i"]}
+{"at":9,"type":"invoke","process":1,"f":"list","queue":"q","chain":1,"marker":null,"limit":2,"echo":true,"include_claimed":true,"include_delayed":true}
+{"at":10,"type":"ok","process":1,"f":"list","messages":[{"id":"i","token":"t","body":"0a"}],"next":"m"}
+{"at":11,"type":"invoke","process":1,"f":"list","queue":"q","chain":1,"marker":"m","limit":2,"echo":true,"include_claimed":true,"include_delayed":true}
+{"at":12,"type":"ok","process":1,"f":"list","messages":[],"next":null}
+{"at":13,"type":"invoke","process":1,"f":"get-many","queue":"q","ids":["i","j"]}
+{"at":14,"type":"ok","process":1,"f":"get-many","messages":[{"id":"i","token":"t"}]}
+{"at":15,"type":"invoke","process":1,"f":"claim-get","queue":"q","claim":"c"}
+{"at":16,"type":"ok","process":1,"f":"claim-get","messages":null}
+{"at":17,"type":"invoke","process":1,"f":"claim-get","queue":"q","claim":"c"}
+{"at":18,"type":"ok","process":1,"f":"claim-get","messages":[{"id":"i","token":"t"}]}
+{"at":19,"type":"invoke","process":1,"f":"stats","queue":"q"}
+{"at":20,"type":"ok","process":1,"f":"stats","free":1,"claimed":0,"total":1}
+{"at":21,"type":"invoke","process":1,"f":"bulk-delete","queue":"q","ids":["i"]}
+{"at":22,"type":"ok","process":1,"f":"bulk-delete"}
+{"at":23,"type":"invoke","process":1,"f":"purge","queue":"q"}
+{"at":24,"type":"ok","process":1,"f":"purge"}
+{"at":25,"type":"invoke","process":1,"f":"delete-queue","queue":"q"}
+{"at":26,"type":"ok","process":1,"f":"delete-queue"}
+{"at":27,"type":"invoke","process":1,"f":"pop","queue":"q","limit":1}
+{"at":28,"type":"fail","process":1,"status":null}
+"#;
+
     const HEAD: &str = r#"{"format":"nanshe-history","version":1,"seed":7,"scenario":"","target":"reference","slack_ns":0,"latest_effect_ns":5}"#;
 
     #[test]
     fn every_line_survives_the_way_there_and_back() {
-        let (head, rest) = LINES.split_once('\n').unwrap();
-        let header: Header = serde_json::from_str(head).unwrap();
-        let events: Vec<Event> = rest
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
+        for lines in [LINES, MORE_LINES] {
+            let (head, rest) = lines.split_once('\n').unwrap();
+            let header: Header = serde_json::from_str(head).unwrap();
+            let events = rest.lines().map(|line| raw::event(line).unwrap());
+            let events: Vec<Event> = events.collect();
+            let mut bytes = Vec::new();
+            write(&mut bytes, &header, &events).unwrap();
+            assert_eq!(String::from_utf8(bytes).unwrap(), lines);
+        }
+    }
+
+    #[test]
+    fn projects_pushes_and_profile_are_kept() {
+        let history = read(MORE_LINES.as_bytes()).unwrap();
+        assert!(history.header.profile.pops_count);
+        let projects = history.records.iter().map(|record| record.project.as_str());
+        assert_eq!(projects.collect::<Vec<_>>()[..3], ["", "p", ""]);
+        let pushes = history.pushes.iter();
+        let pushes: Vec<_> = pushes
+            .map(|push| (push.project.as_str(), push.status))
             .collect();
-        let mut bytes = Vec::new();
-        write(&mut bytes, &header, &events).unwrap();
-        assert_eq!(String::from_utf8(bytes).unwrap(), LINES);
+        assert_eq!(pushes, [("", Some(200)), ("p", None)]);
+    }
+
+    #[test]
+    fn field_that_belongs_elsewhere_is_refused() {
+        let pop = r#"{"at":5,"type":"invoke","process":1,"f":"pop","queue":"q","limit":1}"#;
+        let extended = |field: &str| pop.replace("\"limit\":1", &format!("\"limit\":1,{field}"));
+        let unknown = error(&[HEAD, &extended("\"limits\":1")]);
+        assert!(
+            unknown.starts_with("line 2: unknown field `limits`"),
+            "{unknown}"
+        );
+        let elsewhere = "line 2: unknown field `claim` in a line of this kind";
+        assert_eq!(error(&[HEAD, &extended("\"claim\":null")]), elsewhere);
+        let twice = error(&[HEAD, &extended("\"limit\":1")]);
+        assert_eq!(twice, "line 2: duplicate field `limit`");
+        let missing = pop.replace(",\"limit\":1", "");
+        assert_eq!(error(&[HEAD, &missing]), "line 2: missing field `limit`");
+        let kind = error(&[HEAD, &pop.replace("pop", "pops")]);
+        assert!(kind.starts_with("line 2: unknown variant `pops`"), "{kind}");
+    }
+
+    #[test]
+    fn walk_that_changes_its_flags_is_refused() {
+        let page = r#"{"at":5,"type":"invoke","process":1,"f":"list","queue":"q","chain":4,"marker":null,"limit":2,"echo":true,"include_claimed":true,"include_delayed":true}"#;
+        let other = page.replace("\"echo\":true", "\"echo\":false");
+        let other = other.replace("\"process\":1", "\"process\":2");
+        let changed = "line 3: chain 4 goes on in another queue, or with other flags";
+        assert_eq!(error(&[HEAD, page, &other]), changed);
     }
 
     #[test]

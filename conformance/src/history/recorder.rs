@@ -75,12 +75,24 @@ impl std::fmt::Debug for Recorder {
 pub struct Handle {
     recorder: Arc<Recorder>,
     process: u64,
+    project: String,
 }
 
 impl Handle {
     /// The pen of `process`.
     pub fn new(recorder: Arc<Recorder>, process: u64) -> Self {
-        Self { recorder, process }
+        Self {
+            recorder,
+            process,
+            project: String::new(),
+        }
+    }
+
+    /// The same, of a process that asks as the tenant `project`.
+    #[must_use]
+    pub fn in_project(mut self, project: &str) -> Self {
+        project.clone_into(&mut self.project);
+        self
     }
 
     /// It asks.
@@ -89,6 +101,7 @@ impl Handle {
             world,
             What::Invoke {
                 process: self.process,
+                project: self.project.clone(),
                 operation,
             },
         );

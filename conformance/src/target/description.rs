@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::client::{Endpoint, EndpointError};
+use super::control::{Control, ControlTables};
 use super::keystone::Session;
 use super::known_failures::KnownFailures;
 use super::tls::{Authorities, AuthoritiesError};
@@ -71,6 +72,8 @@ pub struct Description {
     pub authentication: Option<Authentication>,
     /// Where tokens come from, once somebody has logged in.
     pub session: Option<Arc<Session>>,
+    /// What can be done to its processes, and how its time runs.
+    pub control: Control,
     /// What it is known to fail.
     pub known_failures: KnownFailures,
     /// The file that says so.
@@ -132,6 +135,8 @@ struct File {
     #[serde(default)]
     pool_uris: Vec<String>,
     known_failures: Option<String>,
+    #[serde(default)]
+    stress: ControlTables,
 }
 
 #[derive(Deserialize)]
@@ -209,6 +214,7 @@ impl Description {
             pool_uris: Vec::new(),
             authentication: None,
             session: None,
+            control: Control::default(),
             known_failures: KnownFailures::default(),
             known_failures_file: None,
         }
@@ -254,6 +260,7 @@ impl Description {
                 document.error(Some(text.span()), error.to_string())
             })?),
         };
+        let control = file.stress.check(document, folder)?;
         let mut description = Self {
             name: file.name,
             endpoint,
@@ -273,6 +280,7 @@ impl Description {
             pool_uris: file.pool_uris,
             authentication: file.authentication,
             session: None,
+            control,
             known_failures,
             known_failures_file,
         };

@@ -125,6 +125,11 @@ impl Started {
         target
     }
 
+    /// The command's process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Asks it to stop, waits, and kills the command if it does not.
     ///
     /// # Errors

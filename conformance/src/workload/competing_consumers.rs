@@ -123,10 +123,7 @@ impl Producer {
             for _ in 0..count {
                 serial += 1;
                 let token = format!("{}-{serial}", self.name);
-                messages.push(Posted {
-                    token,
-                    ttl_secs: self.mix.message_ttl_secs,
-                });
+                messages.push(Posted::new(token, self.mix.message_ttl_secs));
             }
             if self.random.random_bool(self.mix.invalid_post_share)
                 && let Some(last) = messages.last_mut()

@@ -9,10 +9,16 @@ mod flawed_servers;
 mod in_process;
 #[cfg(feature = "http")]
 mod login;
+#[cfg(feature = "http")]
+mod process;
+#[cfg(feature = "http")]
+mod proxy;
 mod random_histories;
 #[cfg(feature = "http")]
 mod secure;
 mod sockets;
+#[cfg(feature = "http")]
+mod stress;
 #[cfg(feature = "http")]
 #[path = "../../examples/toy_broker/broker.rs"]
 mod toy_broker;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use nanshe_conformance::checker::{RULES, Verdicts, judge};
+use nanshe_conformance::checker::{RULES, Rule, Verdicts, judge};
 use nanshe_conformance::history::{Answer, History, Operation};
 use nanshe_conformance::verdict::Verdict;
 
@@ -18,8 +18,15 @@ mod flaws;
 mod generator;
 mod model;
 
-/// Histories of the correct model in each mode. Raise it to search for false alarms.
+/// Histories of the correct model in each mode.
 const SEEDS_PER_MODE: u64 = 1_500;
+
+/// How many, if somebody searches for false alarms: `NANSHE_SEEDS=200000 cargo test --release …`.
+const SEEDS_VARIABLE: Option<&str> = option_env!("NANSHE_SEEDS");
+
+fn seeds() -> std::ops::Range<u64> {
+    0..SEEDS_VARIABLE.map_or(SEEDS_PER_MODE, |seeds| seeds.parse().unwrap())
+}
 
 /// Histories in which a flaw has to strike; that many are judged.
 const STRUCK_COUNT: usize = 300;
@@ -27,24 +34,43 @@ const STRUCK_COUNT: usize = 300;
 /// Seeds that are tried in each mode until a flaw has struck often enough.
 const SEEDS_PER_FLAW_MAX: u64 = 4_000;
 
-const MODES: [Mode; 4] = [
-    mode(false, false),
-    mode(false, true),
-    mode(true, false),
-    mode(true, true),
+/// Claims, and what ends them.
+const PLAIN_MODES: [Mode; 4] = modes(false);
+
+/// All operations, and queues with settings.
+const RICH_MODES: [Mode; 4] = modes(true);
+
+const fn modes(is_rich: bool) -> [Mode; 4] {
+    const fn mode(mixes_leases: bool, expires_messages: bool, is_rich: bool) -> Mode {
+        Mode {
+            mixes_leases,
+            expires_messages,
+            is_rich,
+        }
+    }
+    [
+        mode(false, false, is_rich),
+        mode(false, true, is_rich),
+        mode(true, false, is_rich),
+        mode(true, true, is_rich),
+    ]
+}
+
+/// Rules that plain histories exercise as well.
+const PLAIN_RULES: [&str; 4] = [
+    "delivery/lost",
+    "delivery/unexpected",
+    "delivery/resurrected",
+    "claims/overlap",
 ];
 
-const fn mode(mixes_leases: bool, expires_messages: bool) -> Mode {
-    Mode {
-        mixes_leases,
-        expires_messages,
-    }
-}
+/// Rules that no drawn history exercises: nothing is pushed in them.
+const NOT_DRAWN: [&str; 2] = ["notify/missed", "notify/phantom"];
 
 #[test]
 fn correct_queue_is_never_condemned() {
-    for mode in MODES {
-        for seed in 0..SEEDS_PER_MODE {
+    for mode in PLAIN_MODES.into_iter().chain(RICH_MODES) {
+        for seed in seeds() {
             let history = generate(mode, None, seed).history;
             let verdicts = judge(&history);
             let is_condemned = verdicts.rules.iter().any(|rule| rule.violations > 0);
@@ -72,7 +98,7 @@ fn drawn_histories_exercise_every_rule_and_every_operation() {
     const SEEDS: u64 = 300;
     let mut counts = Counts::default();
     let mut valid = [0; RULES.len()];
-    for mode in MODES {
+    for mode in PLAIN_MODES.into_iter().chain(RICH_MODES) {
         for seed in 0..SEEDS {
             let history = generate(mode, None, seed).history;
             counts.add(&history);
@@ -81,8 +107,11 @@ fn drawn_histories_exercise_every_rule_and_every_operation() {
             }
         }
     }
-    for (rule, valid) in RULES.iter().zip(valid) {
-        assert!(valid >= 400, "{}: {valid} valid", rule.name);
+    let drawn = |(rule, _): &(&Rule, u32)| !NOT_DRAWN.contains(&rule.name);
+    for (rule, valid) in RULES.iter().zip(valid).filter(drawn) {
+        let is_old = PLAIN_RULES.contains(&rule.name);
+        let wanted = if is_old { 400 } else { 100 };
+        assert!(valid >= wanted, "{}: {valid} valid", rule.name);
     }
     let Counts {
         unanswered,
@@ -100,12 +129,18 @@ fn drawn_histories_exercise_every_rule_and_every_operation() {
 
 /// In how many histories the flaw struck, and in how many of those its rule found it.
 fn hunt(planted: &Planted) -> (usize, usize) {
-    let seeds = (0..SEEDS_PER_FLAW_MAX).flat_map(|seed| MODES.map(|mode| (mode, seed)));
+    let modes = if planted.is_rich {
+        RICH_MODES
+    } else {
+        PLAIN_MODES
+    };
+    let seeds = (0..SEEDS_PER_FLAW_MAX).flat_map(|seed| modes.map(|mode| (mode, seed)));
     let drawn = seeds.map(|(mode, seed)| generate(mode, Some(planted.flaw), seed));
     let struck = drawn.filter(|generated| generated.has_struck);
     let caught = struck.take(STRUCK_COUNT).map(|generated| {
         let verdicts = judge(&generated.history);
-        verdicts.rule(planted.rule).unwrap().violations > 0
+        let mut rules = planted.rules.iter();
+        rules.any(|rule| verdicts.rule(rule).unwrap().violations > 0)
     });
     let caught: Vec<bool> = caught.collect();
     (
@@ -139,7 +174,7 @@ impl Counts {
                 }
                 Some(Answer::Pop { messages }) => self.popped += messages.len(),
                 Some(Answer::Get { message }) => self.absent += usize::from(message.is_none()),
-                Some(Answer::Post { .. } | Answer::Claim { .. }) | None => {}
+                _ => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `nanshe simulate`, in a build that can.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use nanshe_conformance::document::suggestion;
@@ -9,7 +9,7 @@ use nanshe_simulator::scenario::Scenario;
 use nanshe_simulator::{Implementation, Run, Summary, campaign, implementations};
 
 use crate::args::Simulate;
-use crate::output::{Exit, Shell, write_whole};
+use crate::output::{Exit, Shell, point_latest_to, write_whole};
 
 /// Threads if the system does not tell how many cores there are.
 const THREADS_DEFAULT: usize = 1;
@@ -168,16 +168,6 @@ impl Drop for RunFolder {
         // Gone already if the run was stored; otherwise nothing half-written stays behind.
         drop(std::fs::remove_dir_all(&self.partial));
     }
-}
-
-/// `runs/latest` points to the newest.
-fn point_latest_to(runs: &Path, name: &str) -> anyhow::Result<()> {
-    let link = runs.join(format!(".latest-{}", std::process::id()));
-    let latest = runs.join("latest");
-    let pointed = std::os::unix::fs::symlink(name, &link).and_then(|()| {
-        std::fs::rename(&link, &latest).inspect_err(|_| drop(std::fs::remove_file(&link)))
-    });
-    pointed.with_context(|| format!("{} cannot be renewed", latest.display()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What clients ask for: operations at random, of what earlier answers told them, and at the end the
 //! drain. They know no time, and nothing of the server but its answers.
 
-use nanshe_conformance::history::{Answer, Operation, Posted, Record};
+use nanshe_conformance::history::{Answer, Operation, Posted, QueueSettings, Record};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -23,6 +23,8 @@ pub(super) struct Mode {
     pub(super) mixes_leases: bool,
     /// Whether messages expire while the history lasts.
     pub(super) expires_messages: bool,
+    /// Whether queues have settings, messages delays and bodies, and clients more to ask for.
+    pub(super) is_rich: bool,
 }
 
 /// A claim that some client was granted. Others may use it too: that is what a retry looks like.
@@ -52,15 +54,26 @@ pub(super) struct Clients {
     claims: Vec<Granted>,
     /// Queues, and identifiers of messages in them.
     ids: Vec<(String, String)>,
+    /// Walks under way: their first page, but for the marker.
+    walks: Vec<Operation>,
+    /// What each queue is told first, if anything.
+    settings: Vec<(usize, QueueSettings)>,
     drain: Drain,
 }
 
 impl Clients {
     pub(super) fn new(mode: Mode, queues: usize, mut random: ChaCha8Rng) -> Self {
+        let settings = (0..queues).filter_map(|queue| {
+            let is_told = mode.is_rich && random.random_bool(0.6);
+            is_told.then(|| (queue, draw_settings(&mut random)))
+        });
+        let settings = settings.collect();
         Self {
             mode,
             queues,
-            operations_left: random.random_range(6..=36),
+            walks: Vec::new(),
+            settings,
+            operations_left: random.random_range(if mode.is_rich { 8..=50 } else { 6..=36 }),
             random,
             tokens: 0,
             claims: Vec::new(),
@@ -91,6 +104,13 @@ impl Clients {
         let messages: Vec<String> = answer.seen().iter().map(|seen| seen.id.clone()).collect();
         self.ids
             .extend(messages.iter().map(|id| (queue.clone(), id.clone())));
+        if let Answer::List { next, .. } = answer {
+            let mut walk = record.operation.clone();
+            if let Operation::List { marker, .. } = &mut walk {
+                marker.clone_from(next);
+            }
+            self.walks.push(walk);
+        }
         let Answer::Claim { claim, .. } = answer else {
             return;
         };
@@ -116,6 +136,13 @@ impl Clients {
 
     fn draw_operation(&mut self) -> Option<Operation> {
         self.operations_left = self.operations_left.checked_sub(1)?;
+        if let Some((queue, settings)) = self.settings.pop() {
+            let queue = queue_name(queue);
+            return Some(Operation::CreateQueue { queue, settings });
+        }
+        if self.mode.is_rich && self.random.random_bool(0.25) {
+            return Some(self.draw_look());
+        }
         let queue = queue_name(self.random.random_range(0..self.queues));
         let dice = self.random.random_range(0..100);
         let is_new = self.ids.is_empty();
@@ -154,14 +181,19 @@ impl Clients {
         let mut messages = Vec::new();
         for _ in 0..count {
             self.tokens += 1;
-            messages.push(Posted {
-                token: format!("token-{}", self.tokens),
-                ttl_secs: if self.mode.expires_messages {
-                    pick(&mut self.random, &[20, 40, 60, TTL_SECS_LONG])
-                } else {
-                    TTL_SECS_LONG
-                },
-            });
+            let ttl_secs = if self.mode.expires_messages {
+                pick(&mut self.random, &[20, 40, 60, TTL_SECS_LONG])
+            } else {
+                TTL_SECS_LONG
+            };
+            let mut posted = Posted::new(format!("token-{}", self.tokens), ttl_secs);
+            if self.mode.is_rich && self.random.random_bool(0.3) {
+                posted.delay_secs = Some(pick(&mut self.random, &[0, 10, 30]));
+            }
+            if self.mode.is_rich && self.random.random_bool(0.5) {
+                posted.body = Some(format!("body-{}", self.tokens));
+            }
+            messages.push(posted);
         }
         Operation::Post { queue, messages }
     }
@@ -196,6 +228,56 @@ impl Clients {
         }
     }
 
+    /// Reads, and what acts on many messages.
+    fn draw_look(&mut self) -> Operation {
+        let queue = queue_name(self.random.random_range(0..self.queues));
+        let is_new = self.ids.is_empty();
+        match self.random.random_range(0..100) {
+            0..50 => self.draw_page(queue),
+            50..65 => Operation::Stats { queue },
+            65..80 if !self.claims.is_empty() => {
+                let granted = &self.claims[self.random.random_range(0..self.claims.len())];
+                let (queue, claim) = (granted.queue.clone(), granted.claim.clone());
+                Operation::ClaimGet { queue, claim }
+            }
+            80..90 if !is_new => {
+                let (queue, id) = self.draw_id();
+                let ids = vec![id, self.draw_id().1];
+                Operation::GetMany { queue, ids }
+            }
+            90..94 if !is_new => {
+                let (_, message) = self.draw_id();
+                Operation::Get { queue, message }
+            }
+            94..97 if !is_new => {
+                let (queue, id) = self.draw_id();
+                let ids = vec![id];
+                Operation::BulkDelete { queue, ids }
+            }
+            97 => Operation::Purge { queue },
+            98 => Operation::DeleteQueue { queue },
+            _ => Operation::Stats { queue },
+        }
+    }
+
+    /// The next page of a walk, or the first of another.
+    fn draw_page(&mut self, queue: String) -> Operation {
+        if !self.walks.is_empty() && self.random.random_bool(0.7) {
+            let walk = self.random.random_range(0..self.walks.len());
+            return self.walks.swap_remove(walk);
+        }
+        self.tokens += 1;
+        Operation::List {
+            queue,
+            chain: self.tokens,
+            marker: None,
+            limit: self.random.random_range(1..=4),
+            echo: self.random.random_bool(0.8),
+            include_claimed: self.random.random_bool(0.7),
+            include_delayed: self.random.random_bool(0.7),
+        }
+    }
+
     fn draw_lease(&mut self) -> (u64, u64) {
         if !self.mode.mixes_leases {
             return (20, 10);
@@ -219,16 +301,34 @@ impl Clients {
             self.drain.empty_answers = 0;
         }
         self.drain.claims += 1;
-        if self.drain.queue == self.queues || self.drain.claims > DRAIN_CLAIMS_MAX {
+        let last = self.queues + usize::from(self.mode.is_rich);
+        if self.drain.queue == last || self.drain.claims > DRAIN_CLAIMS_MAX {
             return None;
         }
         Some(Operation::Claim {
-            queue: queue_name(self.drain.queue),
+            queue: if self.drain.queue == self.queues {
+                "dead".to_owned()
+            } else {
+                queue_name(self.drain.queue)
+            },
             limit: 10,
             ttl_secs: 30,
             grace_secs: 10,
         })
     }
+}
+
+fn draw_settings(random: &mut ChaCha8Rng) -> QueueSettings {
+    let mut settings = QueueSettings::default();
+    if random.random_bool(0.6) {
+        settings.default_delay_secs = Some(pick(random, &[0, 10, 30]));
+    }
+    if random.random_bool(0.5) {
+        settings.dead_letter_queue = Some("dead".to_owned());
+        settings.max_claim_count = Some(random.random_range(1..=3));
+        settings.dead_letter_ttl_secs = pick(random, &[None, Some(60)]);
+    }
+    settings
 }
 
 fn queue_name(number: usize) -> String {

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nanshe_conformance::environment::Instant;
-use nanshe_conformance::history::{FORMAT, Header, History, Outcome, Phase, Record, VERSION};
+use nanshe_conformance::history::{
+    FORMAT, Header, History, OrderProfile, Outcome, Phase, Profile, Record, VERSION,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -42,7 +44,13 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
         outcomes: BTreeMap::new(),
         agenda: BTreeSet::new(),
     };
-    let phases = run.work_and_drain();
+    // Settings are certain only for what is posted after they were told.
+    let waits_ms = if mode.is_rich && !seed.is_multiple_of(3) {
+        16_000
+    } else {
+        0
+    };
+    let phases = run.work_and_drain(waits_ms);
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -54,13 +62,21 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
             .conditions
             .latest_effect_ms
             .map(|ms| ms * NANOS_PER_MILLI),
+        profile: Profile {
+            strict_stats: true,
+            order: if mode.is_rich && seed.is_multiple_of(2) {
+                OrderProfile::Strict
+            } else {
+                OrderProfile::Producer
+            },
+            ..Profile::default()
+        },
     };
     Generated {
         history: History {
-            header,
             records: run.records,
             phases,
-            faults: Vec::new(),
+            ..History::new(header)
         },
         has_struck: run.model.has_struck,
     }
@@ -132,10 +148,11 @@ struct Run {
 
 impl Run {
     /// Returns when which phase began.
-    fn work_and_drain(&mut self) -> Vec<(Instant, Phase)> {
+    fn work_and_drain(&mut self, waits_ms: u64) -> Vec<(Instant, Phase)> {
         let mut phases = vec![(Instant::START, Phase::Work)];
         for process in 0..self.conditions.processes {
             let at = self.random.random_range(0..=self.conditions.gap_ms_max);
+            let at = if process == 0 { at } else { at + 2 * waits_ms };
             self.plan(at, Step::Invoke(process));
         }
         let mut end = self.follow_agenda(0);
@@ -156,7 +173,10 @@ impl Run {
             match step {
                 Step::Act(index) => {
                     let clock = self.conditions.server_clock(now);
-                    let outcome = self.model.handle(clock, &self.records[index].operation);
+                    let Record {
+                        process, operation, ..
+                    } = &self.records[index];
+                    let outcome = self.model.handle(clock, *process, operation);
                     self.outcomes.entry(index).or_insert(outcome);
                 }
                 Step::Complete(index) => self.complete(now, index),
@@ -177,6 +197,7 @@ impl Run {
         let index = self.records.len();
         self.records.push(Record {
             process,
+            project: String::new(),
             operation,
             invoked_at: instant(now),
             completed_at: Instant::NEVER,

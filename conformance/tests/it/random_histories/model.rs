@@ -2,11 +2,16 @@
 //! in. It knows nothing of clients, concurrency or rules; a planted flaw is the only thing that makes
 //! it wrong.
 
-use nanshe_conformance::history::{Answer, Operation, Outcome, Posted, Seen};
+use std::collections::BTreeMap;
+
+use nanshe_conformance::history::{Answer, Operation, Outcome, Posted, QueueSettings, Seen};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::flaws::Flaw;
+
+mod looks;
+mod queues;
 
 /// How often a post is refused, for no reason.
 const REFUSED_SHARE: f64 = 0.08;
@@ -23,7 +28,17 @@ pub(super) enum Place {
 pub(super) struct Message {
     queue: String,
     seen: Seen,
+    /// Who posted it.
+    producer: u64,
+    /// Where it stands among all: younger is more.
+    rank: u64,
+    /// When its delay ends.
+    active_at: u64,
+    /// How often it was handed out under a claim.
+    claim_count: u64,
     expires_at: u64,
+    /// Until when it would live, had a flaw not cut its life.
+    owed_until: u64,
     pub(super) place: Place,
     /// The claim that was granted it last; it may have expired.
     pub(super) holder: Option<String>,
@@ -53,13 +68,13 @@ impl Message {
         self.place == Place::Stored && now < self.expires_at
     }
 
-    /// A lease does not outlast its message: one that would have ended earlier lives until the grace
-    /// after it.
-    fn extend(&mut self, lease_until: u64, grace_secs: u64) {
-        self.lease_until = lease_until;
-        if self.expires_at < lease_until {
-            self.expires_at = lease_until + grace_secs * 1000;
-        }
+    /// Whether it would still be there, had a flaw not cut its life.
+    fn is_owed(&self, now: u64) -> bool {
+        self.place == Place::Stored && (self.expires_at..self.owed_until).contains(&now)
+    }
+
+    pub(super) fn is_delayed(&self, now: u64) -> bool {
+        now < self.active_at
     }
 }
 
@@ -77,6 +92,9 @@ pub(super) struct Model {
     random: ChaCha8Rng,
     messages: Vec<Message>,
     claims: Vec<Claim>,
+    settings: BTreeMap<String, QueueSettings>,
+    /// By walk: the rank of the last message that it showed.
+    shown_ranks: BTreeMap<u64, u64>,
     serial: u64,
 }
 
@@ -88,14 +106,16 @@ impl Model {
             random,
             messages: Vec::new(),
             claims: Vec::new(),
+            settings: BTreeMap::new(),
+            shown_ranks: BTreeMap::new(),
             serial: 0,
         }
     }
 
     /// Does what is asked for, now and at once.
-    pub(super) fn handle(&mut self, now: u64, operation: &Operation) -> Outcome {
+    pub(super) fn handle(&mut self, now: u64, process: u64, operation: &Operation) -> Outcome {
         match operation {
-            Operation::Post { queue, messages } => self.post(now, queue, messages),
+            Operation::Post { queue, messages } => self.post(now, process, (queue, messages)),
             Operation::Claim {
                 queue,
                 limit,
@@ -114,41 +134,93 @@ impl Model {
             Operation::Release { claim, .. } => self.release(now, claim),
             Operation::Delete { message, claim, .. } => self.delete(now, message, claim.as_deref()),
             Operation::Pop { queue, limit } => self.pop(now, queue, *limit),
-            Operation::Get { message, .. } => self.get(now, message),
+            Operation::Get { queue, message } => self.get(now, queue, message),
+            Operation::GetMany { .. }
+            | Operation::ClaimGet { .. }
+            | Operation::List { .. }
+            | Operation::Stats { .. } => self.look(now, process, operation),
+            Operation::BulkDelete { .. }
+            | Operation::Purge { .. }
+            | Operation::CreateQueue { .. }
+            | Operation::SetMetadata { .. }
+            | Operation::DeleteQueue { .. }
+            | Operation::Subscribe { .. } => self.settle(operation),
         }
     }
 
-    fn post(&mut self, now: u64, queue: &str, messages: &[Posted]) -> Outcome {
+    fn post(&mut self, now: u64, process: u64, (queue, batch): (&str, &[Posted])) -> Outcome {
         let is_refused = self.random.random_bool(REFUSED_SHARE);
         if is_refused && !self.strikes(Flaw::RefusedPostStored, 1.0) {
             return Outcome::Fail { status: Some(400) };
         }
+        let settings = self.settings.entry(queue.to_owned()).or_default();
+        let default_delay_secs = settings.default_delay_secs.unwrap_or(0);
         let mut ids = Vec::new();
-        for posted in messages {
+        for (number, posted) in batch.iter().enumerate() {
             let id = self.draw_id("message");
             ids.push(id.clone());
-            if self.strikes(Flaw::PostDropped, 0.2) {
+            let is_dropped = self.strikes(Flaw::PostDropped, 0.2);
+            if is_dropped || (number > 0 && self.strikes(Flaw::BatchCut, 0.5)) {
                 continue;
             }
-            self.messages.push(Message {
+            let delay_secs = match default_delay_secs {
+                0 => 0,
+                default => posted.delay_secs.unwrap_or(default),
+            };
+            let mut seen = Seen::new(id, posted.token.clone());
+            seen.body.clone_from(&posted.body);
+            let message = Message {
                 queue: queue.to_owned(),
-                seen: Seen {
-                    id,
-                    token: posted.token.clone(),
-                },
+                seen,
+                producer: process,
+                rank: self.serial,
+                active_at: now + delay_secs * 1000,
+                claim_count: 0,
                 expires_at: now + posted.ttl_secs * 1000,
+                owed_until: 0,
                 place: Place::Stored,
                 holder: None,
                 lease_until: 0,
                 unrenewed_lease_until: None,
                 released_lease_until: 0,
                 returns_at: None,
-            });
+            };
+            self.store(message);
         }
         if is_refused {
             return Outcome::Fail { status: Some(400) };
         }
         Outcome::Ok(Answer::Post { ids })
+    }
+
+    fn store(&mut self, message: Message) {
+        if self.strikes(Flaw::StoredTwice, 0.2) {
+            let id = self.draw_id("message");
+            let mut seen = message.seen.clone();
+            seen.id = id;
+            let twin = Message {
+                seen,
+                queue: message.queue.clone(),
+                rank: self.serial,
+                holder: None,
+                ..message
+            };
+            self.messages.push(message);
+            self.messages.push(twin);
+            return;
+        }
+        self.messages.push(message);
+        let last = self.messages.len() - 1;
+        if last > 0
+            && self.messages[last - 1].queue == self.messages[last].queue
+            && self.messages[last - 1].producer == self.messages[last].producer
+            && self.strikes(Flaw::OrderSwapped, 0.3)
+        {
+            let (one, other) = (self.messages[last - 1].rank, self.messages[last].rank);
+            self.messages[last - 1].rank = other;
+            self.messages[last].rank = one;
+            self.messages.swap(last - 1, last);
+        }
     }
 
     fn claim(
@@ -160,7 +232,9 @@ impl Model {
     ) -> Outcome {
         let id = self.draw_id("claim");
         let mut messages = Vec::new();
-        for place in self.take(now, queue, limit) {
+        let mut taken = self.take(now, queue, limit);
+        self.move_dead_letters(now, queue, &mut taken);
+        for place in taken {
             if self.strikes(Flaw::LostInClaim, 0.1) {
                 self.messages[place].place = Place::Deleted;
                 continue;
@@ -170,8 +244,9 @@ impl Model {
             message.holder = Some(id.clone());
             message.unrenewed_lease_until = None;
             message.returns_at = None;
-            message.extend(lease_until, grace_secs);
-            messages.push(message.seen.clone());
+            message.claim_count += 1;
+            self.extend(place, lease_until, grace_secs);
+            messages.push(self.shown(place));
         }
         self.invent(&mut messages, limit);
         if messages.is_empty() {
@@ -187,16 +262,25 @@ impl Model {
     }
 
     fn renew(&mut self, now: u64, id: &str, lease_until: u64, grace_secs: u64) -> Outcome {
-        let mut claims = self.claims.iter_mut();
-        let Some(claim) = claims.find(|claim| claim.id == id && now < claim.ends_at) else {
+        let mut claims = self.claims.iter();
+        let found = claims.position(|claim| claim.id == id);
+        let Some(found) = found else {
             return Outcome::Fail { status: Some(404) };
         };
-        claim.ends_at = lease_until;
-        for message in &mut self.messages {
+        let has_ended = self.claims[found].ends_at <= now;
+        if has_ended && !self.strikes(Flaw::EndedClaimRenewed, 0.7) {
+            return Outcome::Fail { status: Some(404) };
+        }
+        if !has_ended && self.strikes(Flaw::HolderRefused, 0.3) {
+            return Outcome::Fail { status: Some(404) };
+        }
+        self.claims[found].ends_at = lease_until;
+        for place in 0..self.messages.len() {
+            let message = &mut self.messages[place];
             if message.is_alive(now) && message.is_held_by(id, now) {
                 let unrenewed = message.lease_until;
                 message.unrenewed_lease_until.get_or_insert(unrenewed);
-                message.extend(lease_until, grace_secs);
+                self.extend(place, lease_until, grace_secs);
             }
         }
         Outcome::Ok(Answer::Renew)
@@ -223,14 +307,23 @@ impl Model {
         };
         let message = &self.messages[place];
         let refused = match claim {
-            None if message.is_held(now) => Some(403),
+            None if message.is_held(now) => Some((403, Flaw::UnclaimedDeleted)),
             Some(claim) if !message.is_held_by(claim, now) => {
-                Some(if message.is_held(now) { 403 } else { 400 })
+                let status = if message.is_held(now) { 403 } else { 400 };
+                Some((status, Flaw::StaleDelete))
             }
             None | Some(_) => None,
         };
-        if refused.is_some() {
-            return Outcome::Fail { status: refused };
+        let is_holder = claim.is_some() && refused.is_none();
+        if let Some((status, flaw)) = refused
+            && !self.strikes(flaw, 0.7)
+        {
+            return Outcome::Fail {
+                status: Some(status),
+            };
+        }
+        if is_holder && self.strikes(Flaw::HolderRefused, 0.2) {
+            return Outcome::Fail { status: Some(400) };
         }
         self.messages[place].place = Place::Deleted;
         // Not counted as a strike before it is seen again.
@@ -253,20 +346,10 @@ impl Model {
             let message = &mut self.messages[place];
             message.place = Place::Popped;
             message.returns_at = None;
-            messages.push(message.seen.clone());
+            messages.push(self.shown(place));
         }
         self.invent(&mut messages, limit);
         Outcome::Ok(Answer::Pop { messages })
-    }
-
-    fn get(&mut self, now: u64, id: &str) -> Outcome {
-        let mut messages = self.messages.iter();
-        let found = messages.find(|message| message.seen.id == id && message.is_alive(now));
-        let mut message = found.map(|message| message.seen.clone());
-        if message.is_some() && self.strikes(Flaw::ReadMissed, 0.5) {
-            message = None;
-        }
-        Outcome::Ok(Answer::Get { message })
     }
 
     /// The messages that a claim or pop gets, the oldest first.
@@ -279,10 +362,20 @@ impl Model {
             if taken.len() == most {
                 break;
             }
-            if message.queue != queue || message.expires_at <= now {
+            let is_over = message.expires_at <= now;
+            let is_here = message.queue == queue && !message.is_leased(now);
+            let is_owed = is_over && is_here && message.is_owed(now);
+            self.has_struck |= is_owed;
+            let is_shown = is_over
+                && self.flaw == Some(Flaw::ExpiredReturned)
+                && message.place == Place::Stored;
+            self.has_struck |= is_shown && message.queue == queue && !message.is_leased(now);
+            if message.queue != queue || (is_over && !is_shown) {
                 continue;
             }
-            let is_free = message.place == Place::Stored && !message.is_leased(now);
+            let is_free = message.place == Place::Stored
+                && !message.is_leased(now)
+                && !message.is_delayed(now);
             let flaw = self.flaw;
             let is_reversed =
                 flaw.is_some_and(|flaw| flaw.reverses(message, now, &mut self.random));
@@ -300,7 +393,7 @@ impl Model {
         if has_room && self.strikes(Flaw::Invented, 0.1) {
             let id = self.draw_id("message");
             let token = format!("invented-{}", self.serial);
-            messages.push(Seen { id, token });
+            messages.push(Seen::new(id, token));
         }
     }
 

@@ -1,0 +1,139 @@
+//! A workload with faults against a real server, in real time, and a history that can be judged.
+//!
+//! The phases are those of a simulated run: clients *work* while faults strike; everything *heals*, and
+//! leases run out; one client *drains* what is still there. It owns the clients, the proxy and the
+//! schedule; how the server is started, and where the history is kept, is its caller's concern.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::environment::{Instant, World, nanos};
+use crate::history::{FORMAT, Header, OrderProfile, Phase, Profile, Recorder, VERSION};
+use crate::suite;
+use crate::target::Description;
+use crate::workload::Workload;
+
+pub use self::fault::{Fault, FaultError, LASTS_MAX, Menu, Scheduled, fault_words};
+pub use self::run::{Ended, Played, Progress, Stage, StressError};
+
+mod cast;
+mod fault;
+mod nemesis;
+mod run;
+mod sink;
+
+/// Time in which what is on its way arrives when nobody holds it up any more.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Everything about a run that is decided before it begins. All times are the target's.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What choices are drawn from.
+    pub seed: u64,
+    /// What the clients do.
+    pub workload: Workload,
+    /// How long they do it.
+    pub work: Duration,
+    /// Turns a second that are begun whatever becomes of them (open loop); `None`: each client begins
+    /// its next when one is over.
+    pub rate: Option<f64>,
+    /// How long a client waits for a connection, and for an answer.
+    pub patience: Duration,
+    /// What goes wrong when.
+    pub schedule: Vec<Scheduled>,
+    /// Whether a proxy stands before the target.
+    pub has_proxy: bool,
+    /// What the tenants of this run are named after, so that runs do not meet.
+    pub realm: String,
+}
+
+impl Plan {
+    /// How long after its invocation an operation without an answer may still take effect (λ): a request
+    /// may be held up by a fault, then late by a share of a client's patience, and then wait as long
+    /// again for a connection and for an answer.
+    pub fn latest_effect(&self) -> Duration {
+        let longest = self.schedule.iter().map(Scheduled::lasts).max();
+        longest.unwrap_or_default() + self.patience * 4 + SETTLE
+    }
+
+    /// How long nothing happens before the drain: until nothing can take effect any more, and every lease
+    /// has ended.
+    pub fn quiet(&self, slack: Duration) -> Duration {
+        let settings = &self.workload.settings;
+        let held = settings.claim_ttl_secs.max(settings.delay_secs_max);
+        self.latest_effect() + Duration::from_secs(held) + slack * 2
+    }
+
+    /// How long clients may take to finish what they are at when the work is over.
+    fn finish(&self) -> Duration {
+        let turns = u32::try_from(self.workload.settings.batch_max).unwrap_or(20) + 5;
+        let lease = Duration::from_secs(self.workload.settings.claim_ttl_secs);
+        lease.mul_f64(1.3) + self.patience * 2 * turns
+    }
+
+    /// The lifetime that messages need: one that expires before the drain cannot be told from one lost.
+    pub fn message_ttl_secs_min(&self, slack: Duration) -> u64 {
+        let whole = self.work + self.finish() + self.quiet(slack);
+        // As long again for the drain.
+        whole.as_secs() * 2 + 60
+    }
+
+    /// The tenants, in order.
+    fn projects(&self) -> Vec<String> {
+        let places = self.workload.places();
+        let projects: BTreeSet<String> = places.into_iter().map(|(project, _)| project).collect();
+        projects.into_iter().collect()
+    }
+
+    /// The head of the run's history.
+    pub fn header(&self, target: &Description, slack: Duration) -> Header {
+        let strict = target.profile == suite::Profile::Strict;
+        let pushed_within = target.happens_within + self.latest_effect();
+        let profile = Profile {
+            order: if strict {
+                OrderProfile::Strict
+            } else {
+                OrderProfile::Producer
+            },
+            strict_stats: strict,
+            bulk_delete_needs_claims: target
+                .offers
+                .contains(&suite::Capability::BulkDeleteNeedsClaims),
+            pushed_within_ns: Some(nanos(pushed_within)),
+            ..Profile::default()
+        };
+        Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            seed: self.seed,
+            scenario: format!("stress/{}", self.workload.kind.name),
+            target: target.name.clone(),
+            slack_ns: nanos(slack),
+            latest_effect_ns: Some(nanos(self.latest_effect())),
+            profile,
+        }
+    }
+}
+
+/// Plays `plan` on `stage`, until it is over or `stop` says why it should end at once. `watch` is told
+/// how it goes, a few times a second, and may end it as well.
+///
+/// # Errors
+///
+/// If the run cannot begin: the target does not do what the workload needs, or there is no port.
+pub async fn play(
+    stage: Stage,
+    plan: Plan,
+    stop: impl Future<Output = String> + Send,
+    watch: impl FnMut(&Progress) -> Result<(), String>,
+) -> Result<Played, StressError> {
+    run::play(stage, Arc::new(plan), Box::pin(stop), watch).await
+}
+
+/// The phases, for those who watch.
+fn begin(phase: Phase, recorder: &Recorder, world: &World) -> Instant {
+    recorder.phase(world, phase);
+    world.now()
+}

@@ -1,0 +1,391 @@
+//! One run from its first request to its last.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cast::Cast;
+use super::nemesis::Nemesis;
+use super::{Plan, begin, sink};
+use crate::environment::{Instant, World};
+use crate::history::{Operation, Phase, Recorder};
+use crate::proxy::{Proxy, Setting};
+use crate::target::{Description, Endpoint, Ordered};
+use crate::workload::{Board, Drained, Process, drain_place};
+
+/// How often somebody looks how it goes, in real time or whatever the world has for it.
+const TICKS_A_SECOND: u32 = 4;
+
+/// Time without any answer after which the target counts as dead, beside what faults and patience
+/// account for.
+const DEAD_AFTER: Duration = Duration::from_secs(10);
+
+/// Where a run takes place.
+pub struct Stage {
+    /// The world of the run, with the target's time.
+    pub world: World,
+    /// How many of its seconds pass in each of those who watch.
+    pub time_scale: u32,
+    /// What is known about the target.
+    pub target: Description,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// The process that its start command became.
+    pub pid: Option<u32>,
+    /// How wrong its clock may be.
+    pub slack: Duration,
+}
+
+/// How a run goes.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Since the start, in the target's time.
+    pub now: Instant,
+    /// Operations begun.
+    pub asked: u64,
+    /// Operations answered.
+    pub answered: u64,
+    /// Faults injected.
+    pub faults: u64,
+    /// Requests that a fault of the network struck.
+    pub struck: u64,
+    /// What is written down so far.
+    pub recorder: Arc<Recorder>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As planned.
+    Whole,
+    /// Before its time, because somebody said so.
+    Stopped(String),
+    /// The target does not answer any more.
+    Dead(String),
+    /// A command of the target file did not do what it should.
+    Broken(String),
+}
+
+/// What a run left.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The history.
+    pub recorder: Arc<Recorder>,
+    /// How it ended.
+    pub ended: Ended,
+    /// At the end.
+    pub progress: Progress,
+    /// Turns of an open loop that there was no client left for.
+    pub turned_away: u64,
+}
+
+/// Why a run could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StressError {
+    /// No port for the proxy, or for the subscriber.
+    #[error("cannot listen on loopback: {0}")]
+    Listen(#[from] std::io::Error),
+    /// The target does not do what the workload needs.
+    #[error("`{workload}` needs {what}, which the target did not do")]
+    SetUp {
+        /// The workload's name.
+        workload: &'static str,
+        /// What was asked for.
+        what: String,
+    },
+}
+
+type Stop<'a> = Pin<Box<dyn Future<Output = String> + Send + 'a>>;
+
+pub(super) async fn play(
+    stage: Stage,
+    plan: Arc<Plan>,
+    stop: Stop<'_>,
+    watch: impl FnMut(&Progress) -> Result<(), String>,
+) -> Result<Played, StressError> {
+    let world = Arc::clone(&stage.world);
+    let recorder = Recorder::new(plan.header(&stage.target, stage.slack));
+    let board = Arc::<Board>::default();
+    let sink = open_sink(&stage, &plan, &recorder).await?;
+    let mut plan = Plan::clone(&plan);
+    plan.workload.settings.sink = sink.as_ref().map(|(url, _)| url.clone());
+    let plan = Arc::new(plan);
+    let proxy = if plan.has_proxy {
+        let setting = Setting {
+            world: Arc::clone(&world),
+            recorder: Arc::clone(&recorder),
+            board: Arc::clone(&board),
+            seed: plan.seed,
+            patience: plan.patience,
+        };
+        Some(Proxy::open(setting, stage.endpoint.clone()).await?)
+    } else {
+        None
+    };
+    let front = proxy.as_ref().map(|proxy| proxy.endpoint().clone());
+    let front = front.unwrap_or_else(|| stage.endpoint.clone());
+    let cast = Cast::new(
+        (Arc::clone(&world), front),
+        Arc::clone(&plan),
+        (Arc::clone(&recorder), board),
+    );
+    set_up(&cast, &stage.endpoint).await?;
+    let until = world.now().plus(plan.work);
+    let ordered = Ordered {
+        endpoint: stage.endpoint.clone(),
+        pid: stage.pid,
+    };
+    let control = (stage.target.control.clone(), ordered);
+    let nemesis = Nemesis::new(Arc::clone(&cast), proxy, control, until);
+    let mut run = Run {
+        tick: Duration::from_secs(1) * stage.time_scale / TICKS_A_SECOND,
+        cast: Arc::clone(&cast),
+        nemesis,
+        stop,
+        watch,
+        phase: Phase::Work,
+        last: (0, world.now()),
+        stage,
+    };
+    let ended = run.whole(until).await;
+    let progress = run.progress();
+    run.clean_up(&ended).await;
+    if let Some((_, listening)) = sink {
+        listening.abort();
+    }
+    Ok(Played {
+        recorder,
+        ended,
+        progress,
+        turned_away: cast.turned_away(),
+    })
+}
+
+async fn open_sink(
+    stage: &Stage,
+    plan: &Plan,
+    recorder: &Arc<Recorder>,
+) -> std::io::Result<Option<(String, tokio::task::JoinHandle<()>)>> {
+    // Whether it subscribes shows only once there is something to subscribe with.
+    let mut workload = plan.workload.clone();
+    workload.settings.sink = Some("http://nowhere/".to_owned());
+    let subscribes =
+        |(_, operation): &(String, Operation)| matches!(operation, Operation::Subscribe { .. });
+    if !workload.set_up().iter().any(subscribes) {
+        return Ok(None);
+    }
+    let told = stage.target.sink_address.clone();
+    let recorder = Arc::clone(recorder);
+    sink::open(&stage.world, told, recorder).await.map(Some)
+}
+
+/// Does what the workload needs before its clients come.
+async fn set_up(cast: &Cast, endpoint: &Endpoint) -> Result<(), StressError> {
+    let workload = &cast.plan.workload;
+    for (project, operation) in workload.set_up() {
+        let what = if matches!(operation, Operation::Subscribe { .. }) {
+            format!("a subscription to `{}`", operation.queue())
+        } else {
+            format!("the queue `{}`", operation.queue())
+        };
+        let process = cast.process(endpoint.clone(), &project);
+        if process.perform(operation).await.is_none() {
+            let workload = workload.kind.name;
+            return Err(StressError::SetUp { workload, what });
+        }
+    }
+    Ok(())
+}
+
+struct Run<'a, W> {
+    stage: Stage,
+    cast: Arc<Cast>,
+    nemesis: Arc<Nemesis>,
+    stop: Stop<'a>,
+    watch: W,
+    tick: Duration,
+    phase: Phase,
+    /// The last count of answers, and when it changed.
+    last: (u64, Instant),
+}
+
+impl<W: FnMut(&Progress) -> Result<(), String>> Run<'_, W> {
+    async fn whole(&mut self, until: Instant) -> Ended {
+        let faults = self.work(until).await;
+        let ended = match faults {
+            Ok(()) => self.heal_and_drain().await,
+            Err(ended) => Err(ended),
+        };
+        let ended = match ended {
+            Ok(()) => Ended::Whole,
+            Err(ended) => {
+                // A process that is stopped or dead must not stay so because the run is over.
+                self.nemesis.end().await;
+                self.cast.dismiss();
+                ended
+            }
+        };
+        begin(Phase::End, &self.cast.recorder, &self.stage.world);
+        self.phase = Phase::End;
+        // The last word, so that nothing is left unwritten.
+        let progress = self.progress();
+        match (self.watch)(&progress) {
+            Err(why) if ended == Ended::Whole => Ended::Stopped(why),
+            Ok(()) | Err(_) => ended,
+        }
+    }
+
+    async fn work(&mut self, until: Instant) -> Result<(), Ended> {
+        let cast = Arc::clone(&self.cast);
+        begin(Phase::Work, &cast.recorder, &cast.world);
+        let offering = match cast.plan.rate {
+            Some(rate) => Some(tokio::spawn(Arc::clone(&cast).offer(rate, until))),
+            None => {
+                cast.enter(until);
+                None
+            }
+        };
+        let strikes = self.nemesis.unleash(&cast.plan.schedule);
+        let span = until.since(cast.world.now());
+        let world = Arc::clone(&cast.world);
+        let ended = self.watching(async { world.sleep(span).await }).await;
+        for strike in &strikes {
+            if ended.is_err() {
+                strike.abort();
+            }
+        }
+        if let Some(offering) = offering {
+            offering.abort();
+        }
+        ended?;
+        // Commands take their time: a fault may end a little after the work does.
+        let all = async {
+            for strike in strikes {
+                drop(strike.await);
+            }
+        };
+        self.watching(all).await?;
+        let nemesis = Arc::clone(&self.nemesis);
+        self.watching(async move { nemesis.end().await }).await
+    }
+
+    async fn heal_and_drain(&mut self) -> Result<(), Ended> {
+        let (cast, world) = (Arc::clone(&self.cast), Arc::clone(&self.stage.world));
+        self.phase = Phase::Heal;
+        begin(Phase::Heal, &cast.recorder, &world);
+        self.watching(cast.curtain(cast.plan.finish())).await?;
+        let quiet = cast.plan.quiet(self.stage.slack);
+        self.watching(world.sleep(quiet)).await?;
+        self.last.1 = world.now();
+        self.phase = Phase::Drain;
+        begin(Phase::Drain, &cast.recorder, &world);
+        let endpoint = self.endpoint();
+        let drained = self.watching(drain(&cast, endpoint)).await?;
+        if drained == Drained::Dead {
+            let why = "the target does not answer the drain, so nobody knows what it still has";
+            return Err(Ended::Dead(why.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Waits for `work`, and meanwhile looks how it goes.
+    async fn watching<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ended> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let world = Arc::clone(&self.stage.world);
+            tokio::select! {
+                biased;
+                why = &mut self.stop => return Err(Ended::Stopped(why)),
+                done = &mut work => return Ok(done),
+                () = world.sleep(self.tick) => self.look()?,
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<(), Ended> {
+        let progress = self.progress();
+        (self.watch)(&progress).map_err(Ended::Stopped)?;
+        if let Some(failure) = self.nemesis.failure() {
+            return Err(Ended::Broken(failure));
+        }
+        if progress.answered != self.last.0 {
+            self.last = (progress.answered, progress.now);
+        }
+        let silence = progress.now.since(self.last.1);
+        let scale = self.stage.time_scale;
+        let plan = &self.cast.plan;
+        // Nobody asks while it heals.
+        if progress.phase != Phase::Heal
+            && progress.asked > progress.answered
+            && silence > plan.latest_effect() + plan.patience * 2 + DEAD_AFTER * scale
+        {
+            let secs = silence.as_secs() / u64::from(scale);
+            let why = format!("the target has not answered anything for {secs} s");
+            return Err(Ended::Dead(why));
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Progress {
+        let board = &self.cast.board;
+        Progress {
+            phase: self.phase,
+            now: self.stage.world.now(),
+            asked: board.asked(),
+            answered: board.answered(),
+            faults: self.nemesis.injected(),
+            struck: self.nemesis.proxy.as_ref().map_or(0, Proxy::struck),
+            recorder: Arc::clone(&self.cast.recorder),
+        }
+    }
+
+    /// Where the target is now.
+    fn endpoint(&self) -> Endpoint {
+        let ordered = self.nemesis.ordered.lock();
+        let ordered = ordered.expect("no holder of this lock panics");
+        ordered.endpoint.clone()
+    }
+
+    /// Deletes the queues of the run; what becomes of that is in no history.
+    async fn clean_up(&self, ended: &Ended) {
+        if matches!(ended, Ended::Dead(_)) {
+            return;
+        }
+        let plan = &self.cast.plan;
+        let unheard = Recorder::new(plan.header(&self.stage.target, self.stage.slack));
+        let mut processes: Vec<(String, Process)> = Vec::new();
+        for (project, queue) in plan.workload.places() {
+            if processes.last().is_none_or(|(last, _)| *last != project) {
+                let world = Arc::clone(&self.stage.world);
+                let pen = (Arc::clone(&unheard), 1);
+                let process = Process::new(world, (self.endpoint(), plan.patience), pen);
+                let process = process.in_realm(&plan.realm).in_project(&project);
+                processes.push((project, process));
+            }
+            if let Some((_, process)) = processes.last() {
+                process.perform(Operation::DeleteQueue { queue }).await;
+            }
+        }
+    }
+}
+
+async fn drain(cast: &Cast, endpoint: Endpoint) -> Drained {
+    let settings = &cast.plan.workload.settings;
+    let lease = (settings.claim_ttl_secs, settings.claim_grace_secs);
+    let mut drainer: Option<(String, Process)> = None;
+    for (project, queue) in cast.plan.workload.places() {
+        if drainer.as_ref().is_none_or(|(last, _)| *last != project) {
+            let process = cast.process(endpoint.clone(), &project);
+            drainer = Some((project, process));
+        }
+        if let Some((_, process)) = &drainer
+            && drain_place(process, &queue, lease).await == Drained::Dead
+        {
+            return Drained::Dead;
+        }
+    }
+    Drained::Empty
+}

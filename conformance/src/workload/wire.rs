@@ -1,0 +1,302 @@
+//! What operations look like on the wire, and what their answers say.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+
+use crate::history::{Answer, Operation, Posted, QueueSettings, Seen};
+
+/// What an identifier may not hold in a segment of a path, or in a query.
+const NOT_IN_A_SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'=');
+
+/// What the body of the request that asks for `operation` is.
+pub(super) fn media_type(operation: &Operation) -> HeaderValue {
+    HeaderValue::from_static(if matches!(operation, Operation::SetMetadata { .. }) {
+        "application/openstack-messaging-v2.0-json-patch"
+    } else {
+        "application/json"
+    })
+}
+
+/// Method, path and body of the request that asks for `operation`.
+pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Value>) {
+    let base = format!("/v2/queues/{}", encode(operation.queue()));
+    match operation {
+        Operation::Post { messages, .. } => {
+            let messages: Vec<Value> = messages.iter().map(to_json).collect();
+            let body = json!({ "messages": messages });
+            (Method::POST, format!("{base}/messages"), Some(body))
+        }
+        Operation::Stats { .. } => (Method::GET, format!("{base}/stats"), None),
+        Operation::Purge { .. } => {
+            let body = json!({ "resource_types": ["messages"] });
+            (Method::POST, format!("{base}/purge"), Some(body))
+        }
+        Operation::CreateQueue { settings, .. } => {
+            let stated = members(settings).into_iter();
+            let stated = stated.filter(|(_, value)| !value.is_null());
+            let stated = stated.map(|(name, value)| (name.to_owned(), value));
+            let body = Value::Object(stated.collect::<Map<_, _>>());
+            (Method::PUT, base, Some(body))
+        }
+        Operation::SetMetadata { settings, .. } => {
+            let change = |(name, value): (&str, Value)| {
+                let path = format!("/metadata/{name}");
+                if value.is_null() {
+                    json!({ "op": "remove", "path": path })
+                } else {
+                    json!({ "op": "replace", "path": path, "value": value })
+                }
+            };
+            let changes = members(settings).map(change).to_vec();
+            (Method::PATCH, base, Some(Value::Array(changes)))
+        }
+        Operation::DeleteQueue { .. } => (Method::DELETE, base, None),
+        Operation::Subscribe {
+            subscriber,
+            ttl_secs,
+            ..
+        } => {
+            let body = json!({ "subscriber": subscriber, "ttl": ttl_secs });
+            (Method::POST, format!("{base}/subscriptions"), Some(body))
+        }
+        Operation::Claim { .. }
+        | Operation::ClaimGet { .. }
+        | Operation::Renew { .. }
+        | Operation::Release { .. } => claims(&base, operation),
+        Operation::Delete { .. }
+        | Operation::BulkDelete { .. }
+        | Operation::Pop { .. }
+        | Operation::Get { .. }
+        | Operation::GetMany { .. }
+        | Operation::List { .. } => messages(&base, operation),
+    }
+}
+
+fn claims(base: &str, operation: &Operation) -> (Method, String, Option<Value>) {
+    let lease = operation.lease();
+    let lease = lease.map(|(ttl, grace)| json!({ "ttl": ttl, "grace": grace }));
+    let one = |claim: &str| format!("{base}/claims/{}", encode(claim));
+    if let Operation::ClaimGet { claim, .. } = operation {
+        (Method::GET, one(claim), None)
+    } else if let Operation::Renew { claim, .. } = operation {
+        (Method::PATCH, one(claim), lease)
+    } else if let Operation::Release { claim, .. } = operation {
+        (Method::DELETE, one(claim), None)
+    } else {
+        let limit = operation.limit().expect("invariant: a claim has a limit");
+        (Method::POST, format!("{base}/claims?limit={limit}"), lease)
+    }
+}
+
+fn messages(base: &str, operation: &Operation) -> (Method, String, Option<Value>) {
+    let all = |ids: &[String]| {
+        let ids: Vec<String> = ids.iter().map(|id| encode(id)).collect();
+        format!("?ids={}", ids.join(","))
+    };
+    let (method, rest) = if let Operation::Delete { message, claim, .. } = operation {
+        let under = claim.as_ref();
+        let under = under.map_or_else(String::new, |claim| format!("?claim_id={}", encode(claim)));
+        (Method::DELETE, format!("/{}{under}", encode(message)))
+    } else if let Operation::BulkDelete { ids, .. } = operation {
+        (Method::DELETE, all(ids))
+    } else if let Operation::Pop { limit, .. } = operation {
+        (Method::DELETE, format!("?pop={limit}"))
+    } else if let Operation::Get { message, .. } = operation {
+        (Method::GET, format!("/{}", encode(message)))
+    } else if let Operation::GetMany { ids, .. } = operation {
+        (Method::GET, all(ids))
+    } else {
+        (Method::GET, page(operation))
+    };
+    (method, format!("{base}/messages{rest}"), None)
+}
+
+/// The query that asks for a page.
+fn page(operation: &Operation) -> String {
+    let Operation::List {
+        marker,
+        limit,
+        echo,
+        include_claimed,
+        include_delayed,
+        ..
+    } = operation
+    else {
+        unreachable!("invariant: only a listing has pages")
+    };
+    let marker = marker.as_ref();
+    let marker = marker.map_or_else(String::new, |marker| format!("&marker={}", encode(marker)));
+    format!(
+        "?limit={limit}&echo={echo}&include_claimed={include_claimed}\
+         &include_delayed={include_delayed}{marker}"
+    )
+}
+
+fn encode(id: &str) -> String {
+    utf8_percent_encode(id, NOT_IN_A_SEGMENT).to_string()
+}
+
+/// The token stands in the body: a message whose post had no answer can still be recognised.
+fn to_json(posted: &Posted) -> Value {
+    let mut body = json!({ "token": posted.token });
+    if let Some(content) = &posted.body {
+        body["content"] = json!(content);
+    }
+    let mut message = json!({ "ttl": posted.ttl_secs, "body": body });
+    if let Some(delay) = posted.delay_secs {
+        message["delay"] = json!(delay);
+    }
+    message
+}
+
+/// The members of a queue's metadata that are its settings.
+fn members(settings: &QueueSettings) -> [(&'static str, Value); 5] {
+    let dead_letter_ttl = json!(settings.dead_letter_ttl_secs);
+    [
+        ("_default_message_ttl", json!(settings.default_ttl_secs)),
+        ("_default_message_delay", json!(settings.default_delay_secs)),
+        ("_dead_letter_queue", json!(settings.dead_letter_queue)),
+        ("_dead_letter_queue_messages_ttl", dead_letter_ttl),
+        ("_max_claim_count", json!(settings.max_claim_count)),
+    ]
+}
+
+/// What an answer says; `None` if it is a refusal, or not understood.
+pub(super) fn understand(
+    operation: &Operation,
+    status: StatusCode,
+    headers: &http::HeaderMap,
+    body: &Bytes,
+) -> Option<Answer> {
+    let json = || serde_json::from_slice::<Value>(body).ok();
+    let listed = || seen(json()?["messages"].as_array()?);
+    match (operation, status.as_u16()) {
+        (Operation::Post { messages, .. }, 201) => {
+            let resources = json()?;
+            let ids: Option<Vec<String>> = resources["resources"]
+                .as_array()?
+                .iter()
+                .map(|href| Some(last_segment(href.as_str()?)))
+                .collect();
+            let ids = ids.filter(|ids| ids.len() == messages.len())?;
+            Some(Answer::Post { ids })
+        }
+        (Operation::Claim { .. }, 201) => {
+            let location = headers.get("location")?.to_str().ok()?;
+            let claim = Some(last_segment(location));
+            let messages = listed()?;
+            Some(Answer::Claim { claim, messages })
+        }
+        (Operation::Claim { .. }, 204) => Some(Answer::Claim {
+            claim: None,
+            messages: Vec::new(),
+        }),
+        (Operation::ClaimGet { .. }, 200) => Some(Answer::ClaimGet {
+            messages: Some(listed()?),
+        }),
+        (Operation::Pop { .. }, 200) => listed().map(|messages| Answer::Pop { messages }),
+        (Operation::Get { .. }, 200) => {
+            let message = seen(&[json()?])?.pop();
+            Some(Answer::Get { message })
+        }
+        (Operation::GetMany { .. }, 200) => listed().map(|messages| Answer::GetMany { messages }),
+        (Operation::List { .. }, 200) => {
+            let page = json()?;
+            let messages = seen(page["messages"].as_array()?)?;
+            let next = next_marker(&page);
+            Some(Answer::List { messages, next })
+        }
+        (Operation::Stats { .. }, 200) => {
+            let counts = &json()?["messages"];
+            Some(Answer::Stats {
+                free: counts["free"].as_u64()?,
+                claimed: counts["claimed"].as_u64()?,
+                total: counts["total"].as_u64()?,
+            })
+        }
+        (Operation::Subscribe { .. }, 201) => {
+            let subscription = json()?["subscription_id"].as_str()?.to_owned();
+            Some(Answer::Subscribe { subscription })
+        }
+        (_, status) => understand_status(operation, status),
+    }
+}
+
+/// What an answer says that has no body.
+fn understand_status(operation: &Operation, status: u16) -> Option<Answer> {
+    match (operation, status) {
+        (Operation::Renew { .. }, 204) => Some(Answer::Renew),
+        (Operation::Release { .. }, 204) => Some(Answer::Release),
+        (Operation::Delete { .. }, 204) => Some(Answer::Delete),
+        (Operation::BulkDelete { .. }, 204) => Some(Answer::BulkDelete),
+        (Operation::Purge { .. }, 204) => Some(Answer::Purge),
+        (Operation::DeleteQueue { .. }, 204) => Some(Answer::DeleteQueue),
+        (Operation::SetMetadata { .. }, 200) => Some(Answer::SetMetadata),
+        (Operation::CreateQueue { .. }, 201) => Some(Answer::CreateQueue { created: true }),
+        (Operation::CreateQueue { .. }, 204) => Some(Answer::CreateQueue { created: false }),
+        // An absence is an observation.
+        (Operation::Get { .. }, 404) => Some(Answer::Get { message: None }),
+        (Operation::ClaimGet { .. }, 404) => Some(Answer::ClaimGet { messages: None }),
+        (Operation::GetMany { .. }, 404) => Some(Answer::GetMany {
+            messages: Vec::new(),
+        }),
+        (Operation::List { .. }, 204) => Some(Answer::List {
+            messages: Vec::new(),
+            next: None,
+        }),
+        _ => None,
+    }
+}
+
+/// The marker in the link to the next page, decoded.
+fn next_marker(page: &Value) -> Option<String> {
+    let mut links = page["links"].as_array()?.iter();
+    let href = links.find(|link| link["rel"] == "next")?["href"].as_str()?;
+    let (_, query) = href.split_once('?')?;
+    let marker = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("marker="))?;
+    let marker = percent_decode_str(marker).decode_utf8().ok()?;
+    Some(marker.into_owned())
+}
+
+/// The messages of an answer. One whose body is not as any producer made it has no token: a stranger,
+/// which `delivery/unexpected` must see rather than an answer that nobody understands.
+fn seen(messages: &[Value]) -> Option<Vec<Seen>> {
+    let seen = |message: &Value| {
+        let id = match message["id"].as_str() {
+            Some(id) => id.to_owned(),
+            None => last_segment(message["href"].as_str()?),
+        };
+        let body = &message["body"];
+        let token = body["token"].as_str().unwrap_or_default().to_owned();
+        let body = body["content"].as_str().map(str::to_owned);
+        Some(Seen { id, token, body })
+    };
+    messages.iter().map(seen).collect()
+}
+
+/// What stands after the last slash of a path, without its query.
+fn last_segment(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
