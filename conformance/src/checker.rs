@@ -44,6 +44,9 @@ pub struct Rule {
     pub guarantee: &'static str,
     /// What a violation is.
     pub violation: &'static str,
+    /// Whether every run has to exercise it. Others count for the whole only where a run came near
+    /// them: few runs have pages, dead letters and pushes all at once.
+    pub is_core: bool,
 }
 
 /// The rules, in the order of reports.
@@ -52,112 +55,134 @@ pub const RULES: &[Rule] = &[
         name: "delivery/lost",
         guarantee: "G1, G5",
         violation: "an accepted message is missing from an observation that had to include it",
+        is_core: true,
     },
     Rule {
         name: "delivery/unexpected",
         guarantee: "G1",
         violation: "a message is seen that nobody posted, whose post certainly failed, or before its post; \
                     or an answer holds more messages than its limit",
+        is_core: true,
     },
     Rule {
         name: "delivery/corrupted",
         guarantee: "G1",
         violation: "a message is seen with another body than was posted, or two share an identifier",
+        is_core: false,
     },
     Rule {
         name: "delivery/duplicated",
         guarantee: "G3",
         violation: "one post made two messages of one token",
+        is_core: false,
     },
     Rule {
         name: "delivery/resurrected",
         guarantee: "G13",
         violation: "a message is seen after its certain removal",
+        is_core: true,
     },
     Rule {
         name: "delivery/expired",
         guarantee: "G10",
         violation: "a message is seen after it had surely expired",
+        is_core: false,
     },
     Rule {
         name: "delivery/early",
         guarantee: "G11",
         violation: "a delayed message is handed out although its delay was surely not over",
+        is_core: false,
     },
     Rule {
         name: "delivery/partial-batch",
         guarantee: "G2",
         violation: "part of a batch is seen, and the rest is missing from an observation that had to include it",
+        is_core: false,
     },
     Rule {
         name: "delivery/order",
         guarantee: "G4",
         violation: "an answer, or a walk along the pages, shows a younger message before an older one",
+        is_core: false,
     },
     Rule {
         name: "delivery/page-gap",
         guarantee: "G9",
         violation: "a walk along the pages passes over a message that certainly was there",
+        is_core: false,
     },
     Rule {
         name: "delivery/page-repeat",
         guarantee: "G9",
         violation: "a walk along the pages shows a message twice",
+        is_core: false,
     },
     Rule {
         name: "delivery/isolation",
         guarantee: "G14",
         violation: "a message is seen through another project, queue or claim than its own",
+        is_core: false,
     },
     Rule {
         name: "delivery/popped-twice",
         guarantee: "G13",
         violation: "two pops return the same message",
+        is_core: false,
     },
     Rule {
         name: "delivery/stats",
         guarantee: "G19",
         violation: "counts lie outside what was certain and what was possible (decides in the strict profile alone)",
+        is_core: false,
     },
     Rule {
         name: "claims/overlap",
         guarantee: "G6",
         violation: "a message is handed out or listed as free inside another's certain lease of it",
+        is_core: true,
     },
     Rule {
         name: "claims/fencing",
         guarantee: "G7",
         violation: "a claim that surely ended is of use, or a claimed message is deleted without its claim",
+        is_core: false,
     },
     Rule {
         name: "claims/stuck",
         guarantee: "G5, G7",
         violation: "a message is not handed out although it was active for certain, and is still there later",
+        is_core: false,
     },
     Rule {
         name: "claims/expired-early",
         guarantee: "G7",
         violation: "a holder is refused within its certain lease",
+        is_core: false,
     },
     Rule {
         name: "claims/lifetime",
         guarantee: "G8",
         violation: "a message is missing although a claim certainly extended its life",
+        is_core: false,
     },
     Rule {
         name: "claims/dead-letter",
         guarantee: "G12",
         violation: "a message is handed out too often, moved too early, or in its queue after its move",
+        is_core: false,
     },
     Rule {
         name: "notify/missed",
         guarantee: "G17",
         violation: "an accepted message is not pushed in time to a subscriber that could be reached",
+        is_core: false,
     },
     Rule {
         name: "notify/phantom",
         guarantee: "G17",
         violation: "a message is pushed that was certainly not stored",
+        is_core: false,
     },
 ];
 
@@ -215,9 +240,13 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
-    /// The worst of all rules.
+    /// The worst of all rules that count.
     pub fn verdict(&self) -> Verdict {
-        Verdict::worst(self.rules.iter().map(|rule| rule.verdict))
+        worst(
+            self.rules
+                .iter()
+                .map(|rule| (rule.rule, rule.verdict, rule.why.as_str())),
+        )
     }
 
     /// The verdict of the rule of that name.
@@ -268,6 +297,19 @@ pub fn judge(history: &History) -> Verdicts {
     }
 }
 
+/// Why a rule is unknown that nothing could have broken.
+const NOT_EXERCISED: &str = "not exercised";
+
+/// The worst of rules, each with its verdict and why it is unknown. A rule that is no core rule and was
+/// never exercised says nothing about the whole; its own verdict stays unknown all the same.
+fn worst<'a>(rules: impl Iterator<Item = (&'a str, Verdict, &'a str)>) -> Verdict {
+    let is_core = |name: &str| RULES.iter().any(|rule| rule.name == name && rule.is_core);
+    let counts = |&(name, verdict, why): &(&str, Verdict, &str)| {
+        is_core(name) || verdict != Verdict::Unknown || why != NOT_EXERCISED
+    };
+    Verdict::worst(rules.filter(counts).map(|(_, verdict, _)| verdict))
+}
+
 /// What a rule finds while it looks.
 #[derive(Debug, Default)]
 struct Findings {
@@ -296,7 +338,7 @@ impl Findings {
         let (verdict, why) = match (violations, exercised, missing) {
             (1.., _, _) => (Verdict::Violation, String::new()),
             (0, _, Some(missing)) => (Verdict::Unknown, missing),
-            (0, 0, None) => (Verdict::Unknown, "not exercised".to_owned()),
+            (0, 0, None) => (Verdict::Unknown, NOT_EXERCISED.to_owned()),
             (0, 1.., None) => (Verdict::Valid, String::new()),
         };
         RuleVerdict {
@@ -306,6 +348,41 @@ impl Findings {
             exercised,
             violations,
             told,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(changed: &str, verdict: Verdict, why: &str) -> Verdict {
+        let rules = RULES
+            .iter()
+            .map(|rule| match (rule.name == changed, rule.is_core) {
+                (true, _) => (rule.name, verdict, why),
+                (false, true) => (rule.name, Verdict::Valid, ""),
+                (false, false) => (rule.name, Verdict::Unknown, NOT_EXERCISED),
+            });
+        worst(rules)
+    }
+
+    #[test]
+    fn rules_that_a_run_never_came_near_leave_the_whole_valid_unless_they_are_core() {
+        let nothing = |rule| verdict(rule, Verdict::Unknown, NOT_EXERCISED);
+        assert_eq!(nothing("delivery/page-gap"), Verdict::Valid);
+        for core in RULES.iter().filter(|rule| rule.is_core) {
+            assert_eq!(nothing(core.name), Verdict::Unknown, "{}", core.name);
+        }
+    }
+
+    #[test]
+    fn thin_evidence_and_violations_of_every_rule_decide() {
+        for rule in RULES {
+            let thin = verdict(rule.name, Verdict::Unknown, "no closing drain");
+            assert_eq!(thin, Verdict::Unknown, "{}", rule.name);
+            let broken = verdict(rule.name, Verdict::Violation, "");
+            assert_eq!(broken, Verdict::Violation, "{}", rule.name);
         }
     }
 }

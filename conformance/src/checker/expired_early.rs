@@ -34,7 +34,13 @@ fn judge(
 ) {
     let record = facts.record(used);
     let lease = facts.certain_lease(message, take, used);
-    let is_inside = lease.covers(record.invoked_at, record.completed_at);
+    // A process asks one thing after the other: what it asks next comes after its grant, be it in the
+    // same instant.
+    let is_next = facts.record(take).process == record.process
+        && take < used
+        && lease.from == record.invoked_at
+        && record.completed_at < lease.until;
+    let is_inside = is_next || lease.covers(record.invoked_at, record.completed_at);
     if record.is_info() || !is_inside || !facts.present_during(message, used) {
         return;
     }

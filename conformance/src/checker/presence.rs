@@ -131,7 +131,13 @@ impl<'h> Facts<'h> {
         });
         let by_name = deletes.chain(absences).chain(sweeps).filter(|&index| {
             let record = self.record(index);
-            let was_there = stored_from <= record.invoked_at;
+            // Who names a message knows it already; a sweep in the very instant may have come before.
+            let is_sweep = matches!(
+                record.operation,
+                Operation::Purge { .. } | Operation::DeleteQueue { .. }
+            );
+            let was_there =
+                stored_from < record.invoked_at || (stored_from == record.invoked_at && !is_sweep);
             let is_at_home = self.place(index) == message.home;
             let is_where_it_is = if is_at_home {
                 record.completed_at < moved_from

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{RULES, Verdicts, Violation};
+use super::{NOT_EXERCISED, RULES, Verdicts, Violation, worst};
 use crate::verdict::Verdict;
 
 /// One rule over many runs.
@@ -46,7 +46,7 @@ impl Default for Tally {
             violation: 0,
             exercised: 0,
             first: None,
-            why: "not exercised".to_owned(),
+            why: NOT_EXERCISED.to_owned(),
         };
         Self {
             rules: RULES.iter().map(rule).collect(),
@@ -90,7 +90,7 @@ impl Tally {
                     (Verdict::Violation, "")
                 }
             };
-            let never_exercised = tally.verdict == Verdict::Unknown && tally.why == "not exercised";
+            let never_exercised = tally.verdict == Verdict::Unknown && tally.why == NOT_EXERCISED;
             if never_exercised || verdict > tally.verdict {
                 tally.verdict = verdict;
                 tally.why = why.to_owned();
@@ -98,9 +98,13 @@ impl Tally {
         }
     }
 
-    /// The worst of all rules.
+    /// The worst of all rules that count.
     pub fn verdict(&self) -> Verdict {
-        Verdict::worst(self.rules.iter().map(|rule| rule.verdict))
+        worst(
+            self.rules
+                .iter()
+                .map(|rule| (rule.rule, rule.verdict, rule.why.as_str())),
+        )
     }
 }
 

@@ -14,9 +14,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Whether everything between `from` and `until`, both included, lies inside.
+    /// Whether everything between `from` and `until`, both included, surely lies inside. What begins in
+    /// the very instant in which the window does may have acted before.
     pub(super) fn covers(self, from: Instant, until: Instant) -> bool {
-        self.from <= from && until < self.until
+        self.from < from && until < self.until
     }
 }
 
