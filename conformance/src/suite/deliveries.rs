@@ -210,17 +210,23 @@ async fn garbled(context: Context) -> CaseResult {
     retried(&context, &[Answer::Garbage]).await
 }
 
-/// All attempts for the first message fail; those behind it must come all the same.
-async fn later_messages(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
+/// A queue with one message, and its subscriber, who fails every attempt; they are soon over.
+async fn failing(context: &Context) -> Result<(Queue, Subscriber), Stop> {
+    let queue = Queue::new(context, "q");
     let script = Script {
         then: Answer::Status(500),
         ..Script::default()
     };
-    let subscriber = Subscriber::scripted(&context, "s", script)?;
+    let subscriber = Subscriber::scripted(context, "s", script)?;
     let options = json!({ "_retry_policy": hasty() });
-    subscribe(&context, &queue, (&subscriber, options)).await?;
+    subscribe(context, &queue, (&subscriber, options)).await?;
     queue.post(&numbered(0..1, 600)).await?;
+    Ok((queue, subscriber))
+}
+
+/// All attempts for the first message fail; those behind it must come all the same.
+async fn later_messages(context: Context) -> CaseResult {
+    let (queue, subscriber) = failing(&context).await?;
     subscriber.expect("8.5", &numbers(0..1)).await?;
     pause(&context, Duration::from_secs(40)).await;
     subscriber.rescript(Script::default());
@@ -417,15 +423,7 @@ async fn queue_policy(context: Context) -> CaseResult {
 
 /// One attempt and at most 2 + 1 + 2 + 1 retries, about twenty seconds in all.
 async fn policy_end(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    let script = Script {
-        then: Answer::Status(500),
-        ..Script::default()
-    };
-    let subscriber = Subscriber::scripted(&context, "s", script)?;
-    let options = json!({ "_retry_policy": hasty() });
-    subscribe(&context, &queue, (&subscriber, options)).await?;
-    queue.post(&numbered(0..1, 600)).await?;
+    let (_, subscriber) = failing(&context).await?;
     attempts(&context, &subscriber, 4).await?;
     pause(&context, Duration::from_secs(40)).await;
     let count = subscriber.messages().len();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::capability::Capability::{self, Bulk, BulkDeleteNeedsClaims, Pop};
-use super::steps::{EVERYTHING, Queue, bodies, expect_each, numbered};
+use super::steps::{EVERYTHING, Page, Queue, bodies, expect_each, numbered};
 use super::{Case, CaseResult, Context, Request, Stop, case};
 
 const NEEDS: &[Capability] = &[Bulk, BulkDeleteNeedsClaims];
@@ -77,14 +77,19 @@ fn deleting(context: &Context, queue: &Queue, (ids, claims): (&[&str], &[&str]))
     context.delete(queue.at(&format!("/messages?ids={ids}&claim_ids={claims}")))
 }
 
+/// All that is still there, claimed or not.
+async fn remaining(queue: &Queue) -> Result<Page, Stop> {
+    queue
+        .list(&format!("{EVERYTHING}&include_claimed=true"))
+        .await
+}
+
 /// Demands a refusal of whatever kind, and that all messages are there.
 async fn refuses(request: Request, (queue, count): (&Queue, usize)) -> Result<super::Reply, Stop> {
     let reply = request.send().await?;
     let refused = reply.status().is_client_error() || reply.status().is_server_error();
     reply.check("5.8", "a refusal", refused)?;
-    let page = queue
-        .list(&format!("{EVERYTHING}&include_claimed=true"))
-        .await?;
+    let page = remaining(queue).await?;
     let expected = format!("{count} messages");
     page.reply
         .check("5.8", &expected, page.messages.len() == count)?;
@@ -101,11 +106,16 @@ async fn both_needed(context: Context) -> CaseResult {
         context.delete(queue.at(&format!("/messages?claim_ids={}", claim.id))),
     ];
     expect_each("5.8", &[400], requests).await?;
-    let page = queue
-        .list(&format!("{EVERYTHING}&include_claimed=true"))
-        .await?;
+    let page = remaining(&queue).await?;
     page.reply
         .check("5.8", "both messages", page.messages.len() == 2)
+}
+
+/// Of three messages the first two are gone.
+async fn expect_third_alone(queue: &Queue) -> CaseResult {
+    let page = remaining(queue).await?;
+    let rest = bodies(&page.messages) == json!([2]);
+    page.reply.check("5.8", "the third message alone", rest)
 }
 
 async fn deletes(context: Context) -> CaseResult {
@@ -117,11 +127,7 @@ async fn deletes(context: Context) -> CaseResult {
         .send()
         .await?;
     delete.expect("5.8", &[204])?;
-    let page = queue
-        .list(&format!("{EVERYTHING}&include_claimed=true"))
-        .await?;
-    let rest = bodies(&page.messages) == json!([2]);
-    page.reply.check("5.8", "the third message alone", rest)
+    expect_third_alone(&queue).await
 }
 
 async fn several(context: Context) -> CaseResult {
@@ -133,11 +139,7 @@ async fn several(context: Context) -> CaseResult {
         .send()
         .await?;
     delete.expect("5.8", &[204])?;
-    let page = queue
-        .list(&format!("{EVERYTHING}&include_claimed=true"))
-        .await?;
-    let rest = bodies(&page.messages) == json!([2]);
-    page.reply.check("5.8", "the third message alone", rest)
+    expect_third_alone(&queue).await
 }
 
 async fn other_claim(context: Context) -> CaseResult {
