@@ -3,6 +3,10 @@
 //! The rules and the windows that they judge by are those of `guarantees.md`. Tokens are distinct, so
 //! everything falls apart by message: group, sort, sweep. No search over interleavings is needed.
 //!
+//! A history becomes numbers (`log`), is grouped (`facts`), and what is certain about each message is
+//! worked out once (`known`), for all rules that look at one message (`rules` calls them, in parts, on as
+//! many threads as it is given). Rules about whole queues and walks come after those.
+//!
 //! Every rule counts how often the history could have broken it. A rule that was never exercised is
 //! *unknown*, and so is one whose evidence is too thin; nothing turns that into *valid*.
 
@@ -11,25 +15,36 @@ use serde::Serialize;
 use crate::history::History;
 use crate::verdict::Verdict;
 
-use self::facts::Facts;
+pub use self::docket::{Docket, Judgement, judge_stored};
+use self::log::Builder;
+use self::rules::Draft;
+use self::story::Records;
 pub use self::tally::{RuleTally, Tally};
 
 mod claims;
 mod dead_letter;
 mod delivery;
+mod docket;
 mod expired_early;
 mod facts;
 mod fencing;
+mod findings;
 mod identity;
+mod known;
 mod lifetime;
+mod log;
 mod lost;
+mod marks;
 mod notify;
 mod order;
 mod pages;
-mod presence;
+mod parts;
+mod rules;
+mod short;
 mod stats;
 mod story;
 mod tally;
+mod unanswered;
 mod windows;
 
 /// Violations of one rule that are told; the rest is counted.
@@ -50,7 +65,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order of reports.
-pub const RULES: &[Rule] = &[
+pub const RULES: [Rule; 22] = [
     Rule {
         name: "delivery/lost",
         guarantee: "G1, G5",
@@ -257,44 +272,13 @@ impl Verdicts {
 
 /// Judges `history` by every rule.
 pub fn judge(history: &History) -> Verdicts {
-    let facts = Facts::gather(history);
-    let missing = lost::missing_messages(&facts);
-    let findings = [
-        missing.lost,
-        delivery::unexpected(&facts),
-        identity::corrupted(&facts),
-        identity::duplicated(&facts),
-        delivery::resurrected(&facts),
-        lifetime::expired(&facts),
-        lifetime::early(&facts),
-        missing.partial,
-        order::order(&facts),
-        pages::page_gap(&facts),
-        pages::page_repeat(&facts),
-        identity::isolation(&facts),
-        delivery::popped_twice(&facts),
-        stats::stats(&facts),
-        claims::overlap(&facts),
-        fencing::fencing(&facts),
-        missing.stuck,
-        expired_early::expired_early(&facts),
-        missing.lifetime,
-        dead_letter::dead_letter(&facts),
-        notify::missed(&facts),
-        notify::phantom(&facts),
-    ];
-    assert_eq!(
-        findings.len(),
-        RULES.len(),
-        "invariant: every rule is judged"
-    );
-    let rules = RULES
-        .iter()
-        .zip(findings)
-        .map(|(rule, findings)| findings.conclude(rule.name));
-    Verdicts {
-        rules: rules.collect(),
-    }
+    judge_on(history, 1)
+}
+
+/// The same, on so many threads. The verdicts do not depend on their number.
+pub fn judge_on(history: &History, threads: usize) -> Verdicts {
+    let log = Builder::log(history);
+    Draft::of(&log, threads).conclude(&log, &Records::All(&history.records))
 }
 
 /// Why a rule is unknown that nothing could have broken.
@@ -308,48 +292,6 @@ fn worst<'a>(rules: impl Iterator<Item = (&'a str, Verdict, &'a str)>) -> Verdic
         is_core(name) || verdict != Verdict::Unknown || why != NOT_EXERCISED
     };
     Verdict::worst(rules.filter(counts).map(|(_, verdict, _)| verdict))
-}
-
-/// What a rule finds while it looks.
-#[derive(Debug, Default)]
-struct Findings {
-    exercised: u64,
-    violations: u64,
-    told: Vec<Violation>,
-    missing: Option<String>,
-}
-
-impl Findings {
-    /// One more violation; `tell` is asked only while there is room for its story.
-    fn violate(&mut self, tell: impl FnOnce() -> Violation) {
-        self.violations += 1;
-        if self.told.len() < VIOLATIONS_TOLD_MAX {
-            self.told.push(tell());
-        }
-    }
-
-    fn conclude(self, rule: &'static str) -> RuleVerdict {
-        let Self {
-            exercised,
-            violations,
-            told,
-            missing,
-        } = self;
-        let (verdict, why) = match (violations, exercised, missing) {
-            (1.., _, _) => (Verdict::Violation, String::new()),
-            (0, _, Some(missing)) => (Verdict::Unknown, missing),
-            (0, 0, None) => (Verdict::Unknown, NOT_EXERCISED.to_owned()),
-            (0, 1.., None) => (Verdict::Valid, String::new()),
-        };
-        RuleVerdict {
-            rule,
-            verdict,
-            why,
-            exercised,
-            violations,
-            told,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,14 +11,18 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Instant;
 
 pub use self::answer::{Answer, Seen};
-pub use self::lines::{HistoryError, read, write};
+pub use self::lines::{HistoryError, feed, read, write};
 pub use self::operation::{Operation, Posted, QueueSettings};
+pub(crate) use self::pairing::posted_again;
+pub use self::pairing::{Begun, Chosen, Note, Sink};
 pub use self::profile::{OrderProfile, Profile, ShortAnswers};
 pub use self::recorder::{Handle, Recorder};
 
 mod answer;
+mod blocks;
 mod lines;
 mod operation;
+mod pairing;
 mod profile;
 mod raw;
 mod recorder;

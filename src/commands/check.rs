@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 use anyhow::Context as _;
-use nanshe_conformance::checker::{Verdicts, judge};
-use nanshe_conformance::history::{self, History};
+use nanshe_conformance::checker::{Verdicts, judge_stored};
 use nanshe_conformance::verdict::Verdict;
 use serde_json::json;
 
@@ -16,7 +15,7 @@ pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     let mut verdicts = Vec::new();
     // All are read before anything is printed: a malformed one spoils no half of a report.
     for path in &args.histories {
-        verdicts.push((path, judge(&read(path)?)));
+        verdicts.push((path, judge(path)?));
     }
     if args.json {
         let document = |(path, verdicts): &(&String, Verdicts)| json!({ "history": path, "verdict": verdicts.verdict(), "rules": verdicts.rules });
@@ -30,10 +29,16 @@ pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     Ok(Verdict::worst(verdicts.iter().map(|(_, verdicts)| verdicts.verdict())).into())
 }
 
-/// The history in that file.
-pub(super) fn read(path: &str) -> anyhow::Result<History> {
-    let file = File::open(path).with_context(|| format!("{path} cannot be opened"))?;
-    history::read(BufReader::new(file)).with_context(|| path.to_owned())
+/// Judges the history in that file, on all cores.
+pub(super) fn judge(path: &str) -> anyhow::Result<Verdicts> {
+    File::open(path).with_context(|| format!("{path} cannot be opened"))?;
+    let open = || File::open(path).map(BufReader::new);
+    judge_stored(open, threads()).with_context(|| path.to_owned())
+}
+
+/// As many threads as there are cores.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 pub(super) fn text(path: &str, verdicts: &Verdicts) -> String {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use nanshe_conformance::checker::{Verdicts, judge};
+use nanshe_conformance::checker::Verdicts;
 use nanshe_conformance::document;
 use nanshe_conformance::verdict::Verdict;
 use serde_json::{Value, json};
@@ -18,8 +18,7 @@ pub(crate) fn run(args: &Replay, shell: &mut Shell<'_>) -> anyhow::Result<Exit> 
     // All are read before anything is printed: a broken one spoils no half of a report.
     for run in &args.runs {
         let path = run.join(HISTORY);
-        let history = super::check::read(&path.to_string_lossy())?;
-        let verdicts = judge(&history);
+        let verdicts = super::check::judge(&path.to_string_lossy())?;
         let difference = difference(run, &verdicts)?;
         all.push((run, verdicts, difference));
     }

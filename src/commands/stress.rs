@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nanshe_conformance::checker::judge;
+use nanshe_conformance::checker::judge_on;
 use nanshe_conformance::environment::{Scaled, TokioEnvironment, World};
 use nanshe_conformance::stress::{Ended, LASTS_MAX, Menu, Plan, Played, Stage, play};
 use nanshe_conformance::suite::{self, PreflightError};
@@ -208,7 +208,7 @@ fn conclude(
     folder: &RunFolder,
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Exit> {
-    let verdicts = judge(&played.recorder.history());
+    let verdicts = judge_on(&played.recorder.history(), super::check::threads());
     let early = match &played.ended {
         Ended::Whole => None,
         Ended::Stopped(why) | Ended::Dead(why) => Some(why.clone()),

@@ -1,90 +1,76 @@
 //! `claims/expired-early`: a holder's claim is good until its lease ends.
 
-use super::Findings;
-use super::facts::{Facts, Index, Message};
-use crate::history::{Answer, Operation, Outcome};
+use super::findings::Findings;
+use super::known::Known;
+use super::log::{Act, Index, NONE, Outcome};
 
 /// Refused within its certain lease: the holder's renewal or delete, or a look at its claim that does
 /// not show what it holds. A claim whose messages are all gone may be gone as well, so a message has
 /// to be there for certain.
-pub(super) fn expired_early(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
-    for message in &facts.messages {
-        for take in facts.deliveries(message) {
-            if facts.record(take).operation.is_pop() || facts.place(take) != message.home {
-                continue;
-            }
-            let Some(claim) = facts.claim_of(take) else {
-                continue;
-            };
-            let uses = claim.renewals.iter().chain(&claim.reads).copied();
-            for used in uses.chain(deletes_under(facts, message, take)) {
-                judge(facts, (message, take), used, &mut findings);
-            }
+pub(super) fn expired_early(known: &Known<'_>, findings: &mut Findings) {
+    let facts = known.facts;
+    for &take in &known.deliveries {
+        let claim = facts.op(take).claim();
+        if claim == NONE || facts.op(take).place != known.message.home {
+            continue;
+        }
+        let renewals = facts.of_claim.renewals.get(claim).iter();
+        let uses = renewals.chain(facts.of_claim.reads.get(claim));
+        // Deletes of the message under that claim.
+        let is_under = |delete: &&Index| facts.op(**delete).claim() == claim;
+        let deletes = known.deletes().iter().filter(is_under);
+        for &used in uses.chain(deletes) {
+            judge(known, take, used, findings);
         }
     }
-    findings
 }
 
-fn judge(
-    facts: &Facts<'_>,
-    (message, take): (&Message<'_>, Index),
-    used: Index,
-    findings: &mut Findings,
-) {
-    let record = facts.record(used);
-    let lease = facts.certain_lease(message, take, used);
-    // A process asks one thing after the other: what it asks next comes after its grant, be it in the
-    // same instant.
-    let is_next = facts.record(take).process == record.process
-        && take < used
-        && lease.from == record.invoked_at
-        && record.completed_at < lease.until;
-    let is_inside = is_next || lease.covers(record.invoked_at, record.completed_at);
-    if record.is_info() || !is_inside || !facts.present_during(message, used) {
+fn judge(known: &Known<'_>, take: Index, used: Index, findings: &mut Findings) {
+    let facts = known.facts;
+    let op = facts.op(used);
+    if op.is_info() {
         return;
     }
-    let status = match record.outcome {
+    let lease = known.certain_lease(take, used);
+    // A process asks one thing after the other: what it asks next comes after its grant, be it in the
+    // same instant.
+    let is_next = facts.op(take).process == op.process
+        && take < used
+        && lease.from == op.invoked_at
+        && op.completed_at < lease.until;
+    let is_inside = is_next || lease.covers(op.invoked_at, op.completed_at);
+    if !is_inside || !known.present_during(used) {
+        return;
+    }
+    let status = match op.outcome {
         Outcome::Fail { status } => status,
-        Outcome::Ok(_) | Outcome::Info => None,
+        Outcome::Ok | Outcome::Info => None,
     };
-    let broken = match (&record.operation, record.answer()) {
-        (Operation::ClaimGet { .. }, Some(Answer::ClaimGet { messages: None })) => {
-            Some("the claim was not there, although its lease surely lasted")
+    let broken = match op.act {
+        Act::ClaimGet { is_found, .. } if op.is_ok() => {
+            let mut shown = facts.seen(op).iter();
+            if !is_found {
+                Some("the claim was not there, although its lease surely lasted")
+            } else if !shown.any(|sight| sight.token == known.message.token) {
+                Some("the claim did not show it, although its lease surely lasted")
+            } else {
+                None
+            }
         }
-        (Operation::ClaimGet { .. }, Some(answer)) => {
-            let holds = answer.seen().iter().any(|seen| seen.token == message.token);
-            (!holds).then_some("the claim did not show it, although its lease surely lasted")
-        }
-        (Operation::Renew { .. }, None) if status == Some(404) => {
+        Act::Renew { .. } if status == Some(404) => {
             Some("the renewal was refused, although the lease surely lasted")
         }
-        (Operation::Delete { .. }, None) if matches!(status, Some(400 | 403 | 404)) => {
+        Act::Delete { .. } if matches!(status, Some(400 | 403 | 404)) => {
             Some("the holder's delete was refused, although its lease surely lasted")
         }
         // What was refused for another reason, or never sent, tells nothing.
-        (_, None) => return,
-        (_, Some(_)) => None,
+        _ if !op.is_ok() => return,
+        _ => None,
     };
     findings.exercised += 1;
     if let Some(summary) = broken {
-        let proof = [message.post, take, used];
-        findings.violate(|| facts.violation(message.token, summary.to_owned(), proof));
+        findings.violate(known.message.token, || {
+            (summary.to_owned(), vec![known.message.post, take, used])
+        });
     }
-}
-
-/// Deletes of the message under the claim that `take` was granted.
-fn deletes_under<'f>(
-    facts: &'f Facts<'_>,
-    message: &'f Message<'_>,
-    take: Index,
-) -> impl Iterator<Item = Index> + 'f {
-    let granted = match facts.record(take).answer() {
-        Some(Answer::Claim { claim, .. }) => claim.as_ref(),
-        _ => None,
-    };
-    message.deletes.iter().copied().filter(move |&delete| {
-        matches!(&facts.record(delete).operation,
-            Operation::Delete { claim: Some(claim), .. } if Some(claim) == granted)
-    })
 }

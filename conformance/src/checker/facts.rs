@@ -1,369 +1,353 @@
 //! A history, grouped: by message, by claim, by queue.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::environment::Instant;
-use crate::history::{Answer, History, Operation, Outcome, Posted, Record};
-
-/// An index into the history's records.
-pub(super) type Index = usize;
-
-/// A tenant, and the name of one of its queues.
-pub(super) type Place<'h> = (&'h str, &'h str);
+use super::dead_letter::Attempts;
+use super::log::{Act, Groups, Index, Log, NONE, Op, Outcome, Place, Sight};
+use super::unanswered::Unanswered;
+use crate::environment::{Instant, nanos};
+use crate::history::QueueSettings;
 
 /// What the history says, grouped.
-pub(super) struct Facts<'h> {
-    pub(super) history: &'h History,
-    /// Messages that somebody tried to post, in the order of the attempts.
-    pub(super) messages: Vec<Message<'h>>,
+pub(super) struct Facts<'l> {
+    pub(super) log: &'l Log,
     /// Tokens seen that nobody posted, with the observation.
-    pub(super) strangers: Vec<(&'h str, Index)>,
-    /// By queue and identifier: nobody promises that identifiers differ between queues.
-    pub(super) claims: BTreeMap<(Place<'h>, &'h str), Claim>,
-    pub(super) queues: BTreeMap<Place<'h>, Queue<'h>>,
-    by_token: BTreeMap<&'h str, usize>,
+    pub(super) strangers: Vec<(u32, Index)>,
+    /// By message, each in the order of invocations but for the first.
+    pub(super) of_message: OfMessage,
+    /// By claim: its number is its name's.
+    pub(super) of_claim: OfClaim,
+    /// By place.
+    pub(super) queues: Vec<Queue>,
+    /// Whose identifier it is, by its number.
+    owner_of: Vec<u32>,
+    /// Whether a fault repeated requests on their way.
+    pub(super) is_repeating: bool,
 }
 
-/// One message.
-pub(super) struct Message<'h> {
-    pub(super) token: &'h str,
-    /// Where it was posted.
-    pub(super) home: Place<'h>,
-    pub(super) posted: &'h Posted,
-    pub(super) ttl_secs: u64,
-    pub(super) post: Index,
-    /// Its place in the batch.
-    pub(super) place: usize,
-    /// Ok observations of it, in the order of their completions.
-    pub(super) sightings: Vec<Index>,
-    /// Deletes of it, by its identifier, in the order of their invocations.
-    pub(super) deletes: Vec<Index>,
-    /// The same, of many messages at once.
-    pub(super) bulk_deletes: Vec<Index>,
-    /// Ok reads by its identifier, in the order of their invocations.
-    pub(super) reads: Vec<Read>,
-}
-
-/// A read by identifier, and whether it found the message.
-#[derive(Clone, Copy)]
-pub(super) struct Read {
-    pub(super) index: Index,
-    pub(super) is_found: bool,
-}
-
-impl Message<'_> {
-    /// What tells it from all others: its post, and its place in the batch.
-    pub(super) fn post_place(&self) -> (Index, usize) {
-        (self.post, self.place)
-    }
-}
-
-/// What was done with one claim.
+/// What concerns one message.
 #[derive(Default)]
-pub(super) struct Claim {
-    /// The claim that was granted.
-    pub(super) grant: Option<Index>,
-    pub(super) renewals: Vec<Index>,
-    pub(super) releases: Vec<Index>,
+pub(super) struct OfMessage {
+    /// Ok observations of it, in the order of their completions.
+    pub(super) sightings: Groups,
+    /// Deletes of it, by its identifier.
+    pub(super) deletes: Groups,
+    /// The same, of many messages at once.
+    pub(super) bulk_deletes: Groups,
+    /// Ok reads by its identifier that found it.
+    pub(super) finds: Groups,
+    /// Ok reads by its identifier that did not.
+    pub(super) absences: Groups,
+}
+
+/// What was done with one claim, in the order of invocations.
+#[derive(Default)]
+pub(super) struct OfClaim {
+    /// The claim that was granted, or [`NONE`].
+    pub(super) grants: Vec<u32>,
+    pub(super) renewals: Groups,
+    /// Renewals that did not end ok.
+    pub(super) failed_renewals: Groups,
+    pub(super) releases: Groups,
     /// Ok looks at the claim.
-    pub(super) reads: Vec<Index>,
+    pub(super) reads: Groups,
+    /// Along `renewals`: the latest end of those that ended ok, from the first of its claim on.
+    pub(super) renewed_until: Vec<Instant>,
+    /// Along `renewals`: the latest end of a lease by those without an answer.
+    pub(super) maybe_until: Vec<Instant>,
 }
 
 /// One queue's operations that concern all of its messages, in the order of their invocations.
 #[derive(Default)]
-pub(super) struct Queue<'h> {
+pub(super) struct Queue {
     /// Everything but reads.
     pub(super) operations: Vec<Index>,
     /// Ok claims and pops.
     pub(super) takes: Vec<Index>,
     /// Claims and pops without an answer.
-    pub(super) unanswered: Vec<Index>,
-    pub(super) messages: Vec<usize>,
+    pub(super) unanswered: Unanswered,
+    pub(super) messages: Vec<u32>,
     /// Purges and deletes of the queue that may have happened.
     pub(super) sweeps: Vec<Index>,
+    /// Along `sweeps`: the latest instant at which any of those so far may have acted.
+    pub(super) swept_until: Vec<Instant>,
     /// Ok looks at its counts.
     pub(super) stats: Vec<Index>,
     /// Operations that may have changed its settings.
     pub(super) settings: Vec<Index>,
     /// Where its messages may go that were handed out too often.
-    pub(super) dead_letters: Vec<DeadLetters<'h>>,
+    pub(super) dead_letters: Vec<DeadLetters>,
+    /// Its claims and pops, if its messages may be handed out too often.
+    pub(super) attempts: Attempts,
+    /// The longest delay of messages that name none.
+    pub(super) longest_delay: Duration,
 }
 
 /// What may be settled about messages that were handed out too often.
 #[derive(Clone, Copy)]
-pub(super) struct DeadLetters<'h> {
-    pub(super) target: Place<'h>,
+pub(super) struct DeadLetters {
+    pub(super) target: Place,
     pub(super) max_claim_count: u64,
 }
 
-impl<'h> Facts<'h> {
-    pub(super) fn gather(history: &'h History) -> Self {
+impl<'l> Facts<'l> {
+    pub(super) fn gather(log: &'l Log) -> Self {
         let mut facts = Self {
-            history,
-            messages: Vec::new(),
+            log,
             strangers: Vec::new(),
-            claims: BTreeMap::new(),
-            queues: BTreeMap::new(),
-            by_token: BTreeMap::new(),
+            of_message: OfMessage::default(),
+            of_claim: OfClaim::default(),
+            queues: Vec::new(),
+            owner_of: owners(log),
+            is_repeating: log
+                .faults
+                .iter()
+                .any(|(_, fault)| fault.contains("duplicate")),
         };
-        let by_token = facts.gather_messages();
-        let mut by_id: BTreeMap<(Place<'_>, &str), usize> = BTreeMap::new();
-        for (index, record) in history.records.iter().enumerate() {
-            facts.gather_answer(index, record, &by_token, &mut by_id);
-        }
-        for (index, record) in history.records.iter().enumerate() {
-            facts.gather_operation(index, record, &by_id);
-        }
-        facts.by_token = by_token;
-        for message in &mut facts.messages {
-            message
-                .sightings
-                .sort_by_key(|&index| (history.records[index].completed_at, index));
-        }
+        facts.gather_sightings();
+        facts.gather_named();
+        facts.gather_claims();
+        facts.gather_queues();
         facts
     }
 
-    fn gather_messages(&mut self) -> BTreeMap<&'h str, usize> {
-        let mut by_token = BTreeMap::new();
-        for (post, record) in self.history.records.iter().enumerate() {
-            let Operation::Post { messages, .. } = &record.operation else {
-                continue;
-            };
-            let home = place_of(record);
-            for (place, posted) in messages.iter().enumerate() {
-                by_token.insert(posted.token.as_str(), self.messages.len());
-                let facts = self.queues.entry(home).or_default();
-                facts.messages.push(self.messages.len());
-                self.messages.push(Message {
-                    token: &posted.token,
-                    home,
-                    posted,
-                    ttl_secs: posted.ttl_secs,
-                    post,
-                    place,
-                    sightings: Vec::new(),
-                    deletes: Vec::new(),
-                    bulk_deletes: Vec::new(),
-                    reads: Vec::new(),
-                });
-            }
-        }
-        by_token
-    }
-
-    fn gather_answer(
-        &mut self,
-        index: Index,
-        record: &'h Record,
-        by_token: &BTreeMap<&'h str, usize>,
-        by_id: &mut BTreeMap<(Place<'h>, &'h str), usize>,
-    ) {
-        let Outcome::Ok(answer) = &record.outcome else {
-            return;
-        };
-        let place = place_of(record);
-        if let (Operation::Post { messages, .. }, Answer::Post { ids }) =
-            (&record.operation, answer)
-        {
-            for (posted, id) in messages.iter().zip(ids) {
-                by_id.insert((place, id), by_token[posted.token.as_str()]);
-            }
-        }
-        for seen in answer.seen() {
-            match by_token.get(seen.token.as_str()) {
-                None => self.strangers.push((&seen.token, index)),
-                Some(&message) => {
-                    by_id.entry((place, &seen.id)).or_insert(message);
-                    let sightings = &mut self.messages[message].sightings;
+    fn gather_sightings(&mut self) {
+        let log = self.log;
+        let mut sightings = Vec::new();
+        for (index, op) in log.numbered() {
+            let before = sightings.len();
+            for sight in self.seen(op) {
+                match log.message_of(sight.token) {
+                    None => self.strangers.push((sight.token, index)),
                     // One answer is one observation, however often it repeats itself.
-                    if sightings.last() != Some(&index) {
-                        sightings.push(index);
+                    Some(message) if !sightings[before..].contains(&(message, index)) => {
+                        sightings.push((message, index));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        let mut sightings = Groups::of(log.messages.len(), &sightings);
+        sightings.sort_by_key(|index| (log.op(index).completed_at, index));
+        self.of_message.sightings = sightings;
+    }
+
+    fn gather_named(&mut self) {
+        let log = self.log;
+        let [mut deletes, mut bulk_deletes, mut finds, mut absences] = [const { Vec::new() }; 4];
+        for (index, op) in log.numbered() {
+            let owner = |id: u32| Some(self.owner_of[id as usize]).filter(|&owner| owner != NONE);
+            let is_shown = |id: u32| self.seen(op).iter().any(|sight| sight.id == id);
+            let mut read = |id: u32| {
+                if let Some(message) = owner(id).filter(|_| op.is_ok()) {
+                    let reads = if is_shown(id) {
+                        &mut finds
+                    } else {
+                        &mut absences
+                    };
+                    reads.push((message, index));
+                }
+            };
+            match op.act {
+                Act::Delete { id, .. } => deletes.extend(owner(id).map(|message| (message, index))),
+                Act::BulkDelete { ids } => {
+                    let messages = ids.of(&log.named).iter().filter_map(|&id| owner(id));
+                    bulk_deletes.extend(messages.map(|message| (message, index)));
+                }
+                Act::Get { id } => read(id),
+                Act::GetMany { ids } => ids.of(&log.named).iter().copied().for_each(read),
+                _ => {}
+            }
+        }
+        let of = |pairs: Vec<(u32, u32)>| Groups::of(log.messages.len(), &pairs);
+        self.of_message.deletes = of(deletes);
+        self.of_message.bulk_deletes = of(bulk_deletes);
+        self.of_message.finds = of(finds);
+        self.of_message.absences = of(absences);
+    }
+
+    fn gather_claims(&mut self) {
+        let log = self.log;
+        let mut grants = vec![NONE; log.claims.count()];
+        let [mut renewals, mut failed, mut releases, mut reads] = [const { Vec::new() }; 4];
+        for (index, op) in log.numbered() {
+            let claim = op.claim();
+            if claim == NONE {
+                continue;
+            }
+            match op.act {
+                Act::Claim { .. } => {
+                    let grant = &mut grants[claim as usize];
+                    *grant = index.min(*grant);
+                }
+                Act::Renew { .. } => {
+                    renewals.push((claim, index));
+                    if !op.is_ok() {
+                        failed.push((claim, index));
                     }
                 }
+                Act::Release { .. } => releases.push((claim, index)),
+                Act::ClaimGet { .. } if op.is_ok() => reads.push((claim, index)),
+                _ => {}
             }
         }
-    }
-
-    fn gather_operation(
-        &mut self,
-        index: Index,
-        record: &'h Record,
-        by_id: &BTreeMap<(Place<'h>, &'h str), usize>,
-    ) {
-        let place = place_of(record);
-        let queue = self.queues.entry(place).or_default();
-        if !record.operation.is_read() {
-            queue.operations.push(index);
+        let of = |pairs: Vec<(u32, u32)>| Groups::of(log.claims.count(), &pairs);
+        let renewals = of(renewals);
+        let mut renewed_until = Vec::with_capacity(renewals.items().len());
+        let mut maybe_until = Vec::with_capacity(renewals.items().len());
+        let mut last = (NONE, Instant::START, Instant::START);
+        for &index in renewals.items() {
+            let op = log.op(index);
+            let (claim, renewed, maybe) = &mut last;
+            if *claim != op.claim() {
+                (*claim, *renewed, *maybe) = (op.claim(), Instant::START, Instant::START);
+            }
+            if op.is_ok() {
+                *renewed = op.completed_at.max(*renewed);
+            } else if op.is_info() {
+                *maybe = self.lease_ends_by(op).max(*maybe);
+            }
+            renewed_until.push(*renewed);
+            maybe_until.push(*maybe);
         }
-        match &record.operation {
-            Operation::Claim { .. } | Operation::Pop { .. } => self.gather_take(index, record),
-            Operation::ClaimGet { claim, .. } if record.is_ok() => {
-                self.claim_mut(place, claim).reads.push(index);
-            }
-            Operation::Renew { claim, .. } => self.claim_mut(place, claim).renewals.push(index),
-            Operation::Release { claim, .. } => self.claim_mut(place, claim).releases.push(index),
-            Operation::Delete { message, .. } => {
-                if let Some(&message) = by_id.get(&(place, message.as_str())) {
-                    self.messages[message].deletes.push(index);
-                }
-            }
-            Operation::BulkDelete { ids, .. } => {
-                for id in ids {
-                    if let Some(&message) = by_id.get(&(place, id.as_str())) {
-                        self.messages[message].bulk_deletes.push(index);
-                    }
-                }
-            }
-            Operation::Get { message, .. } => {
-                self.gather_read(index, std::slice::from_ref(message), by_id);
-            }
-            Operation::GetMany { ids, .. } => self.gather_read(index, ids, by_id),
-            Operation::Stats { .. } => queue.stats.push(index),
-            Operation::Purge { .. } | Operation::DeleteQueue { .. } => {
-                if record.is_possible() {
-                    queue.sweeps.push(index);
-                }
-            }
-            Operation::CreateQueue { .. } | Operation::SetMetadata { .. } => {
-                self.gather_settings(index, record);
-            }
-            Operation::ClaimGet { .. }
-            | Operation::Post { .. }
-            | Operation::List { .. }
-            | Operation::Subscribe { .. } => {}
-        }
-    }
-
-    fn gather_take(&mut self, index: Index, record: &'h Record) {
-        let place = place_of(record);
-        let queue = self.queues.entry(place).or_default();
-        match &record.outcome {
-            Outcome::Ok(_) => queue.takes.push(index),
-            Outcome::Info => queue.unanswered.push(index),
-            Outcome::Fail { .. } => {}
-        }
-        if let Some(Answer::Claim {
-            claim: Some(claim), ..
-        }) = record.answer()
-        {
-            self.claim_mut(place, claim).grant.get_or_insert(index);
-        }
-    }
-
-    fn gather_read(
-        &mut self,
-        index: Index,
-        ids: &'h [String],
-        by_id: &BTreeMap<(Place<'h>, &'h str), usize>,
-    ) {
-        let record = self.record(index);
-        let Some(answer) = record.answer() else {
-            return;
+        self.of_claim = OfClaim {
+            grants,
+            renewals,
+            failed_renewals: of(failed),
+            releases: of(releases),
+            reads: of(reads),
+            renewed_until,
+            maybe_until,
         };
-        for id in ids {
-            if let Some(&message) = by_id.get(&(place_of(record), id.as_str())) {
-                let is_found = answer.seen().iter().any(|seen| seen.id == *id);
-                let read = Read { index, is_found };
-                self.messages[message].reads.push(read);
-            }
-        }
     }
 
-    fn gather_settings(&mut self, index: Index, record: &'h Record) {
-        let (Operation::CreateQueue { settings, .. } | Operation::SetMetadata { settings, .. }) =
-            &record.operation
+    fn gather_queues(&mut self) {
+        let log = self.log;
+        let mut queues: Vec<Queue> = Vec::new();
+        queues.resize_with(log.queues.count(), Queue::default);
+        for (index, op) in log.numbered() {
+            let queue = &mut queues[op.place as usize];
+            if !op.is_read() {
+                queue.operations.push(index);
+            }
+            match op.act {
+                Act::Post { first, count } => queue.messages.extend(first..first + count),
+                Act::Claim { .. } | Act::Pop { .. } => match op.outcome {
+                    Outcome::Ok => queue.takes.push(index),
+                    Outcome::Info => queue.unanswered.takes.push(index),
+                    Outcome::Fail { .. } => {}
+                },
+                Act::Stats { .. } => queue.stats.push(index),
+                Act::Purge | Act::DeleteQueue if op.is_possible() => {
+                    let before = queue.swept_until.last().copied();
+                    let acts = self.acts_until(op);
+                    queue.sweeps.push(index);
+                    queue
+                        .swept_until
+                        .push(before.map_or(acts, |before| acts.max(before)));
+                }
+                // What exists keeps the settings that it has.
+                Act::CreateQueue {
+                    settings,
+                    was_there: false,
+                }
+                | Act::SetMetadata { settings }
+                    if op.is_possible() =>
+                {
+                    queue.settings.push(index);
+                    self.settle(queue, op.place, &log.settings[settings as usize]);
+                }
+                _ => {}
+            }
+        }
+        for queue in &mut queues {
+            queue.unanswered.settle(self);
+            if !queue.dead_letters.is_empty() {
+                let takes = queue.takes.iter().chain(&queue.unanswered.takes);
+                queue.attempts = Attempts::of(self, takes.copied());
+            }
+        }
+        self.queues = queues;
+    }
+
+    fn settle(&self, queue: &mut Queue, place: Place, settings: &QueueSettings) {
+        let delay = Duration::from_secs(settings.default_delay_secs.unwrap_or(0));
+        queue.longest_delay = queue.longest_delay.max(delay);
+        let (Some(target), Some(max_claim_count)) =
+            (&settings.dead_letter_queue, settings.max_claim_count)
         else {
             return;
         };
-        // What exists keeps the settings that it has.
-        let changes_nothing = Some(&Answer::CreateQueue { created: false });
-        if !record.is_possible() || record.answer() == changes_nothing {
-            return;
+        let project = self.log.queues.scope(place);
+        // A queue that nobody ever used: nothing can be seen there.
+        let target = self.log.queues.find(project, target).unwrap_or(NONE);
+        queue.dead_letters.push(DeadLetters {
+            target,
+            max_claim_count,
+        });
+    }
+
+    pub(super) fn op(&self, index: Index) -> &'l Op {
+        self.log.op(index)
+    }
+
+    /// The queue at that place.
+    pub(super) fn queue(&self, place: Place) -> &Queue {
+        &self.queues[place as usize]
+    }
+
+    /// The messages that the answer shows. What a post was told is no observation.
+    pub(super) fn seen(&self, op: &Op) -> &'l [Sight] {
+        match op.act {
+            Act::Post { .. } => &[],
+            _ => op.seen.of(&self.log.seen),
         }
-        let place = place_of(record);
-        let queue = self.queues.entry(place).or_default();
-        queue.settings.push(index);
-        if let (Some(target), Some(max_claim_count)) =
-            (&settings.dead_letter_queue, settings.max_claim_count)
-        {
-            let target = (place.0, target.as_str());
-            queue.dead_letters.push(DeadLetters {
-                target,
-                max_claim_count,
-            });
+    }
+
+    /// The slack ε.
+    pub(super) fn slack(&self) -> Duration {
+        self.log.header.slack()
+    }
+
+    /// The latest instant at which a possible operation can have acted: `c`, or `i + λ`.
+    pub(super) fn acts_until(&self, op: &Op) -> Instant {
+        if op.is_info() {
+            self.log.header.latest_effect(op.invoked_at)
+        } else {
+            op.completed_at
         }
-    }
-
-    fn claim_mut(&mut self, place: Place<'h>, claim: &'h str) -> &mut Claim {
-        self.claims.entry((place, claim)).or_default()
-    }
-
-    pub(super) fn record(&self, index: Index) -> &'h Record {
-        &self.history.records[index]
-    }
-
-    /// The message of that token, if somebody tried to post it.
-    pub(super) fn message(&self, token: &str) -> Option<&Message<'h>> {
-        self.by_token
-            .get(token)
-            .map(|&number| &self.messages[number])
     }
 
     /// When the history ends, as far as it tells.
     pub(super) fn ends_at(&self) -> Instant {
-        let last = self.history.records.last();
-        let last = last.map_or(Instant::START, |record| record.invoked_at);
-        let phases = self.history.phases.iter().map(|&(at, _)| at);
+        let last = self.last_invoked_at();
+        let phases = self.log.phases.iter().map(|&(at, _)| at);
         phases.fold(last, Instant::max)
     }
 
-    /// Where `index` acts.
-    pub(super) fn place(&self, index: Index) -> Place<'h> {
-        place_of(self.record(index))
-    }
-
-    /// What was done with the claim that `take` was granted.
-    pub(super) fn claim_of(&self, take: Index) -> Option<&Claim> {
-        match self.record(take).answer() {
-            Some(Answer::Claim {
-                claim: Some(claim), ..
-            }) => self.claims.get(&(self.place(take), claim.as_str())),
-            _ => None,
-        }
-    }
-
-    /// What was done with the claim of that identifier.
-    pub(super) fn claim(&self, place: Place<'h>, claim: &'h str) -> Option<&Claim> {
-        self.claims.get(&(place, claim))
-    }
-
-    /// Observations of `message` that handed it out: claims and pops.
-    pub(super) fn deliveries(&self, message: &Message<'_>) -> impl Iterator<Item = Index> {
-        message
-            .sightings
-            .iter()
-            .copied()
-            .filter(|&index| self.record(index).operation.is_take())
-    }
-
-    /// From when on it is certain that the message was stored; `None` if it never is. An answered
-    /// post settles it at once, one without an answer when its message was first seen.
-    pub(super) fn stored_from(&self, message: &Message<'_>) -> Option<Instant> {
-        let post = self.record(message.post);
-        let sighted = message
-            .sightings
-            .first()
-            .map(|&index| self.record(index).completed_at);
-        match post.outcome {
-            Outcome::Ok(_) => {
-                Some(sighted.map_or(post.completed_at, |sighted| sighted.min(post.completed_at)))
-            }
-            Outcome::Info => sighted,
-            Outcome::Fail { .. } => None,
-        }
+    /// When the last operation began.
+    pub(super) fn last_invoked_at(&self) -> Instant {
+        let last = self.log.operations.last();
+        last.map_or(Instant::START, |op| op.invoked_at)
     }
 }
 
-fn place_of(record: &Record) -> Place<'_> {
-    (&record.project, record.operation.queue())
+/// Whose each identifier is: whose it was said to be when it was posted, or else where it was seen first.
+fn owners(log: &Log) -> Vec<u32> {
+    let mut owners = vec![NONE; log.ids.count()];
+    for op in &log.operations {
+        let is_post = matches!(op.act, Act::Post { .. });
+        for sight in log.seen(op) {
+            let owner = &mut owners[sight.id as usize];
+            if is_post || *owner == NONE {
+                *owner = log.message_of(sight.token).unwrap_or(NONE);
+            }
+        }
+    }
+    owners
+}
+
+/// That many seconds; at most what an instant can hold.
+pub(super) fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs.min(nanos(Duration::MAX) / 1_000_000_000))
 }

@@ -1,102 +1,109 @@
 //! `claims/fencing`: a claim that has ended opens nothing any more, and nothing but its claim opens
 //! what is claimed.
 
-use super::Findings;
-use super::facts::{Facts, Index, Message};
-use crate::history::{Answer, Operation};
+use super::facts::Facts;
+use super::findings::Findings;
+use super::known::Known;
+use super::log::{Act, Index, NONE};
 
 /// A delete under a claim that had surely ended, or under none inside another's certain lease, that
-/// was accepted while the message was certainly there; a renewal of, or an ok look at, a claim that
-/// had surely ended.
-pub(super) fn fencing(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
-    for message in &facts.messages {
-        for &delete in &message.deletes {
-            deleted(facts, message, delete, &mut findings);
-        }
-        if facts.history.header.profile.bulk_delete_needs_claims {
-            for &delete in &message.bulk_deletes {
-                without_a_claim(facts, message, delete, &mut findings);
-            }
+/// was accepted while the message was certainly there.
+pub(super) fn deletes(known: &Known<'_>, findings: &mut Findings) {
+    for &delete in known.deletes() {
+        deleted(known, delete, findings);
+    }
+    if known.facts.log.header.profile.bulk_delete_needs_claims {
+        for &delete in known.bulk_deletes() {
+            without_a_claim(known, delete, findings);
         }
     }
-    for claim in facts.claims.values() {
-        let Some(grant) = claim.grant else { continue };
-        for &used in claim.renewals.iter().chain(&claim.reads) {
-            let record = facts.record(used);
-            let ended_at = facts.surely_ended_from(grant, used);
-            if record.is_info() || record.invoked_at <= ended_at {
-                continue;
-            }
-            findings.exercised += 1;
-            let found_nothing = Some(&Answer::ClaimGet { messages: None });
-            if record.is_ok() && record.answer() != found_nothing {
-                let summary = format!("of use after its claim had surely ended, at {ended_at}");
-                let token = record.answer().and_then(|answer| answer.seen().first());
-                let granted = facts.record(grant).answer();
-                let granted = granted.and_then(|answer| answer.seen().first());
-                let token = token.or(granted).map_or("", |seen| seen.token.as_str());
-                let proof = [grant, used].into_iter();
-                let proof = proof.chain(claim.renewals.iter().copied());
-                findings.violate(|| facts.violation(token, summary, proof));
-            }
-        }
-    }
-    findings
 }
 
-fn deleted(facts: &Facts<'_>, message: &Message<'_>, delete: Index, findings: &mut Findings) {
-    let record = facts.record(delete);
-    let Operation::Delete { claim, .. } = &record.operation else {
+/// A renewal of, or an ok look at, a claim that had surely ended.
+pub(super) fn uses(facts: &Facts<'_>, claim: u32, findings: &mut Findings) {
+    let grant = facts.of_claim.grants[claim as usize];
+    if grant == NONE {
         return;
-    };
-    let Some(claim) = claim else {
-        return without_a_claim(facts, message, delete, findings);
-    };
-    let claim = facts.claim(facts.place(delete), claim);
-    let Some(grant) = claim.and_then(|claim| claim.grant) else {
+    }
+    let renewals = facts.of_claim.renewals.get(claim);
+    for &used in renewals.iter().chain(facts.of_claim.reads.get(claim)) {
+        let op = facts.op(used);
+        if op.is_info() {
+            continue;
+        }
+        let ended_at = facts.surely_ended_from(grant, used);
+        if op.invoked_at <= ended_at {
+            continue;
+        }
+        findings.exercised += 1;
+        let found_nothing = matches!(
+            op.act,
+            Act::ClaimGet {
+                is_found: false,
+                ..
+            }
+        );
+        if op.is_ok() && !found_nothing {
+            let shown = facts.seen(op).first();
+            let shown = shown.or_else(|| facts.seen(facts.op(grant)).first());
+            findings.violate(shown.map_or(NONE, |sight| sight.token), || {
+                let summary = format!("of use after its claim had surely ended, at {ended_at}");
+                let proof = [grant, used].into_iter();
+                (summary, proof.chain(renewals.iter().copied()).collect())
+            });
+        }
+    }
+}
+
+fn deleted(known: &Known<'_>, delete: Index, findings: &mut Findings) {
+    let facts = known.facts;
+    let op = facts.op(delete);
+    let claim = op.claim();
+    if claim == NONE {
+        return without_a_claim(known, delete, findings);
+    }
+    let grant = facts.of_claim.grants[claim as usize];
+    if grant == NONE || op.is_info() {
         return;
-    };
+    }
     let ended_at = facts.surely_ended_from(grant, delete);
-    let has_ended = record.invoked_at > ended_at;
-    if !has_ended || record.is_info() || !is_there(facts, message, delete) {
+    if op.invoked_at <= ended_at || !is_there(known, delete) {
         return;
     }
     findings.exercised += 1;
-    if record.is_ok() {
-        let summary = format!("deleted under a claim that had surely ended, at {ended_at}");
-        let proof = [message.post, grant, delete];
-        findings.violate(|| facts.violation(message.token, summary, proof));
+    if op.is_ok() {
+        findings.violate(known.message.token, || {
+            let summary = format!("deleted under a claim that had surely ended, at {ended_at}");
+            (summary, vec![known.message.post, grant, delete])
+        });
     }
 }
 
 /// A delete that names no claim.
-fn without_a_claim(
-    facts: &Facts<'_>,
-    message: &Message<'_>,
-    delete: Index,
-    findings: &mut Findings,
-) {
-    let record = facts.record(delete);
-    let holder = facts.deliveries(message).find(|&take| {
-        !facts.record(take).operation.is_pop()
-            && facts
-                .certain_lease(message, take, delete)
-                .covers(record.invoked_at, record.completed_at)
+fn without_a_claim(known: &Known<'_>, delete: Index, findings: &mut Findings) {
+    let facts = known.facts;
+    let op = facts.op(delete);
+    let mut claims = known.deliveries.iter().copied();
+    let holder = claims.find(|&take| {
+        !facts.op(take).is_pop()
+            && known
+                .certain_lease(take, delete)
+                .covers(op.invoked_at, op.completed_at)
     });
     let Some(holder) = holder else { return };
-    if record.is_info() || !is_there(facts, message, delete) {
+    if op.is_info() || !is_there(known, delete) {
         return;
     }
     findings.exercised += 1;
-    if record.is_ok() {
-        let summary = "deleted without its claim, inside a certain lease".to_owned();
-        let proof = [message.post, holder, delete];
-        findings.violate(|| facts.violation(message.token, summary, proof));
+    if op.is_ok() {
+        findings.violate(known.message.token, || {
+            let summary = "deleted without its claim, inside a certain lease".to_owned();
+            (summary, vec![known.message.post, holder, delete])
+        });
     }
 }
 
 /// Whether the message certainly is where the delete looks for it.
-fn is_there(facts: &Facts<'_>, message: &Message<'_>, delete: Index) -> bool {
-    facts.place(delete) == message.home && facts.present_during(message, delete)
+fn is_there(known: &Known<'_>, delete: Index) -> bool {
+    known.facts.op(delete).place == known.message.home && known.present_during(delete)
 }

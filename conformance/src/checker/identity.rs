@@ -1,133 +1,136 @@
 //! `delivery/duplicated`, `delivery/corrupted` and `delivery/isolation`: a message is one, is what was
 //! posted, and is where it was posted.
 
-use std::collections::BTreeMap;
-
-use super::Findings;
-use super::facts::{Facts, Index, Message, Place};
-use crate::history::{Answer, Operation};
+use super::facts::Facts;
+use super::findings::Findings;
+use super::known::Known;
+use super::log::{Act, Index, NONE};
 
 /// One token under two identifiers: one post made two messages. Where a fault repeats requests on
 /// their way, nobody can tell.
-pub(super) fn duplicated(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
-    let mut faults = facts.history.faults.iter();
-    if faults.any(|(_, fault)| fault.contains("duplicate")) {
-        return findings;
+pub(super) fn duplicated(known: &Known<'_>, findings: &mut Findings) {
+    let facts = known.facts;
+    if facts.is_repeating {
+        return;
     }
-    for message in &facts.messages {
-        let mut ids = ids_at_home(facts, message);
-        let Some((mut proof, id)) = ids.next() else {
-            continue;
-        };
-        for (index, other) in ids {
-            findings.exercised += 1;
-            if other != id {
+    let mut ids = ids_at_home(known);
+    let Some((mut proof, id)) = ids.next() else {
+        return;
+    };
+    for (index, other) in ids {
+        findings.exercised += 1;
+        if other != id {
+            findings.violate(known.message.token, || {
+                let [id, other] = [id, other].map(|id| facts.log.ids.name(id));
                 let summary = format!("two messages of one post: {id} and {other}");
-                let both = [message.post, proof, index];
-                findings.violate(|| facts.violation(message.token, summary, both));
-                break;
-            }
-            proof = index;
+                (summary, vec![known.message.post, proof, index])
+            });
+            break;
         }
+        proof = index;
     }
-    findings
 }
 
 /// The identifiers that answers give the message, in its own queue.
-fn ids_at_home<'f>(
-    facts: &'f Facts<'_>,
-    message: &'f Message<'_>,
-) -> impl Iterator<Item = (Index, &'f str)> {
-    let told = match facts.record(message.post).answer() {
-        Some(Answer::Post { ids }) => ids.get(message.place),
-        _ => None,
-    };
-    let told = told.map(|id| (message.post, id.as_str()));
-    let at_home = message.sightings.iter().copied();
-    let at_home = at_home.filter(|&index| facts.place(index) == message.home);
-    let seen = at_home.flat_map(move |index| {
-        let seen = facts.record(index).answer().map_or(&[][..], Answer::seen);
-        let mine = seen.iter().filter(|seen| seen.token == message.token);
-        mine.map(move |seen| (index, seen.id.as_str()))
+fn ids_at_home<'f>(known: &'f Known<'_>) -> impl Iterator<Item = (Index, u32)> + 'f {
+    let log = known.facts.log;
+    let told = log.seen(known.post).get(known.message.place as usize);
+    let told = told.map(|sight| (known.message.post, sight.id));
+    let seen = known.sightings.iter().flat_map(move |&index| {
+        let op = log.op(index);
+        let is_at_home = op.place == known.message.home;
+        let mine =
+            move |sight: &&super::log::Sight| is_at_home && sight.token == known.message.token;
+        let seen = log.seen(op).iter().filter(mine);
+        seen.map(move |sight| (index, sight.id))
     });
     told.into_iter().chain(seen)
 }
 
-/// Another body than was posted, or two tokens under one identifier.
-pub(super) fn corrupted(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
-    let mut tokens: BTreeMap<(Place<'_>, &str), (&str, Index)> = BTreeMap::new();
-    for message in &facts.messages {
-        for (index, id) in ids_at_home(facts, message) {
-            let known = tokens.entry((message.home, id));
-            let &mut (token, first) = known.or_insert((message.token, index));
-            if token != message.token {
-                let summary = format!("has the identifier of {token}: {id}");
-                let proof = [message.post, first, index];
-                findings.violate(|| facts.violation(message.token, summary, proof));
-            }
-        }
-        let Some(body) = &message.posted.body else {
-            continue;
-        };
-        for &index in &message.sightings {
-            let seen = facts.record(index).answer().map_or(&[][..], Answer::seen);
-            findings.exercised += 1;
-            let other = seen
-                .iter()
-                .find(|seen| seen.token == message.token && seen.body.as_ref() != Some(body));
-            if other.is_some() {
+/// Another body than was posted.
+pub(super) fn corrupted(known: &Known<'_>, findings: &mut Findings) {
+    let facts = known.facts;
+    let body = known.message.body;
+    if body == NONE {
+        return;
+    }
+    for &index in known.sightings {
+        findings.exercised += 1;
+        let mut seen = facts.seen(facts.op(index)).iter();
+        if seen.any(|sight| sight.token == known.message.token && sight.body != body) {
+            findings.violate(known.message.token, || {
                 let summary = "another body than was posted".to_owned();
-                let proof = [message.post, index];
-                findings.violate(|| facts.violation(message.token, summary, proof));
-                break;
+                (summary, vec![known.message.post, index])
+            });
+            break;
+        }
+    }
+}
+
+/// Two tokens under one identifier.
+pub(super) fn shared_ids(facts: &Facts<'_>, findings: &mut Findings) {
+    let log = facts.log;
+    let mut tokens = vec![(NONE, NONE); log.ids.count()];
+    for (index, op) in log.numbered() {
+        for sight in log.seen(op) {
+            let Some(message) = log.message_of(sight.token) else {
+                continue;
+            };
+            let message = log.messages[message as usize];
+            if message.home != op.place {
+                continue;
+            }
+            let (token, first) = &mut tokens[sight.id as usize];
+            if *token == NONE {
+                (*token, *first) = (sight.token, index);
+            } else if *token != sight.token {
+                findings.violate(sight.token, || {
+                    let [other, id] = [log.tokens.name(*token), log.ids.name(sight.id)];
+                    let summary = format!("has the identifier of {other}: {id}");
+                    (summary, vec![message.post, *first, index])
+                });
             }
         }
     }
-    findings
 }
 
 /// Seen through another project or queue than its own and its dead-letter queue, or through a claim
 /// that was never granted it.
-pub(super) fn isolation(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
+pub(super) fn isolation(known: &Known<'_>, findings: &mut Findings) {
+    let facts = known.facts;
     let has_others = facts.queues.len() > 1;
-    for message in &facts.messages {
-        let dead_letters = &facts.queues[&message.home].dead_letters;
-        for &index in &message.sightings {
-            let place = facts.place(index);
-            let is_its_own =
-                place == message.home || dead_letters.iter().any(|to| to.target == place);
-            findings.exercised += u64::from(has_others);
-            if !is_its_own {
-                let (project, queue) = place;
+    for &index in known.sightings {
+        let place = facts.op(index).place;
+        let mut dead_letters = known.queue.dead_letters.iter();
+        let is_its_own = place == known.message.home || dead_letters.any(|to| to.target == place);
+        findings.exercised += u64::from(has_others);
+        if !is_its_own {
+            findings.violate(known.message.token, || {
+                let (project, queue) = facts.log.place_names(place);
                 let summary = format!("seen in queue `{queue}` of project `{project}`");
-                let proof = [message.post, index];
-                findings.violate(|| facts.violation(message.token, summary, proof));
-            } else if let Some(grant) = foreign_claim(facts, message, index, &mut findings) {
+                (summary, vec![known.message.post, index])
+            });
+        } else if let Some(grant) = foreign_claim(known, index, findings) {
+            findings.violate(known.message.token, || {
                 let summary = "shown by a claim that was not granted it".to_owned();
-                let proof = [message.post, grant, index];
-                findings.violate(|| facts.violation(message.token, summary, proof));
-            }
+                (summary, vec![known.message.post, grant, index])
+            });
         }
     }
-    findings
 }
 
 /// The grant of the claim that `index` looks at, if the message is not part of it.
-fn foreign_claim(
-    facts: &Facts<'_>,
-    message: &Message<'_>,
-    index: Index,
-    findings: &mut Findings,
-) -> Option<Index> {
-    let Operation::ClaimGet { claim, .. } = &facts.record(index).operation else {
+fn foreign_claim(known: &Known<'_>, index: Index, findings: &mut Findings) -> Option<Index> {
+    let facts = known.facts;
+    let Act::ClaimGet { claim, .. } = facts.op(index).act else {
         return None;
     };
-    let grant = facts.claim(facts.place(index), claim)?.grant?;
+    let grant = facts.of_claim.grants[claim as usize];
+    if grant == NONE {
+        return None;
+    }
     findings.exercised += 1;
-    let granted = facts.record(grant).answer()?.seen();
-    let is_granted = granted.iter().any(|seen| seen.token == message.token);
+    let mut granted = facts.seen(facts.op(grant)).iter();
+    let is_granted = granted.any(|sight| sight.token == known.message.token);
     (!is_granted).then_some(grant)
 }

@@ -1,21 +1,20 @@
-//! `delivery/lost`, `delivery/partial-batch`, `claims/stuck` and `claims/lifetime`: what was accepted
-//! arrives.
-//!
-//! A message is lost when an observation that had to include it did not: a read by its identifier, or
-//! a claim or pop that came back short while the message was *active for certain* throughout. Zaqar
-//! calls claiming best effort, so a short answer counts only if nothing else was in flight on the
-//! queue, operations without an answer until `i + λ` included (the *quiescent* profile). The closing
-//! drain is full of such answers.
+//! `delivery/lost`: what was accepted has to be there whenever somebody looks; and the rules that are
+//! broken instead if more is known about why it was missing: `claims/stuck`, `claims/lifetime`,
+//! `delivery/partial-batch`.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-use super::facts::{Facts, Index, Message, Place, Queue};
-use super::{Findings, Violation};
+use super::facts::{Facts, Queue};
+use super::findings::Findings;
+use super::known::Known;
+use super::log::{Act, Index};
+use super::marks::Mark;
+use super::short::{is_popped_by, telling_short_takes, unanswered_takes};
 use crate::environment::Instant;
-use crate::history::{Operation, Outcome, Phase, ShortAnswers};
 
 /// What was missing, by the rule that it breaks.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Missing {
     pub(super) lost: Findings,
     /// `claims/stuck`: missing from a short answer, and still there afterwards.
@@ -24,72 +23,94 @@ pub(super) struct Missing {
     pub(super) lifetime: Findings,
     /// `delivery/partial-batch`: nobody was told that it is stored, but others of its batch are.
     pub(super) partial: Findings,
+    /// Accepted messages of which nobody can tell what became of them.
+    open: usize,
 }
 
 impl Missing {
-    /// The rule that is broken if `message` is missing from the answer of `index`.
-    fn rule(&mut self, facts: &Facts<'_>, message: &Message<'_>, index: Index) -> &mut Findings {
-        let record = facts.record(index);
+    /// Adds what was found in a later part.
+    pub(super) fn add(&mut self, later: Self) {
+        self.lost.add(later.lost);
+        self.stuck.add(later.stuck);
+        self.lifetime.add(later.lifetime);
+        self.partial.add(later.partial);
+        self.open += later.open;
+    }
+
+    /// All parts are there: says so if evidence is too thin.
+    pub(super) fn conclude(&mut self) {
+        if self.open > 0 {
+            self.lost.missing = Some(format!(
+                "{} accepted messages were neither taken nor certainly missed: no closing drain",
+                self.open
+            ));
+        }
+    }
+
+    /// The rule that is broken if the message is missing from the answer of `index`.
+    fn rule(&mut self, known: &Known<'_>, index: Index) -> &mut Findings {
+        let op = known.facts.op(index);
         let is_seen_later = || {
-            let mut sightings = message.sightings.iter();
-            sightings.any(|&seen| facts.record(seen).invoked_at >= record.completed_at)
+            let mut sightings = known.sightings.iter();
+            sightings.any(|&seen| known.facts.op(seen).invoked_at >= op.completed_at)
         };
-        if facts.stored_from(message).is_none() {
+        if known.stored_from.is_none() {
             &mut self.partial
-        } else if record.completed_at >= facts.lives_as_posted(message) {
+        } else if op.completed_at >= known.lives_as_posted() {
             &mut self.lifetime
-        } else if record.operation.is_take() && is_seen_later() {
+        } else if op.is_take() && is_seen_later() {
             &mut self.stuck
         } else {
             &mut self.lost
         }
     }
-}
 
-pub(super) fn missing_messages(facts: &Facts<'_>) -> Missing {
-    let mut findings = Missing::default();
-    let mut open = 0_usize;
-    absent(facts, &mut findings);
-    for (place, queue) in &facts.queues {
-        open += short(facts, (*place, queue), &mut findings);
+    /// Counts what a message that was never missed could have broken.
+    fn count(&mut self, facts: &Facts<'_>, candidate: &Candidate, mark: &Mark) {
+        let is_exercised = candidate.is_accounted_for || mark.deliveries > 0;
+        self.lost.exercised += u64::from(is_exercised);
+        // It was held, and came again.
+        self.stuck.exercised += u64::from(mark.deliveries > 1);
+        self.lifetime.exercised += u64::from(mark.outlived);
+        let post = facts.op(facts.log.messages[candidate.message as usize].post);
+        let is_batch = matches!(post.act, Act::Post { count, .. } if count > 1);
+        self.partial.exercised += u64::from(post.is_info() && is_batch);
     }
-    if open > 0 {
-        findings.lost.missing = Some(format!(
-            "{open} accepted messages were neither taken nor certainly missed: no closing drain"
-        ));
-    }
-    findings
 }
 
 /// Reads by identifier that found nothing where something certainly was.
-fn absent(facts: &Facts<'_>, findings: &mut Missing) {
-    for message in &facts.messages {
-        for read in &message.reads {
-            let is_judged = facts.place(read.index) == message.home
-                && facts.present_during(message, read.index);
-            if !is_judged {
-                continue;
-            }
-            let rule = findings.rule(facts, message, read.index);
-            rule.exercised += 1;
-            if !read.is_found {
-                let summary = "absent, although it was certainly there".to_owned();
-                let proof = [message.post, read.index]
-                    .into_iter()
-                    .chain(message.sightings.first().copied())
-                    .chain(facts.deliveries(message));
-                rule.violate(|| facts.violation(message.token, summary, proof));
-            }
-        }
+pub(super) fn absent(known: &Known<'_>, missing: &mut Missing) {
+    let of_message = &known.facts.of_message;
+    let is_judged = |&index: &Index| {
+        known.facts.op(index).place == known.message.home && known.present_during(index)
+    };
+    let finds = of_message.finds.get(known.number).iter().copied();
+    for index in finds.filter(is_judged) {
+        missing.rule(known, index).exercised += 1;
+    }
+    let absences = of_message.absences.get(known.number).iter().copied();
+    for index in absences.filter(is_judged) {
+        let rule = missing.rule(known, index);
+        rule.exercised += 1;
+        rule.violate(known.message.token, || {
+            let summary = "absent, although it was certainly there".to_owned();
+            let proof = [known.message.post, index].into_iter();
+            let proof = proof.chain(known.sightings.first().copied());
+            (
+                summary,
+                proof.chain(known.deliveries.iter().copied()).collect(),
+            )
+        });
     }
 }
 
 /// A message that a short answer may be blamed for.
-struct Candidate<'f, 'h> {
-    message: &'f Message<'h>,
+#[derive(Clone, Copy)]
+struct Candidate {
+    message: u32,
     /// From when on it is active for certain, leases apart.
     active_from: Instant,
-    /// Until when: a possible removal, or the early end of its lifetime.
+    /// Until when.
     active_until: Instant,
     /// Whether it was missing once, and unanswered pops explain that.
     is_accounted_for: bool,
@@ -97,278 +118,206 @@ struct Candidate<'f, 'h> {
     is_inferred: bool,
 }
 
-impl Candidate<'_, '_> {
-    fn is_delivered(&self, facts: &Facts<'_>) -> bool {
-        facts.deliveries(self.message).next().is_some()
-    }
-
+impl Candidate {
     /// Whether nobody can tell what became of it: it was never handed out, though nothing certainly
     /// took it away; or it was, and its holder never finished, and nobody looked again.
-    fn is_open(&self, facts: &Facts<'_>, end: Instant) -> bool {
-        let is_settled = self.is_accounted_for || facts.certain_removal(self.message).is_some();
-        !is_settled && !self.is_inferred && (!self.is_delivered(facts) || self.active_until > end)
+    fn is_open(&self, mark: &Mark, end: Instant) -> bool {
+        let is_settled = self.is_accounted_for || mark.is_removed;
+        !is_settled && !self.is_inferred && (mark.deliveries == 0 || self.active_until > end)
     }
 }
 
-/// Judges the queue's short answers. Returns how many accepted messages stay open.
-fn short(
-    facts: &Facts<'_>,
-    (place, queue): (Place<'_>, &Queue<'_>),
-    findings: &mut Missing,
-) -> usize {
-    let mut waiting = candidates(facts, queue);
-    waiting.sort_by_key(|candidate| candidate.active_from);
-    let mut waiting = waiting.into_iter().peekable();
-    let mut active: Vec<Candidate<'_, '_>> = Vec::new();
-    let mut past: Vec<Candidate<'_, '_>> = Vec::new();
-    for take in telling_short_takes(facts, queue) {
-        let record = facts.record(take);
-        while let Some(candidate) = waiting.next_if(|next| next.active_from <= record.invoked_at) {
-            active.push(candidate);
-        }
-        // Takes come in the order of time: what has ended by now is never judged again.
-        past.extend(active.extract_if(.., |candidate| {
-            candidate.active_until <= record.completed_at
-        }));
-        let missing = missing(facts, queue, take, &mut active);
-        // Each is missed once; a later answer without it proves nothing new.
-        for candidate in active.extract_if(.., |candidate| {
-            missing.contains(&candidate.message.post_place())
-        }) {
-            let rule = findings.rule(facts, candidate.message, take);
-            rule.exercised += 1;
-            rule.violate(|| tell(facts, queue, take, candidate.message));
-        }
+/// Judges the queue's short answers.
+pub(super) fn short(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Missing {
+    let mut missing = Missing::default();
+    let mut candidates = candidates(facts, marks, queue);
+    let takes = telling_short_takes(facts, queue);
+    if !takes.is_empty() {
+        candidates.sort_by_key(|candidate| candidate.active_from);
+        candidates = Judged::by(facts, queue, takes, candidates, &mut missing);
     }
-    let end = facts.history.records.iter().map(|record| record.invoked_at);
-    let end = end.max().unwrap_or(Instant::START);
-    let mut open = 0;
-    for candidate in past.into_iter().chain(active).chain(waiting) {
-        debug_assert_eq!(candidate.message.home, place);
-        count(facts, &candidate, findings);
-        open += usize::from(candidate.is_open(facts, end));
-    }
-    open
-}
-
-/// Counts what a message that was never missed could have broken.
-fn count(facts: &Facts<'_>, candidate: &Candidate<'_, '_>, findings: &mut Missing) {
-    let message = candidate.message;
-    let deliveries: Vec<Index> = facts.deliveries(message).collect();
-    let is_exercised = candidate.is_accounted_for || !deliveries.is_empty();
-    findings.lost.exercised += u64::from(is_exercised);
-    // It was held, and came again.
-    findings.stuck.exercised += u64::from(deliveries.len() > 1);
-    let posted_end = facts.lives_as_posted(message);
-    let outlives = |&&seen: &&Index| facts.record(seen).invoked_at >= posted_end;
-    let outlived = message.sightings.iter().filter(outlives).count();
-    let outlived = u64::try_from(outlived).unwrap_or(u64::MAX);
-    findings.lifetime.exercised += outlived;
-    let is_recovered = facts.record(message.post).is_info() && facts.is_batch(message);
-    findings.partial.exercised += u64::from(is_recovered);
-}
-
-/// Which of the active messages the short answer of `take` certainly had to hold, and did not.
-fn missing(
-    facts: &Facts<'_>,
-    queue: &Queue<'_>,
-    take: Index,
-    active: &mut [Candidate<'_, '_>],
-) -> BTreeSet<(Index, usize)> {
-    let record = facts.record(take);
-    let (from, until) = (record.invoked_at, record.completed_at);
-    let excuses = unanswered_takes(facts, queue, from, until);
-    // An unanswered claim or pop can have taken only what was posted before its latest effect.
-    let explains = |excuse: Index, message: &Message<'_>| {
-        facts.record(message.post).invoked_at <= facts.acts_until(facts.record(excuse))
-    };
-    let mut missing = BTreeSet::new();
-    let mut excused: Vec<&mut Candidate<'_, '_>> = Vec::new();
-    for candidate in active {
-        let message = candidate.message;
-        if message.sightings.contains(&take) || may_be_held_by_known(facts, message, from, until) {
-            continue;
-        }
-        if excuses.iter().any(|&excuse| explains(excuse, message)) {
-            excused.push(candidate);
-        } else {
-            missing.insert(message.post_place());
-        }
-    }
-    if excused.len() > limits(facts, excuses.iter().copied()) {
-        missing.extend(
-            excused
-                .iter()
-                .map(|candidate| candidate.message.post_place()),
-        );
-    } else if excused.len() <= popped(facts, &excuses) {
-        // What an unanswered pop took never comes back: no later answer will tell.
-        excused
-            .into_iter()
-            .for_each(|candidate| candidate.is_accounted_for = true);
+    let end = facts.last_invoked_at();
+    for candidate in &candidates {
+        let mark = &marks[candidate.message as usize];
+        missing.count(facts, candidate, mark);
+        missing.open += usize::from(candidate.is_open(mark, end));
     }
     missing
 }
 
-fn tell(facts: &Facts<'_>, queue: &Queue<'_>, take: Index, message: &Message<'_>) -> Violation {
-    let record = facts.record(take);
-    let (from, until) = (record.invoked_at, record.completed_at);
-    let excuses = unanswered_takes(facts, queue, from, until);
+/// The queue's messages while its short answers are judged, one after the other.
+struct Judged {
+    /// Those that every answer had to hold, unless something explains their absence.
+    active: Vec<Candidate>,
+    /// Those that a claim may hold, by when its lease has ended for certain; and their places.
+    held: BinaryHeap<(Reverse<Instant>, usize)>,
+    asleep: Vec<Candidate>,
+    /// Those that are never judged again.
+    past: Vec<Candidate>,
+}
+
+impl Judged {
+    /// Judges `takes`, which are in the order of time. Each message is missed once: a later answer
+    /// without it proves nothing new. Returns those that were never missed.
+    fn by(
+        facts: &Facts<'_>,
+        queue: &Queue,
+        takes: Vec<Index>,
+        waiting: Vec<Candidate>,
+        missing: &mut Missing,
+    ) -> Vec<Candidate> {
+        let mut waiting = waiting.into_iter().peekable();
+        let mut judged = Self {
+            active: Vec::new(),
+            held: BinaryHeap::new(),
+            asleep: Vec::new(),
+            past: Vec::new(),
+        };
+        for take in takes {
+            let from = facts.op(take).invoked_at;
+            while let Some(candidate) = waiting.next_if(|next| next.active_from <= from) {
+                judged.active.push(candidate);
+            }
+            judged.wake(from);
+            let mut gone = judged.missing(facts, queue, take);
+            gone.sort_unstable();
+            for message in gone {
+                let known = Known::of(facts, message);
+                let rule = missing.rule(&known, take);
+                rule.exercised += 1;
+                rule.violate(known.message.token, || tell(&known, take));
+            }
+        }
+        let Self {
+            mut active,
+            held,
+            asleep,
+            past,
+        } = judged;
+        active.extend(past);
+        active.extend(held.into_iter().map(|(_, place)| asleep[place]));
+        active.extend(waiting);
+        active
+    }
+
+    /// Leases that ended before `from` hold nothing any more.
+    fn wake(&mut self, from: Instant) {
+        while let Some(&(Reverse(until), place)) = self.held.peek() {
+            if until >= from {
+                return;
+            }
+            self.held.pop();
+            self.active.push(self.asleep[place]);
+        }
+    }
+
+    /// Which of the active messages the short answer of `take` certainly had to hold, and did not.
+    /// They are active no more.
+    fn missing(&mut self, facts: &Facts<'_>, queue: &Queue, take: Index) -> Vec<u32> {
+        let op = facts.op(take);
+        let span = (op.invoked_at, op.completed_at);
+        let mut free = Vec::new();
+        for candidate in std::mem::take(&mut self.active) {
+            // Takes come in the order of time: what has ended by now is never judged again.
+            if candidate.active_until <= span.1 {
+                self.past.push(candidate);
+            } else if let Some(until) = facts.held_until(candidate.message, span) {
+                self.held.push((Reverse(until), self.asleep.len()));
+                self.asleep.push(candidate);
+            } else if facts
+                .of_message
+                .sightings
+                .get(candidate.message)
+                .contains(&take)
+            {
+                self.active.push(candidate);
+            } else {
+                free.push(candidate);
+            }
+        }
+        if free.is_empty() {
+            return Vec::new();
+        }
+        let excuses = unanswered_takes(facts, queue, span);
+        // An unanswered claim or pop can have taken only what was posted before its latest effect.
+        let explained_until = excuses
+            .iter()
+            .map(|&index| facts.acts_until(facts.op(index)));
+        let explained_until = explained_until.max();
+        let is_excused = |candidate: &Candidate| {
+            let post = facts.log.messages[candidate.message as usize].post;
+            explained_until.is_some_and(|until| facts.op(post).invoked_at <= until)
+        };
+        let (mut excused, mut missing): (Vec<_>, Vec<_>) = free.into_iter().partition(is_excused);
+        if excused.len() > limits(facts, excuses.iter().copied()) {
+            missing.append(&mut excused);
+        } else if excused.len() <= limits(facts, excuses.into_iter().filter(is_popped_by(facts))) {
+            // What an unanswered pop took never comes back: no later answer will tell.
+            for candidate in &mut excused {
+                candidate.is_accounted_for = true;
+            }
+        }
+        self.active.append(&mut excused);
+        missing
+            .into_iter()
+            .map(|candidate| candidate.message)
+            .collect()
+    }
+}
+
+fn tell(known: &Known<'_>, take: Index) -> (String, Vec<Index>) {
+    let op = known.facts.op(take);
+    let (from, until) = (op.invoked_at, op.completed_at);
+    let excuses = unanswered_takes(known.facts, known.queue, (from, until));
     let mut summary = format!("not handed out at {from}, although it was active for certain");
     if !excuses.is_empty() {
         summary += ": more messages are missing than unanswered claims and pops explain";
     }
-    let proof = [message.post, take].into_iter().chain(excuses);
-    let proof = proof.chain(facts.deliveries(message));
-    facts.violation(message.token, summary, proof)
+    let proof = [known.message.post, take].into_iter().chain(excuses);
+    (
+        summary,
+        proof.chain(known.deliveries.iter().copied()).collect(),
+    )
 }
 
 /// The queue's messages that somebody was told are stored, or that were seen.
-fn candidates<'f, 'h>(facts: &'f Facts<'h>, queue: &Queue<'_>) -> Vec<Candidate<'f, 'h>> {
-    let slack = facts.history.header.slack();
-    let messages = queue.messages.iter().map(|&index| &facts.messages[index]);
-    messages
-        .filter_map(|message| {
-            let known_from = facts.stored_from(message);
-            let stored_from = known_from.or_else(|| facts.batch_stored_from(message))?;
-            let delay = facts.delay_at_most(message);
-            let taken_from = facts.taken_from(message, Index::MAX);
-            Some(Candidate {
-                message,
-                active_from: stored_from.plus(delay).plus(slack),
-                active_until: facts.lives_until(message).min(taken_from),
-                is_accounted_for: false,
-                is_inferred: known_from.is_none(),
-            })
+fn candidates(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Vec<Candidate> {
+    let slack = facts.slack();
+    let candidate = |&number: &u32| {
+        let message = &facts.log.messages[number as usize];
+        let mark = &marks[number as usize];
+        let is_inferred = mark.stored_from == Instant::NEVER;
+        let stored_from = if is_inferred {
+            batch_stored_from(facts, marks, number)?
+        } else {
+            mark.stored_from
+        };
+        Some(Candidate {
+            message: number,
+            active_from: stored_from.plus(facts.delay_at_most(message)).plus(slack),
+            active_until: mark.active_until,
+            is_accounted_for: false,
+            is_inferred,
         })
-        .collect()
-}
-
-/// Whether a claim that was granted the message may hold it between `from` and `until`.
-fn may_be_held_by_known(
-    facts: &Facts<'_>,
-    message: &Message<'_>,
-    from: Instant,
-    until: Instant,
-) -> bool {
-    facts.deliveries(message).any(|take| {
-        let lease = facts.possible_lease(take);
-        lease.from <= until && from <= lease.until
-    })
-}
-
-/// The queue's claims and pops without an answer that may keep messages away between `from` and
-/// `until`. Together they explain at most the sum of their limits.
-fn unanswered_takes(
-    facts: &Facts<'_>,
-    queue: &Queue<'_>,
-    from: Instant,
-    until: Instant,
-) -> Vec<Index> {
-    let may_matter = |&index: &Index| {
-        let record = facts.record(index);
-        // What a pop took stays away; what a claim took comes back when its lease has ended.
-        let is_pop = record.operation.is_pop();
-        record.invoked_at <= until && (is_pop || from <= facts.possible_lease(index).until)
     };
-    queue
-        .unanswered
-        .iter()
-        .copied()
-        .filter(may_matter)
-        .collect()
+    queue.messages.iter().filter_map(candidate).collect()
 }
 
-/// How many messages the pops among `takes` may have taken, together.
-fn popped(facts: &Facts<'_>, takes: &[Index]) -> usize {
-    let is_pop = |&index: &Index| facts.record(index).operation.is_pop();
-    limits(facts, takes.iter().copied().filter(is_pop))
+/// From when on others of its batch certainly are stored, and it has to be.
+fn batch_stored_from(facts: &Facts<'_>, marks: &[Mark], number: u32) -> Option<Instant> {
+    let post = facts.op(facts.log.messages[number as usize].post);
+    let Act::Post { first, count } = post.act else {
+        return None;
+    };
+    let batch = &marks[first as usize..(first + count) as usize];
+    let first = batch.iter().map(|mark| mark.stored_from).min();
+    first.filter(|&at| at < Instant::NEVER)
 }
 
+/// How many messages `takes` may have handed out together.
 fn limits(facts: &Facts<'_>, takes: impl Iterator<Item = Index>) -> usize {
     takes
-        .filter_map(|index| facts.record(index).operation.limit())
-        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
+        .filter_map(|index| facts.log.limit(facts.op(index)))
+        .map(|limit| limit as usize)
         .fold(0, usize::saturating_add)
-}
-
-/// Ok claims and pops that came back short, and tell by it that nothing more was there.
-fn telling_short_takes(facts: &Facts<'_>, queue: &Queue<'_>) -> Vec<Index> {
-    let profile = facts.history.header.profile.short_answers;
-    let drained_from = facts.drained_from();
-    let mut moves: Vec<Instant> = Vec::new();
-    if !queue.dead_letters.is_empty() {
-        let messages = queue.messages.iter().map(|&index| &facts.messages[index]);
-        moves.extend(messages.map(|message| facts.moved_from(message)));
-        moves.sort_unstable();
-    }
-    let mut takes = Vec::new();
-    let mut busy_until = None;
-    for (place, &index) in queue.operations.iter().enumerate() {
-        let record = facts.record(index);
-        // What ends in the instant in which another begins has acted before it.
-        let alone_before = busy_until.is_none_or(|busy_until| busy_until <= record.invoked_at);
-        let next = queue
-            .operations
-            .get(place + 1)
-            .map(|&next| facts.record(next).invoked_at);
-        let alone_after = next.is_none_or(|next| record.completed_at <= next);
-        let is_alone = alone_before && alone_after;
-        let tells = match profile {
-            ShortAnswers::Strict => true,
-            ShortAnswers::Quiescent => is_alone,
-            ShortAnswers::Drain => is_alone && record.invoked_at >= drained_from,
-        };
-        // What it moved to a dead-letter queue takes up room in its answer, and is not replaced.
-        let moved = moves.partition_point(|&at| at <= record.completed_at);
-        if tells && is_short(&record.operation, &record.outcome, moved) {
-            takes.push(index);
-        }
-        busy_until = busy_until.max(Some(facts.acts_until(record)));
-    }
-    takes
-}
-
-fn is_short(operation: &Operation, outcome: &Outcome, moved: usize) -> bool {
-    match (operation, outcome) {
-        (Operation::Claim { limit, .. } | Operation::Pop { limit, .. }, Outcome::Ok(answer)) => {
-            let accounted = answer.seen().len().saturating_add(moved);
-            u64::try_from(accounted).is_ok_and(|count| count < *limit)
-        }
-        _ => false,
-    }
-}
-
-impl Facts<'_> {
-    /// When the closing drain begins; never if there is none.
-    fn drained_from(&self) -> Instant {
-        let mut phases = self.history.phases.iter();
-        let drain = phases.find(|(_, phase)| *phase == Phase::Drain);
-        drain.map_or(Instant::NEVER, |&(at, _)| at)
-    }
-
-    /// Whether the message was posted with others.
-    fn is_batch(&self, message: &Message<'_>) -> bool {
-        let operation = &self.record(message.post).operation;
-        matches!(operation, Operation::Post { messages, .. } if messages.len() > 1)
-    }
-
-    /// From when on others of its batch certainly are stored, and it has to be.
-    fn batch_stored_from(&self, message: &Message<'_>) -> Option<Instant> {
-        let Operation::Post { messages, .. } = &self.record(message.post).operation else {
-            return None;
-        };
-        let first = self.message_number(message) - message.place;
-        let batch = &self.messages[first..first + messages.len()];
-        batch
-            .iter()
-            .filter_map(|other| self.stored_from(other))
-            .min()
-    }
-
-    /// Its place among all messages: those of one batch stand together.
-    fn message_number(&self, message: &Message<'_>) -> usize {
-        self.messages
-            .partition_point(|other| other.post_place() < message.post_place())
-    }
 }

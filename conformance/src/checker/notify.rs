@@ -3,68 +3,65 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Findings;
-use super::facts::{Facts, Index, Place};
+use super::facts::Facts;
+use super::findings::Findings;
+use super::log::{Act, Index, Outcome, Place};
 use crate::environment::Instant;
-use crate::history::{Operation, Outcome, Push};
 
 /// A push of a message that was certainly not stored: never attempted, its post certainly failed, or
 /// not yet begun.
 pub(super) fn phantom(facts: &Facts<'_>) -> Findings {
     let mut findings = Findings::default();
-    for push in &facts.history.pushes {
+    let log = facts.log;
+    for push in &log.pushes {
         findings.exercised += 1;
-        let Some(message) = facts.message(&push.token) else {
-            let summary = format!("pushed at {}, but nobody ever posted it", push.at);
-            findings.violate(|| facts.violation(&push.token, summary, []));
+        let subscriber = log.subscribers.name(push.subscriber);
+        let Some(message) = log.message_of(push.token) else {
+            findings.violate(push.token, || {
+                let summary = format!("pushed at {}, but nobody ever posted it", push.at);
+                (summary, Vec::new())
+            });
             continue;
         };
-        let post = facts.record(message.post);
+        let message = log.messages[message as usize];
+        let post = log.op(message.post);
         let why = if matches!(post.outcome, Outcome::Fail { .. }) {
             "its post certainly failed"
         } else if push.at < post.invoked_at {
             "it was not posted yet"
-        } else if message.home != place_of(push) {
+        } else if message.home != push.place {
             "it was posted elsewhere"
         } else {
             continue;
         };
-        let summary = format!("pushed to {} at {}, but {why}", push.subscriber, push.at);
-        findings.violate(|| facts.violation(message.token, summary, [message.post]));
+        findings.violate(push.token, || {
+            let summary = format!("pushed to {subscriber} at {}, but {why}", push.at);
+            (summary, vec![message.post])
+        });
     }
     findings
-}
-
-fn place_of(push: &Push) -> Place<'_> {
-    (&push.project, &push.queue)
 }
 
 /// An accepted message that was not pushed in time to a subscriber that could be reached.
 pub(super) fn missed(facts: &Facts<'_>) -> Findings {
     let mut findings = Findings::default();
-    let Some(within) = facts.history.header.profile.pushed_within_ns else {
-        if !facts.history.pushes.is_empty() {
+    let log = facts.log;
+    let Some(within) = log.header.profile.pushed_within_ns else {
+        if !log.pushes.is_empty() {
             findings.missing = Some("the profile does not say when a push is due".to_owned());
         }
         return findings;
     };
     let within = Duration::from_nanos(within);
-    let pushed: BTreeSet<(Place<'_>, &str, &str)> = facts
-        .history
-        .pushes
-        .iter()
-        .map(|push| {
-            (
-                place_of(push),
-                push.subscriber.as_str(),
-                push.token.as_str(),
-            )
-        })
+    let pushes = log.pushes.iter();
+    let pushed: BTreeSet<(Place, u32, u32)> = pushes
+        .map(|push| (push.place, push.subscriber, push.token))
         .collect();
     let subscriptions = subscriptions(facts);
+    let reach = Reach::of(facts);
     let end = facts.ends_at();
-    for message in &facts.messages {
-        let post = facts.record(message.post);
+    for message in &log.messages {
+        let post = log.op(message.post);
         if !post.is_ok() {
             continue;
         }
@@ -74,14 +71,16 @@ pub(super) fn missed(facts: &Facts<'_>) -> Findings {
             let Some(subscriber) = covers(facts, subscription, due) else {
                 continue;
             };
-            if due_at > end || !is_reachable(facts, subscriber, due) {
+            if due_at > end || !reach.is_reachable(facts, subscriber, due) {
                 continue;
             }
             findings.exercised += 1;
             if !pushed.contains(&(message.home, subscriber, message.token)) {
-                let summary = format!("never pushed to {subscriber}, due by {due_at}");
-                let proof = [subscription, message.post];
-                findings.violate(|| facts.violation(message.token, summary, proof));
+                findings.violate(message.token, || {
+                    let subscriber = log.subscribers.name(subscriber);
+                    let summary = format!("never pushed to {subscriber}, due by {due_at}");
+                    (summary, vec![subscription, message.post])
+                });
             }
         }
     }
@@ -89,55 +88,64 @@ pub(super) fn missed(facts: &Facts<'_>) -> Findings {
 }
 
 /// Ok subscriptions, by queue.
-fn subscriptions<'h>(facts: &Facts<'h>) -> BTreeMap<Place<'h>, Vec<Index>> {
-    let mut subscriptions: BTreeMap<Place<'h>, Vec<Index>> = BTreeMap::new();
-    for (index, record) in facts.history.records.iter().enumerate() {
-        if record.is_ok() && matches!(record.operation, Operation::Subscribe { .. }) {
-            let of_queue = subscriptions.entry(facts.place(index)).or_default();
-            of_queue.push(index);
+fn subscriptions(facts: &Facts<'_>) -> BTreeMap<Place, Vec<Index>> {
+    let mut subscriptions: BTreeMap<Place, Vec<Index>> = BTreeMap::new();
+    for (index, op) in facts.log.numbered() {
+        if op.is_ok() && matches!(op.act, Act::Subscribe { .. }) {
+            subscriptions.entry(op.place).or_default().push(index);
         }
     }
     subscriptions
 }
 
 /// The subscriber, if the subscription certainly lasts from `from` to `until`.
-fn covers<'h>(
-    facts: &Facts<'h>,
+fn covers(
+    facts: &Facts<'_>,
     subscription: Index,
     (from, until): (Instant, Instant),
-) -> Option<&'h str> {
-    let record = facts.record(subscription);
-    let Operation::Subscribe {
-        subscriber,
-        ttl_secs,
-        ..
-    } = &record.operation
-    else {
+) -> Option<u32> {
+    let op = facts.op(subscription);
+    let Act::Subscribe { subscription } = op.act else {
         return None;
     };
-    let ttl = Duration::from_secs(*ttl_secs);
-    let ends_at = record.invoked_at.plus(ttl).minus(facts.slack());
+    let subscription = facts.log.subscriptions[subscription as usize];
+    let ttl = super::facts::secs(subscription.ttl_secs);
+    let ends_at = op.invoked_at.plus(ttl).minus(facts.slack());
     // Some services forget subscriptions with their queue.
-    let queue = &facts.queues[&facts.place(subscription)];
-    let is_swept = queue.sweeps.iter().any(|&sweep| {
-        let sweep = facts.record(sweep);
-        sweep.invoked_at <= until && facts.acts_until(sweep) >= record.invoked_at
+    let is_swept = facts.queue(op.place).sweeps.iter().any(|&sweep| {
+        let sweep = facts.op(sweep);
+        sweep.invoked_at <= until && facts.acts_until(sweep) >= op.invoked_at
     });
-    let is_live = record.completed_at <= from && until < ends_at && !is_swept;
-    is_live.then_some(subscriber.as_str())
+    let is_live = op.completed_at <= from && until < ends_at && !is_swept;
+    is_live.then_some(subscription.subscriber)
 }
 
-/// Whether nothing kept pushes from the subscriber: no fault was under way, and it refused none.
-fn is_reachable(facts: &Facts<'_>, subscriber: &str, (from, until): (Instant, Instant)) -> bool {
-    let (faults, heals) = (&facts.history.faults, &facts.history.heals);
-    let begun = faults.iter().filter(|(at, _)| *at <= until).count();
-    let ended = heals.iter().filter(|(at, _)| *at < from).count();
-    let mut pushes = facts.history.pushes.iter();
-    let refused = pushes.any(|push| {
-        let is_accepted = push
-            .status
-            .is_some_and(|status| (200..300).contains(&status));
-        push.subscriber == subscriber && !is_accepted && from <= push.at && push.at <= until
-    });
-    begun <= ended && !refused
+/// What kept pushes from subscribers.
+struct Reach {
+    /// When each subscriber refused a push, in order.
+    refused: BTreeSet<(u32, Instant)>,
+}
+
+impl Reach {
+    fn of(facts: &Facts<'_>) -> Self {
+        let refused = facts.log.pushes.iter().filter(|push| !push.is_accepted);
+        Self {
+            refused: refused.map(|push| (push.subscriber, push.at)).collect(),
+        }
+    }
+
+    /// Whether nothing kept pushes from the subscriber: no fault was under way, and it refused none.
+    fn is_reachable(
+        &self,
+        facts: &Facts<'_>,
+        subscriber: u32,
+        (from, until): (Instant, Instant),
+    ) -> bool {
+        let (faults, heals) = (&facts.log.faults, &facts.log.heals);
+        // Both are in the order of time.
+        let begun = faults.partition_point(|(at, _)| *at <= until);
+        let ended = heals.partition_point(|at| *at < from);
+        let mut refused = self.refused.range((subscriber, from)..=(subscriber, until));
+        begun <= ended && refused.next().is_none()
+    }
 }

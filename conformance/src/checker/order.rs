@@ -6,83 +6,109 @@
 
 use std::collections::BTreeMap;
 
-use super::Findings;
-use super::facts::{Facts, Index, Message};
-use super::pages::walks;
+use super::facts::Facts;
+use super::findings::Findings;
+use super::log::{Index, NONE};
 use crate::environment::Instant;
-use crate::history::{Answer, OrderProfile};
+use crate::history::OrderProfile;
 
-pub(super) fn order(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
-    for pages in walks(facts).values() {
-        let mut scan = Scan::default();
-        for &page in pages {
-            scan.follow(facts, page, &mut findings);
-        }
+/// Along one walk.
+pub(super) fn of_walk(facts: &Facts<'_>, pages: &[Index], findings: &mut Findings) {
+    let mut scan = Scan::default();
+    for &page in pages {
+        scan.follow(facts, page, findings);
     }
-    let takes = facts.queues.values().flat_map(|queue| &queue.takes);
-    for &take in takes {
-        Scan::default().follow(facts, take, &mut findings);
+}
+
+/// Within the answer of one claim or pop.
+pub(super) fn of_take(facts: &Facts<'_>, take: Index, findings: &mut Findings) {
+    let op = facts.op(take);
+    if op.is_take() && op.is_ok() && op.seen.count > 1 {
+        Scan::default().follow(facts, take, findings);
     }
-    findings
+}
+
+/// A message that was passed.
+#[derive(Clone, Copy)]
+struct Passed {
+    message: u32,
+    /// The answer that showed it.
+    shown: Index,
 }
 
 /// What was passed so far, in one answer or along one walk.
 #[derive(Default)]
-struct Scan<'f, 'h> {
-    /// By producer: the message passed whose post began last, and the answer that showed it.
-    youngest: BTreeMap<Option<u64>, (Instant, &'f Message<'h>, Index)>,
+struct Scan {
+    /// By producer: the message passed whose post began last, and when.
+    youngest: BTreeMap<u32, (Instant, Passed)>,
     /// By post: the last place in the batch that was passed.
-    batches: BTreeMap<Index, (usize, &'f Message<'h>, Index)>,
+    batches: BTreeMap<Index, (u32, Passed)>,
 }
 
-impl<'f, 'h> Scan<'f, 'h> {
-    fn follow(&mut self, facts: &'f Facts<'h>, index: Index, findings: &mut Findings) {
-        let place = facts.place(index);
-        let seen = facts.record(index).answer().map_or(&[][..], Answer::seen);
-        for seen in seen {
-            let Some(message) = facts.message(&seen.token) else {
+impl Scan {
+    fn follow(&mut self, facts: &Facts<'_>, index: Index, findings: &mut Findings) {
+        let op = facts.op(index);
+        for sight in facts.seen(op) {
+            let Some(number) = facts.log.message_of(sight.token) else {
                 continue;
             };
+            let message = &facts.log.messages[number as usize];
             // What was moved here has the rank of its move.
-            if message.home != place {
+            if message.home != op.place {
                 continue;
             }
-            if let Some((younger, shown)) = self.pass(facts, message, index, findings) {
-                let summary = format!("comes after {}, which is younger", younger.token);
-                let proof = [message.post, younger.post, shown, index];
-                findings.violate(|| facts.violation(message.token, summary, proof));
+            if let Some(passed) = self.pass(facts, number, index, findings) {
+                findings.violate(message.token, || {
+                    let younger = &facts.log.messages[passed.message as usize];
+                    let name = facts.log.tokens.name(younger.token);
+                    let summary = format!("comes after {name}, which is younger");
+                    (
+                        summary,
+                        vec![message.post, younger.post, passed.shown, index],
+                    )
+                });
             }
         }
     }
 
-    /// What is younger than `message`, and was passed before it.
+    /// What is younger than the message, and was passed before it.
     fn pass(
         &mut self,
-        facts: &'f Facts<'h>,
-        message: &'f Message<'h>,
-        index: Index,
+        facts: &Facts<'_>,
+        number: u32,
+        shown: Index,
         findings: &mut Findings,
-    ) -> Option<(&'f Message<'h>, Index)> {
-        let post = facts.record(message.post);
-        let producer = match facts.history.header.profile.order {
-            OrderProfile::Producer => Some(post.process),
-            OrderProfile::Strict => None,
-        };
+    ) -> Option<Passed> {
+        let message = &facts.log.messages[number as usize];
+        let post = facts.op(message.post);
+        let producer = producer(facts, number);
         let batch = self.batches.get(&message.post).copied();
         let youngest = self.youngest.get(&producer).copied();
         findings.exercised += u64::from(batch.is_some() || youngest.is_some());
-        let in_batch = batch.filter(|&(place, ..)| place > message.place);
-        let in_time = youngest.filter(|&(began_at, ..)| facts.acts_until(post) < began_at);
-        if batch.is_none_or(|(place, ..)| place < message.place) {
-            let passed = (message.place, message, index);
-            self.batches.insert(message.post, passed);
+        let in_batch = batch.filter(|&(place, _)| place > message.place);
+        let in_time = youngest.filter(|&(began_at, _)| facts.acts_until(post) < began_at);
+        let passed = Passed {
+            message: number,
+            shown,
+        };
+        if batch.is_none_or(|(place, _)| place < message.place) {
+            self.batches.insert(message.post, (message.place, passed));
         }
-        if youngest.is_none_or(|(began_at, ..)| began_at < post.invoked_at) {
-            let passed = (post.invoked_at, message, index);
-            self.youngest.insert(producer, passed);
+        if youngest.is_none_or(|(began_at, _)| began_at < post.invoked_at) {
+            self.youngest.insert(producer, (post.invoked_at, passed));
         }
-        let younger = in_batch.map(|(_, message, index)| (message, index));
-        younger.or(in_time.map(|(_, message, index)| (message, index)))
+        let younger = in_batch.map(|(_, passed)| passed);
+        younger.or(in_time.map(|(_, passed)| passed))
+    }
+}
+
+/// Whose messages have an order among themselves: a process's, or in the strict profile everybody's.
+pub(super) fn producer(facts: &Facts<'_>, message: u32) -> u32 {
+    match facts.log.header.profile.order {
+        OrderProfile::Producer => {
+            let post = facts.log.messages[message as usize].post;
+            facts.op(post).process
+        }
+        OrderProfile::Strict => NONE,
     }
 }

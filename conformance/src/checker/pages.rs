@@ -7,124 +7,217 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Findings;
-use super::facts::{Facts, Index, Message};
+use super::facts::Facts;
+use super::findings::Findings;
+use super::known::Known;
+use super::log::{Act, Index, NONE, Place};
+use super::marks::Mark;
+use super::order::producer;
 use crate::environment::Instant;
-use crate::history::{Answer, Operation, OrderProfile};
 
 /// The ok pages of each walk, in the order of their invocations, as far as each follows the marker
-/// that the one before named.
-pub(super) fn walks(facts: &Facts<'_>) -> BTreeMap<u64, Vec<Index>> {
-    let mut walks: BTreeMap<u64, Vec<Index>> = BTreeMap::new();
-    let mut broken: BTreeSet<u64> = BTreeSet::new();
-    for (index, record) in facts.history.records.iter().enumerate() {
-        let Operation::List { chain, marker, .. } = &record.operation else {
-            continue;
-        };
+/// that the one before named. The walks are in the order in which they began.
+pub(super) fn walks(facts: &Facts<'_>) -> Vec<Vec<Index>> {
+    let log = facts.log;
+    let mut numbers: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut walks: Vec<Vec<Index>> = Vec::new();
+    let mut is_broken: Vec<bool> = Vec::new();
+    for (index, op) in log.numbered() {
+        let Act::List { page } = op.act else { continue };
         // A page without an answer moves no marker: the walk goes on where it was.
-        if !record.is_ok() || broken.contains(chain) {
+        if !op.is_ok() {
             continue;
         }
-        let pages = walks.entry(*chain).or_default();
-        let follows = match pages.last().and_then(|&last| facts.record(last).answer()) {
-            None => marker.is_none(),
-            Some(Answer::List { next, .. }) => {
-                let last = pages.last().map(|&last| facts.record(last));
-                let is_later = last.is_some_and(|last| last.completed_at <= record.invoked_at);
-                is_later && next.is_some() && next == marker
+        let page = log.pages[page as usize];
+        let number = *numbers.entry(page.chain).or_insert(walks.len());
+        if number == walks.len() {
+            walks.push(Vec::new());
+            is_broken.push(false);
+        }
+        if is_broken[number] {
+            continue;
+        }
+        let follows = match walks[number].last().map(|&last| log.op(last)) {
+            None => page.marker == NONE,
+            Some(last) => {
+                let next = match last.act {
+                    Act::List { page } => log.pages[page as usize].next,
+                    _ => NONE,
+                };
+                last.completed_at <= op.invoked_at && next != NONE && next == page.marker
             }
-            Some(_) => false,
         };
         if follows {
-            pages.push(index);
+            walks[number].push(index);
         } else {
-            broken.insert(*chain);
+            is_broken[number] = true;
         }
     }
+    walks.retain(|pages| !pages.is_empty());
     walks
 }
 
 /// The same walk returned a message twice.
-pub(super) fn page_repeat(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
-    for pages in walks(facts).values() {
-        let mut shown: BTreeMap<&str, Index> = BTreeMap::new();
-        for (number, &page) in pages.iter().enumerate() {
-            let seen = facts.record(page).answer().map_or(&[][..], Answer::seen);
-            findings.exercised += u64::from(number > 0 && !seen.is_empty());
-            for seen in seen {
-                if let Some(first) = shown.insert(&seen.token, page) {
-                    let summary = "returned twice by one walk".to_owned();
-                    let proof = [first, page];
-                    findings.violate(|| facts.violation(&seen.token, summary, proof));
-                }
+pub(super) fn repeats(facts: &Facts<'_>, pages: &[Index], findings: &mut Findings) {
+    let mut shown: BTreeMap<u32, Index> = BTreeMap::new();
+    for (number, &page) in pages.iter().enumerate() {
+        let seen = facts.seen(facts.op(page));
+        findings.exercised += u64::from(number > 0 && !seen.is_empty());
+        for sight in seen {
+            if let Some(first) = shown.insert(sight.token, page) {
+                findings.violate(sight.token, || {
+                    ("returned twice by one walk".to_owned(), vec![first, page])
+                });
             }
         }
     }
-    findings
 }
 
-/// The walk passed a message that certainly was there.
-pub(super) fn page_gap(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
-    for pages in walks(facts).values() {
+/// The walks of one queue, each of which began when the one before did or later.
+pub(super) fn gaps(
+    facts: &Facts<'_>,
+    marks: &[Mark],
+    (place, walks): (Place, &[&Vec<Index>]),
+    findings: &mut Findings,
+) {
+    let mut there = There::of(facts, marks, place);
+    for pages in walks {
         let Some(&first) = pages.first() else {
             continue;
         };
-        let began_at = facts.record(first).invoked_at;
-        let mut shown: BTreeSet<&str> = BTreeSet::new();
-        let passed = Passed::along(facts, pages, &mut shown);
-        for &number in &facts.queues[&facts.place(first)].messages {
-            let message = &facts.messages[number];
-            let is_stored = facts.stored_from(message).is_some_and(|at| at < began_at);
-            let Some(page) = passed.at(facts, message).filter(|_| is_stored) else {
+        let began_at = facts.op(first).invoked_at;
+        there.advance(facts, marks, began_at);
+        let walk = Walk::along(facts, pages);
+        for message in there.passed_by(&walk) {
+            let Some(page) = walk.passed_at(facts, message) else {
                 continue;
             };
-            let until = facts.record(page).completed_at;
-            let stays = facts.present(message, (began_at, until), page);
+            let until = facts.op(page).completed_at;
+            let stays = until < marks[message as usize].stays_until;
             if !stays || !qualifies(facts, message, pages, (began_at, until)) {
                 continue;
             }
             findings.exercised += 1;
-            if !shown.contains(message.token) {
-                let summary = "passed over by a walk, although it was certainly there".to_owned();
-                let proof = std::iter::once(message.post).chain(pages.iter().copied());
-                findings.violate(|| facts.violation(message.token, summary, proof));
+            let message = &facts.log.messages[message as usize];
+            if !walk.tokens.contains(&message.token) {
+                findings.violate(message.token, || {
+                    let summary =
+                        "passed over by a walk, although it was certainly there".to_owned();
+                    let proof = std::iter::once(message.post).chain(pages.iter().copied());
+                    (summary, proof.collect())
+                });
             }
         }
     }
-    findings
+}
+
+/// The messages of a queue that certainly are there while time goes on, the oldest of each producer
+/// first: walks begin with what is old, so nobody has to look at what they never came near.
+struct There {
+    /// Those still to come, the next last.
+    coming: Vec<u32>,
+    /// By producer, in the order of the latest effect of their posts.
+    messages: BTreeMap<u32, BTreeSet<(Instant, u32)>>,
+    /// The same, in the order in which they may go.
+    going: BTreeSet<(Instant, u32)>,
+}
+
+impl There {
+    fn of(facts: &Facts<'_>, marks: &[Mark], place: Place) -> Self {
+        let stored_from = |message: u32| marks[message as usize].stored_from;
+        let coming = facts.queue(place).messages.iter().copied();
+        let mut coming: Vec<u32> = coming
+            .filter(|&message| stored_from(message) < Instant::NEVER)
+            .collect();
+        coming.sort_by_key(|&message| std::cmp::Reverse((stored_from(message), message)));
+        Self {
+            coming,
+            messages: BTreeMap::new(),
+            going: BTreeSet::new(),
+        }
+    }
+
+    /// A walk begins `now`: what was stored before, and certainly is there still.
+    fn advance(&mut self, facts: &Facts<'_>, marks: &[Mark], now: Instant) {
+        let posted_by = |message: u32| {
+            let post = facts.log.messages[message as usize].post;
+            facts.acts_until(facts.op(post))
+        };
+        while let Some(&message) = self.coming.last() {
+            let mark = &marks[message as usize];
+            if mark.stored_from >= now {
+                break;
+            }
+            self.coming.pop();
+            if mark.stays_until > now {
+                let of_producer = self.messages.entry(producer(facts, message)).or_default();
+                of_producer.insert((posted_by(message), message));
+                self.going.insert((mark.stays_until, message));
+            }
+        }
+        while let Some(&(until, message)) = self.going.first() {
+            if until > now {
+                break;
+            }
+            self.going.pop_first();
+            if let Some(messages) = self.messages.get_mut(&producer(facts, message)) {
+                messages.remove(&(posted_by(message), message));
+            }
+        }
+    }
+
+    /// Those that the walk has passed, wherever it did.
+    fn passed_by(&self, walk: &Walk) -> Vec<u32> {
+        let mut passed = Vec::new();
+        for (producer, messages) in &self.messages {
+            let shown = walk.shown.get(producer).and_then(|shown| shown.last());
+            let until = match (walk.empty, shown) {
+                // Nothing more was there.
+                (Some(_), _) => Instant::NEVER,
+                (None, Some(&(latest, _))) => latest,
+                (None, None) => continue,
+            };
+            let is_all = walk.empty.is_some();
+            let older = messages.iter().take_while(|(at, _)| is_all || *at < until);
+            passed.extend(older.map(|&(_, message)| message));
+        }
+        passed.sort_unstable();
+        passed
+    }
 }
 
 /// How far a walk came.
-struct Passed {
-    /// By producer, or for all: the latest beginning of a post among what it showed so far, and the
-    /// page that showed it.
-    shown: BTreeMap<Option<u64>, Vec<(Instant, Index)>>,
+struct Walk {
+    /// By producer: the latest beginning of a post among what it showed so far, and the page that
+    /// showed it.
+    shown: BTreeMap<u32, Vec<(Instant, Index)>>,
     /// The first page that was empty: nothing more was there.
     empty: Option<Index>,
+    tokens: BTreeSet<u32>,
 }
 
-impl Passed {
-    fn along<'h>(facts: &Facts<'h>, pages: &[Index], tokens: &mut BTreeSet<&'h str>) -> Self {
-        let mut passed = Self {
+impl Walk {
+    fn along(facts: &Facts<'_>, pages: &[Index]) -> Self {
+        let mut walk = Self {
             shown: BTreeMap::new(),
             empty: None,
+            tokens: BTreeSet::new(),
         };
         for &page in pages {
-            let seen = facts.record(page).answer().map_or(&[][..], Answer::seen);
+            let op = facts.op(page);
+            let seen = facts.seen(op);
             if seen.is_empty() {
-                passed.empty.get_or_insert(page);
+                walk.empty.get_or_insert(page);
             }
-            for seen in seen {
-                tokens.insert(&seen.token);
-                let Some(message) = facts.message(&seen.token) else {
+            for sight in seen {
+                walk.tokens.insert(sight.token);
+                let Some(number) = facts.log.message_of(sight.token) else {
                     continue;
                 };
-                if message.home == facts.place(page) {
-                    let producer = producer(facts, message);
-                    let began_at = facts.record(message.post).invoked_at;
-                    let shown = passed.shown.entry(producer).or_default();
+                let message = &facts.log.messages[number as usize];
+                if message.home == op.place {
+                    let began_at = facts.op(message.post).invoked_at;
+                    let shown = walk.shown.entry(producer(facts, number)).or_default();
                     // The latest so far, so that the list is in order.
                     let latest = shown
                         .last()
@@ -133,12 +226,13 @@ impl Passed {
                 }
             }
         }
-        passed
+        walk
     }
 
     /// The first page by which the walk had surely passed the message.
-    fn at(&self, facts: &Facts<'_>, message: &Message<'_>) -> Option<Index> {
-        let ended_at = facts.acts_until(facts.record(message.post));
+    fn passed_at(&self, facts: &Facts<'_>, message: u32) -> Option<Index> {
+        let post = facts.op(facts.log.messages[message as usize].post);
+        let ended_at = facts.acts_until(post);
         let shown = self.shown.get(&producer(facts, message));
         let shown = shown.map_or(&[][..], Vec::as_slice);
         let first = shown.partition_point(|&(began_at, _)| began_at <= ended_at);
@@ -147,43 +241,29 @@ impl Passed {
     }
 }
 
-/// Whose messages have an order among themselves.
-fn producer(facts: &Facts<'_>, message: &Message<'_>) -> Option<u64> {
-    match facts.history.header.profile.order {
-        OrderProfile::Producer => Some(facts.record(message.post).process),
-        OrderProfile::Strict => None,
-    }
-}
-
 /// Whether the message certainly qualifies under the flags of the walk, from `from` to `until`.
 fn qualifies(
     facts: &Facts<'_>,
-    message: &Message<'_>,
+    message: u32,
     pages: &[Index],
     (from, until): (Instant, Instant),
 ) -> bool {
-    let record = facts.record(pages[0]);
-    let Operation::List {
-        echo,
-        include_claimed,
-        include_delayed,
-        ..
-    } = record.operation
-    else {
+    let Act::List { page } = facts.op(pages[0]).act else {
         return false;
     };
-    let post = facts.record(message.post);
-    let delay_ends_at = facts.stored_from(message).map(|stored| {
+    let flags = facts.log.pages[page as usize].flags;
+    let known = Known::of(facts, message);
+    let delay_ends_at = known.stored_from.map(|stored| {
         stored
-            .plus(facts.delay_at_most(message))
+            .plus(facts.delay_at_most(known.message))
             .plus(facts.slack())
     });
     // Processes may share a walk: then each page leaves out what is its process's own.
     let is_own = pages
         .iter()
-        .any(|&page| facts.record(page).process == post.process);
+        .any(|&page| facts.op(page).process == known.post.process);
     let is_active = delay_ends_at.is_some_and(|at| at <= from);
-    (echo || !is_own)
-        && (include_claimed || !facts.may_be_held(message, from, until))
-        && (include_delayed || is_active)
+    (flags.echo || !is_own)
+        && (flags.include_claimed || !known.may_be_held(from, until))
+        && (flags.include_delayed || is_active)
 }

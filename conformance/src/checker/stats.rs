@@ -2,12 +2,15 @@
 //!
 //! A soft rule: Zaqar lets counts lag. Only the strict profile lets it decide.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Findings;
-use super::facts::{Facts, Index, Place, Queue};
+use super::facts::{Facts, Queue};
+use super::findings::Findings;
+use super::known::Known;
+use super::log::{Act, NONE, Place};
+use super::marks::Mark;
 use crate::environment::Instant;
-use crate::history::Answer;
 
 /// How long after its end a message may still be counted.
 const EXPIRY_LAG: Duration = Duration::from_secs(60);
@@ -25,34 +28,27 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(facts: &Facts<'_>, queue: &Queue<'_>) -> Self {
+    fn of(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Self {
         let mut bounds = Self {
             possible_from: Vec::new(),
             gone_from: Vec::new(),
             certain_from: Vec::new(),
             certain_until: Vec::new(),
         };
-        for message in queue.messages.iter().map(|&number| &facts.messages[number]) {
-            let post = facts.record(message.post);
-            if !post.is_possible() {
+        for &message in &queue.messages {
+            let known = Known::of(facts, message);
+            if !known.post.is_possible() {
                 continue;
             }
-            let removed = facts.certain_removal(message).map(|(_, at)| at);
-            let holders = facts.holders(message).into_iter();
-            let kept = holders.map(|holder| facts.kept_alive_until(holder));
-            let dies = kept.fold(facts.dies_as_posted(message), Instant::max);
-            let gone = dies.plus(EXPIRY_LAG);
-            let gone = removed.map_or(gone, |removed| removed.min(gone));
-            bounds.possible_from.push(post.invoked_at);
-            bounds.gone_from.push(gone.max(post.invoked_at));
-            let Some(stored) = facts.stored_from(message) else {
-                continue;
-            };
-            let until = facts.lives_until(message);
-            let until = until.min(facts.may_be_gone_from(message, Index::MAX));
-            if stored < until {
-                bounds.certain_from.push(stored);
-                bounds.certain_until.push(until);
+            let gone = known.kept_until().plus(EXPIRY_LAG);
+            let gone = known.removal.map_or(gone, |(_, removed)| removed.min(gone));
+            let posted_at = known.post.invoked_at;
+            bounds.possible_from.push(posted_at);
+            bounds.gone_from.push(gone.max(posted_at));
+            let mark = &marks[message as usize];
+            if mark.stored_from < mark.stays_until {
+                bounds.certain_from.push(mark.stored_from);
+                bounds.certain_until.push(mark.stays_until);
             }
         }
         let Self {
@@ -79,51 +75,60 @@ impl Bounds {
     }
 }
 
-pub(super) fn stats(facts: &Facts<'_>) -> Findings {
-    let mut findings = Findings::default();
-    let mut bounds: Option<(Place<'_>, Bounds)> = None;
-    let is_target = |place| {
-        let mut queues = facts.queues.values();
-        queues.any(|queue| queue.dead_letters.iter().any(|to| to.target == place))
-    };
-    let mut outside = 0_u64;
-    for (&place, queue) in &facts.queues {
-        if queue.stats.is_empty() || !queue.dead_letters.is_empty() || is_target(place) {
+/// Queues that others' messages may be moved to.
+pub(super) fn targets(facts: &Facts<'_>) -> BTreeSet<Place> {
+    let dead_letters = facts.queues.iter().flat_map(|queue| &queue.dead_letters);
+    dead_letters.map(|to| to.target).collect()
+}
+
+/// The counts of one queue, which no message is moved to or from. Returns how many were outside their
+/// range.
+pub(super) fn stats(
+    facts: &Facts<'_>,
+    marks: &[Mark],
+    queue: &Queue,
+    findings: &mut Findings,
+) -> u64 {
+    let mut outside = 0;
+    if queue.stats.is_empty() || !queue.dead_letters.is_empty() {
+        return outside;
+    }
+    let bounds = Bounds::of(facts, marks, queue);
+    for &index in &queue.stats {
+        let op = facts.op(index);
+        let Act::Stats { counts } = op.act else {
+            continue;
+        };
+        if counts == NONE {
             continue;
         }
-        for &index in &queue.stats {
-            let record = facts.record(index);
-            let Some(&Answer::Stats {
-                free,
-                claimed,
-                total,
-            }) = record.answer()
-            else {
-                continue;
-            };
-            let of_queue = bounds.take().filter(|(of, _)| *of == place);
-            let (_, here) =
-                bounds.insert(of_queue.unwrap_or_else(|| (place, Bounds::of(facts, queue))));
-            let (least, most) = here.range(record.invoked_at, record.completed_at);
-            findings.exercised += 1;
-            let is_possible = usize::try_from(total).is_ok_and(|it| (least..=most).contains(&it));
-            let adds_up = free.checked_add(claimed) == Some(total);
-            if is_possible && adds_up {
-                continue;
-            }
-            outside += 1;
-            if facts.history.header.profile.strict_stats {
+        let counts = facts.log.counts[counts as usize];
+        let (free, claimed, total) = (counts.free, counts.claimed, counts.total);
+        let (least, most) = bounds.range(op.invoked_at, op.completed_at);
+        findings.exercised += 1;
+        let is_possible = usize::try_from(total).is_ok_and(|it| (least..=most).contains(&it));
+        let adds_up = free.checked_add(claimed) == Some(total);
+        if is_possible && adds_up {
+            continue;
+        }
+        outside += 1;
+        if facts.log.header.profile.strict_stats {
+            findings.violate(NONE, || {
                 let summary = format!(
                     "{free} free and {claimed} claimed make {total}, although there were {least} to {most}"
                 );
-                findings.violate(|| facts.violation("", summary, [index]));
-            }
+                (summary, vec![index])
+            });
         }
     }
-    if outside > 0 && !facts.history.header.profile.strict_stats {
+    outside
+}
+
+/// Says that counts were `outside` their range, where that does not decide.
+pub(super) fn conclude(facts: &Facts<'_>, outside: u64, findings: &mut Findings) {
+    if outside > 0 && !facts.log.header.profile.strict_stats {
         findings.missing = Some(format!(
             "{outside} counts were outside their range, which decides in the strict profile alone"
         ));
     }
-    findings
 }

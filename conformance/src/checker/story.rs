@@ -1,30 +1,44 @@
 //! Violations, told: who did what when.
 
+use std::collections::BTreeMap;
+
 use super::Violation;
-use super::facts::{Facts, Index};
+use super::findings::Finding;
+use super::log::{Index, Log};
 use crate::environment::Instant;
 use crate::history::{Answer, Operation, Outcome, QueueSettings, Record};
 
-impl Facts<'_> {
-    /// A violation about `token`, proved by the operations at `proof`.
-    pub(super) fn violation(
-        &self,
-        token: &str,
-        summary: String,
-        proof: impl IntoIterator<Item = Index>,
-    ) -> Violation {
-        let mut proof: Vec<Index> = proof.into_iter().collect();
-        proof.sort_by_key(|&index| (self.record(index).invoked_at, index));
-        proof.dedup();
-        let story = proof
-            .into_iter()
-            .map(|index| line(self.record(index), token))
-            .collect();
-        Violation {
-            token: token.to_owned(),
-            summary,
-            story,
+/// The operations that stories are made of.
+#[derive(Debug)]
+pub(super) enum Records<'h> {
+    /// All of them.
+    All(&'h [Record]),
+    /// Those that findings name.
+    Some(BTreeMap<Index, Record>),
+}
+
+impl Records<'_> {
+    fn get(&self, index: Index) -> Option<&Record> {
+        match self {
+            Self::All(records) => records.get(index as usize),
+            Self::Some(records) => records.get(&index),
         }
+    }
+}
+
+/// What was found, as a story: who did what when.
+pub(super) fn tell(log: &Log, records: &Records<'_>, finding: &Finding) -> Violation {
+    let Finding {
+        token,
+        summary,
+        proof,
+    } = finding;
+    let token = log.tokens.name(*token);
+    let story = proof.iter().filter_map(|&index| records.get(index));
+    Violation {
+        token: token.to_owned(),
+        summary: summary.clone(),
+        story: story.map(|record| line(record, token)).collect(),
     }
 }
 

@@ -111,7 +111,9 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::{Findings, Verdicts};
+    use crate::checker::Verdicts;
+    use crate::checker::findings::Findings;
+    use crate::checker::log::NONE;
 
     fn run(exercised: u64, violations: u64, missing: Option<&str>) -> Verdicts {
         let rules = RULES.iter().map(|rule| {
@@ -121,13 +123,13 @@ mod tests {
             };
             findings.missing = missing.map(str::to_owned);
             for _ in 0..violations {
-                findings.violate(|| Violation {
-                    token: "t".to_owned(),
-                    summary: "s".to_owned(),
-                    story: Vec::new(),
-                });
+                findings.violate(NONE, || ("s".to_owned(), Vec::new()));
             }
-            findings.conclude(rule.name)
+            findings.conclude(rule.name, |finding| Violation {
+                token: "t".to_owned(),
+                summary: finding.summary.clone(),
+                story: Vec::new(),
+            })
         });
         Verdicts {
             rules: rules.collect(),

@@ -1,10 +1,10 @@
-//! What is certain, and what is possible, about one message (`guarantees.md`, section 2).
+//! What is certain, and what is possible, about leases (`guarantees.md`, section 2).
 
 use std::time::Duration;
 
-use super::facts::{Facts, Index, Message};
+use super::facts::{Facts, secs};
+use super::log::{Act, Index, NONE, Op};
 use crate::environment::Instant;
-use crate::history::Record;
 
 /// A span of time, its end not included. Empty if it does not begin before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,230 +21,150 @@ impl Window {
     }
 }
 
-/// How long a claim or renewal asks for its lease to last.
-fn lease_span(record: &Record) -> Duration {
-    Duration::from_secs(record.operation.lease().map_or(0, |(ttl_secs, _)| ttl_secs))
-}
-
-/// How long a claim or renewal lets a message live beyond its lease.
-fn grace_span(record: &Record) -> Duration {
-    Duration::from_secs(
-        record
-            .operation
-            .lease()
-            .map_or(0, |(_, grace_secs)| grace_secs),
-    )
-}
-
 impl Facts<'_> {
-    pub(super) fn slack(&self) -> Duration {
-        self.history.header.slack()
+    /// How long a claim or renewal asks for its lease to last, and a message to live beyond it.
+    pub(super) fn spans(&self, op: &Op) -> (Duration, Duration) {
+        let (Act::Claim { lease, .. } | Act::Renew { lease, .. }) = op.act else {
+            return (Duration::ZERO, Duration::ZERO);
+        };
+        let lease = self.log.leases[lease as usize];
+        (secs(lease.ttl_secs), secs(lease.grace_secs))
     }
 
-    /// The latest instant at which a possible operation can have acted: `c`, or `i + λ`.
-    pub(super) fn acts_until(&self, record: &Record) -> Instant {
-        if record.is_info() {
-            self.history.header.latest_effect(record.invoked_at)
-        } else {
-            record.completed_at
-        }
+    /// The early end of the lease that `op` asks for.
+    fn lease_ends_from(&self, op: &Op) -> Instant {
+        op.invoked_at.plus(self.spans(op).0).minus(self.slack())
     }
 
-    /// Renewals of `take`'s claim that happened for certain and that no other surely follows, and
-    /// renewals that may have happened; of those for which `counts` holds.
-    fn renewals(
+    /// The late end of the lease that `op` asks for.
+    pub(super) fn lease_ends_by(&self, op: &Op) -> Instant {
+        self.acts_until(op)
+            .plus(self.spans(op).0)
+            .plus(self.slack())
+    }
+
+    /// Until when a message that `op` holds may be kept alive for its sake.
+    pub(super) fn kept_alive_until(&self, op: &Op) -> Instant {
+        let (lease, grace) = self.spans(op);
+        self.acts_until(op).plus(lease + grace).plus(self.slack())
+    }
+
+    /// Ok renewals of `claim`, of those that began by `until` and are not `judged`, that no other
+    /// surely follows.
+    fn last_renewals(
         &self,
-        take: Index,
-        counts: impl Fn(Index) -> bool,
-    ) -> (Vec<&Record>, Vec<&Record>) {
-        let renewals = self.claim_of(take).map_or(&[][..], |claim| &claim.renewals);
-        let counted = renewals.iter().copied().filter(|&index| counts(index));
-        let all: Vec<&Record> = counted.map(|index| self.record(index)).collect();
-        let (ok, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|record| record.is_ok());
-        let last_invoked_at = ok.iter().map(|record| record.invoked_at).max();
-        let ok = ok
-            .into_iter()
-            .filter(|record| last_invoked_at.is_none_or(|last| last <= record.completed_at))
-            .collect();
-        let info = others.into_iter().filter(|record| record.is_info());
-        (ok, info.collect())
+        claim: u32,
+        (until, judged): (Instant, Index),
+    ) -> impl Iterator<Item = &Op> {
+        let start = self.of_claim.renewals.start(claim);
+        let renewals = self.of_claim.renewals.get(claim);
+        let began = |&index: &Index| self.op(index).invoked_at <= until;
+        let count = match renewals.last() {
+            Some(last) if !began(last) => renewals.partition_point(began),
+            _ => renewals.len(),
+        };
+        let mut last_invoked_at = None;
+        let backwards = (0..count).rev().map_while(move |place| {
+            let ends = self.of_claim.renewed_until[start + place];
+            if last_invoked_at.is_some_and(|last| ends < last) {
+                return None;
+            }
+            let index = renewals[place];
+            let op = self.op(index);
+            if index == judged || !op.is_ok() {
+                return Some(None);
+            }
+            let last = *last_invoked_at.get_or_insert(op.invoked_at);
+            Some((last <= op.completed_at).then_some(op))
+        });
+        backwards.flatten()
     }
 
-    /// When `take`'s lease of `message` is certain. Removals other than `judged` cut it, and so do
-    /// releases, and renewals that did not end ok, at their invocation.
-    pub(super) fn certain_lease(
-        &self,
-        message: &Message<'_>,
-        take: Index,
-        judged: Index,
-    ) -> Window {
-        let removals = self.removals(message).chain(self.sweeps(message));
-        let removals = removals.filter(|&index| index != judged);
-        let until = self.lease_cut_by(take, removals, judged);
-        Window {
-            from: self.record(take).completed_at,
-            until,
+    /// The certain end of `take`'s lease, unless something cuts it first: what is not `judged`, and
+    /// began when `take` did or later.
+    fn lease_cut(&self, take: Index, judged: Index) -> Instant {
+        let granted = self.op(take);
+        let claim = granted.claim();
+        if claim == NONE {
+            return self.lease_ends_from(granted);
         }
+        let renewals = self.last_renewals(claim, (Instant::NEVER, judged));
+        let until = renewals.map(|op| self.lease_ends_from(op)).min();
+        let until = until.unwrap_or_else(|| self.lease_ends_from(granted));
+        // What came before the claim was granted did not end it: it was granted all the same.
+        let later = |list: &[Index]| {
+            let first = list.partition_point(|&at| self.op(at).invoked_at < granted.invoked_at);
+            let mut later = list[first..].iter().map(|&index| (index, self.op(index)));
+            let cut = later.find(|(index, op)| *index != judged && !is_refused_release(op));
+            cut.map(|(_, op)| op.invoked_at)
+        };
+        let released = later(self.of_claim.releases.get(claim));
+        let failed = later(self.of_claim.failed_renewals.get(claim));
+        released.into_iter().chain(failed).fold(until, Instant::min)
     }
 
     /// From when on another could be handed what `take` was granted. A removal of the message ends
     /// its lease, but makes it free for nobody.
     pub(super) fn free_from(&self, take: Index) -> Instant {
-        self.lease_cut_by(take, std::iter::empty(), take)
+        self.lease_cut(take, take)
     }
 
-    /// The certain end of `take`'s lease, unless one of `cuts` comes first.
-    fn lease_cut_by(
-        &self,
-        take: Index,
-        cuts: impl Iterator<Item = Index>,
-        judged: Index,
-    ) -> Instant {
-        let granted = self.record(take);
-        let ends_at = |record: &Record| {
-            record
-                .invoked_at
-                .plus(lease_span(record))
-                .minus(self.slack())
-        };
-        let (renewals, _) = self.renewals(take, |index| index != judged);
-        let until = renewals
-            .into_iter()
-            .map(ends_at)
-            .min()
-            .unwrap_or(ends_at(granted));
-        let claim = self.claim_of(take);
-        let releases = claim.map_or(&[][..], |claim| &claim.releases);
-        let releases = releases.iter().copied();
-        let releases = releases.filter(|&index| self.record(index).is_possible());
-        let renewals = claim.map_or(&[][..], |claim| &claim.renewals);
-        let renewals = renewals.iter().copied();
-        let renewals = renewals.filter(|&index| !self.record(index).is_ok());
-        let cut = cuts
-            .chain(releases)
-            .chain(renewals)
-            .filter(|&index| index != judged)
-            .map(|index| self.record(index).invoked_at)
-            // What came before the claim was granted did not end it: it was granted all the same.
-            .filter(|&at| at >= granted.invoked_at)
-            .min();
-        cut.map_or(until, |cut| cut.min(until))
+    /// When `take`'s lease is certain, but for what removes its message at `cut`.
+    pub(super) fn certain_lease(&self, take: Index, judged: Index, cut: Option<Instant>) -> Window {
+        let until = self.lease_cut(take, judged);
+        Window {
+            from: self.op(take).completed_at,
+            until: cut.map_or(until, |cut| cut.min(until)),
+        }
     }
 
     /// When `take` may hold what it was granted.
     pub(super) fn possible_lease(&self, take: Index) -> Window {
-        self.possible_lease_by(take, |_| true)
+        self.possible_lease_by(take, (Instant::NEVER, NONE))
     }
 
     /// When the lease of `take` may end at the latest, as far as what came before the end of
-    /// `judged`, and not `judged` itself, tells.
+    /// `judged`, and not `judged` itself, tells. `judged` has an answer.
     pub(super) fn surely_ended_from(&self, take: Index, judged: Index) -> Instant {
-        let judged_until = self.record(judged).completed_at;
-        let counts = |index| index != judged && self.record(index).invoked_at <= judged_until;
-        self.possible_lease_by(take, counts).until
+        let until = self.op(judged).completed_at;
+        self.possible_lease_by(take, (until, judged)).until
     }
 
-    fn possible_lease_by(&self, take: Index, counts: impl Fn(Index) -> bool) -> Window {
-        let granted = self.record(take);
-        let ends_at = |record: &Record| {
-            self.acts_until(record)
-                .plus(lease_span(record))
-                .plus(self.slack())
-        };
-        let (ok, info) = self.renewals(take, counts);
-        let until = ok
-            .into_iter()
-            .map(ends_at)
-            .max()
-            .unwrap_or(ends_at(granted));
-        let until = info.into_iter().map(ends_at).fold(until, Instant::max);
-        let releases = self.claim_of(take).map_or(&[][..], |claim| &claim.releases);
-        let released_at = releases
-            .iter()
-            .map(|&index| self.record(index))
-            // One that ended before the claim was granted can only have guessed its name.
-            .filter(|record| record.is_ok() && record.completed_at >= granted.invoked_at)
-            .map(|record| record.completed_at)
-            .min();
+    fn possible_lease_by(&self, take: Index, (until, judged): (Instant, Index)) -> Window {
+        let granted = self.op(take);
+        let claim = granted.claim();
+        let mut ends_at = self.lease_ends_by(granted);
+        if claim != NONE {
+            let renewals = self.last_renewals(claim, (until, judged));
+            let renewed = renewals.map(|op| self.lease_ends_by(op)).max();
+            ends_at = renewed.unwrap_or(ends_at);
+            ends_at = ends_at.max(self.maybe_renewed_until(claim, until));
+            let releases = self.of_claim.releases.get(claim).iter();
+            let released = releases
+                .map(|&index| self.op(index))
+                // One that ended before the claim was granted can only have guessed its name.
+                .filter(|op| op.is_ok() && op.completed_at >= granted.invoked_at)
+                .map(|op| op.completed_at);
+            ends_at = released.fold(ends_at, Instant::min);
+        }
         Window {
             from: granted.invoked_at,
-            until: released_at.map_or(until, |released_at| released_at.min(until)),
+            until: ends_at,
         }
     }
 
-    /// Until when the message certainly has not expired by what its producer said.
-    pub(super) fn lives_as_posted(&self, message: &Message<'_>) -> Instant {
-        let ttl = Duration::from_secs(message.ttl_secs);
-        let posted_at = self.record(message.post).invoked_at;
-        posted_at.plus(ttl).minus(self.slack())
+    /// The latest end of a lease by renewals of `claim` without an answer that began by `until`.
+    fn maybe_renewed_until(&self, claim: u32, until: Instant) -> Instant {
+        let renewals = self.of_claim.renewals.get(claim);
+        let count = renewals.partition_point(|&index| self.op(index).invoked_at <= until);
+        let start = self.of_claim.renewals.start(claim);
+        count.checked_sub(1).map_or(Instant::START, |last| {
+            self.of_claim.maybe_until[start + last]
+        })
     }
+}
 
-    /// Until when the message may still be there by what its producer said: the late end of its
-    /// expiry window.
-    pub(super) fn dies_as_posted(&self, message: &Message<'_>) -> Instant {
-        let post = self.record(message.post);
-        let stored_until = match self.stored_from(message) {
-            Some(stored) if post.is_info() => stored.min(self.acts_until(post)),
-            Some(_) | None => self.acts_until(post),
-        };
-        let ttl = Duration::from_secs(message.ttl_secs);
-        stored_until.plus(ttl).plus(self.slack())
-    }
-
-    /// Until when a message that `holder` holds may be kept alive for its sake.
-    pub(super) fn kept_alive_until(&self, holder: &Record) -> Instant {
-        let span = lease_span(holder) + grace_span(holder);
-        self.acts_until(holder).plus(span).plus(self.slack())
-    }
-
-    /// Until when the message certainly has not expired: the early end `L` of its expiry window, as
-    /// its post and the claims and renewals that hold it make it.
-    pub(super) fn lives_until(&self, message: &Message<'_>) -> Instant {
-        let latest_as_posted = self.dies_as_posted(message);
-        let holders = self.holders(message);
-        let mut early = self.lives_as_posted(message);
-        for (holder, record) in holders
-            .iter()
-            .enumerate()
-            .filter(|(_, record)| record.is_ok())
-        {
-            let (lease, grace) = (lease_span(record), grace_span(record));
-            // Whatever else may have held the message by then may have lengthened its life already.
-            let others = holders
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != holder);
-            let late = others
-                .map(|(_, other)| other)
-                .filter(|other| other.invoked_at <= record.completed_at)
-                .map(|other| {
-                    let acts = self.acts_until(other).min(record.completed_at);
-                    acts.plus(lease_span(other) + grace_span(other))
-                        .plus(self.slack())
-                })
-                .fold(latest_as_posted, Instant::max);
-            let surely_extends = late < record.invoked_at.plus(lease);
-            let extended = if surely_extends {
-                grace
-            } else {
-                Duration::ZERO
-            };
-            early = early.max(record.invoked_at.plus(lease + extended).minus(self.slack()));
-        }
-        early
-    }
-
-    /// Claims and renewals that hold the message, or may.
-    pub(super) fn holders(&self, message: &Message<'_>) -> Vec<&Record> {
-        let mut holders: Vec<&Record> = Vec::new();
-        for take in self.deliveries(message) {
-            holders.push(self.record(take));
-            let renewals = self.claim_of(take).map_or(&[][..], |claim| &claim.renewals);
-            holders.extend(renewals.iter().map(|&index| self.record(index)));
-        }
-        let unanswered = &self.queues[&message.home].unanswered;
-        holders.extend(unanswered.iter().map(|&index| self.record(index)));
-        holders.retain(|record| record.is_possible() && !record.operation.is_pop());
-        holders
-    }
+/// Whether it is a release that certainly did not happen.
+fn is_refused_release(op: &Op) -> bool {
+    matches!(op.act, Act::Release { .. }) && !op.is_possible()
 }

@@ -136,7 +136,7 @@ impl Answer {
 
 impl Operation {
     /// Whether `answer` answers this question.
-    pub(super) fn answered_by(&self, answer: &Answer) -> Result<(), String> {
+    pub(crate) fn answered_by(&self, answer: &Answer) -> Result<(), String> {
         match (self, answer) {
             (Self::Post { messages, .. }, Answer::Post { ids }) => {
                 if messages.len() == ids.len() {

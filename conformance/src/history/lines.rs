@@ -1,13 +1,10 @@
 //! The JSON Lines form: lossless both ways, and strict when reading.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 
-use super::raw::{self, parse};
-use super::{
-    Event, FORMAT, Header, History, Operation, Outcome, Posted, Push, Record, VERSION, What,
-};
-use crate::environment::Instant;
+use super::pairing::{Pairing, Sink, Whole};
+use super::raw::parse;
+use super::{Event, FORMAT, Header, History, VERSION, blocks};
 
 /// Why a history cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,18 +30,20 @@ pub enum HistoryError {
     },
 }
 
-/// Writes `header` and `events`, one a line.
+/// Writes `header`, if it is to be written, and `events`, one a line.
 ///
 /// # Errors
 ///
 /// What `out` says.
 pub fn write<'a>(
     mut out: impl Write,
-    header: &Header,
+    header: impl Into<Option<&'a Header>>,
     events: impl IntoIterator<Item = &'a Event>,
 ) -> std::io::Result<()> {
-    serde_json::to_writer(&mut out, header)?;
-    out.write_all(b"\n")?;
+    if let Some(header) = header.into() {
+        serde_json::to_writer(&mut out, header)?;
+        out.write_all(b"\n")?;
+    }
     for event in events {
         serde_json::to_writer(&mut out, event)?;
         out.write_all(b"\n")?;
@@ -60,17 +59,27 @@ pub fn write<'a>(
 /// without an invocation, two operations of one process at once, an answer to another question, a walk
 /// that changes its queue or its flags, fields that do not belong there.
 pub fn read(input: impl BufRead) -> Result<History, HistoryError> {
-    let mut lines = input.lines().enumerate().map(|(index, line)| {
-        let number = index + 1;
-        line.map(|line| (number, line))
-            .map_err(|error| HistoryError::Read {
-                line: number,
-                error,
-            })
-    });
-    let (_, first) = lines.next().ok_or(HistoryError::Empty)??;
+    feed(input, 1, Whole::new).map(Whole::finish)
+}
+
+/// Reads a history and hands it over to what `sink` makes of its header, parsing lines on so many threads.
+///
+/// # Errors
+///
+/// As [`read`], and whatever else the sink refuses.
+pub fn feed<S: Sink>(
+    mut input: impl BufRead,
+    threads: usize,
+    sink: impl FnOnce(Header) -> S,
+) -> Result<S, HistoryError> {
+    let mut first = String::new();
+    let count = input.read_line(&mut first);
+    let count = count.map_err(|error| HistoryError::Read { line: 1, error })?;
+    if count == 0 {
+        return Err(HistoryError::Empty);
+    }
     let at = |line| move |message| HistoryError::Line { line, message };
-    let header: Header = parse(&first).map_err(at(1))?;
+    let header: Header = parse(first.trim_end()).map_err(at(1))?;
     if header.format != FORMAT || header.version != VERSION {
         let message = format!(
             "is `{}` version {}, expected `{FORMAT}` version {VERSION}",
@@ -78,177 +87,18 @@ pub fn read(input: impl BufRead) -> Result<History, HistoryError> {
         );
         return Err(at(1)(message));
     }
-    let mut pairing = Pairing::new(header);
-    for line in lines {
-        let (number, line) = line?;
-        let event = raw::event(&line).map_err(at(number))?;
-        pairing.add(event).map_err(at(number))?;
-    }
+    let mut pairing = Pairing::new(sink(header));
+    blocks::events(input, threads, |line, event| {
+        pairing.add(event).map_err(at(line))
+    })?;
     Ok(pairing.finish())
-}
-
-/// Pairs invocations with completions.
-pub(super) struct Pairing {
-    history: History,
-    now: Instant,
-    under_way: BTreeMap<u64, usize>,
-    tokens: BTreeSet<String>,
-    walks: BTreeMap<u64, Walk>,
-}
-
-/// What all pages of one walk have in common.
-#[derive(Clone, PartialEq, Eq)]
-struct Walk {
-    project: String,
-    queue: String,
-    flags: [bool; 3],
-}
-
-impl Walk {
-    /// The chain that a page belongs to, and its walk.
-    fn of(project: &str, operation: &Operation) -> Option<(u64, Self)> {
-        let Operation::List {
-            queue,
-            chain,
-            echo,
-            include_claimed,
-            include_delayed,
-            ..
-        } = operation
-        else {
-            return None;
-        };
-        let walk = Self {
-            project: project.to_owned(),
-            queue: queue.clone(),
-            flags: [*echo, *include_claimed, *include_delayed],
-        };
-        Some((*chain, walk))
-    }
-}
-
-impl Pairing {
-    pub(super) fn new(header: Header) -> Self {
-        let history = History::new(header);
-        Self {
-            history,
-            now: Instant::START,
-            under_way: BTreeMap::new(),
-            tokens: BTreeSet::new(),
-            walks: BTreeMap::new(),
-        }
-    }
-
-    pub(super) fn add(&mut self, event: Event) -> Result<(), String> {
-        let Event { at, what } = event;
-        if at < self.now {
-            return Err(format!(
-                "time runs backwards, from {} to {} ns",
-                self.now.as_nanos(),
-                at.as_nanos()
-            ));
-        }
-        self.now = at;
-        match what {
-            What::Invoke {
-                process,
-                project,
-                operation,
-            } => self.invoke(at, process, project, operation),
-            What::Ok { process, answer } => self.complete(at, process, Outcome::Ok(answer)),
-            What::Fail { process, status } => self.complete(at, process, Outcome::Fail { status }),
-            What::Info { process, .. } => self.complete(at, process, Outcome::Info),
-            What::Inject { fault } => {
-                self.history.faults.push((at, fault));
-                Ok(())
-            }
-            What::Heal { fault } => {
-                self.history.heals.push((at, fault));
-                Ok(())
-            }
-            What::Push {
-                project,
-                queue,
-                subscriber,
-                token,
-                id: _,
-                status,
-            } => {
-                self.history.pushes.push(Push {
-                    at,
-                    project,
-                    queue,
-                    subscriber,
-                    token,
-                    status,
-                });
-                Ok(())
-            }
-            What::Phase { phase } => {
-                self.history.phases.push((at, phase));
-                Ok(())
-            }
-        }
-    }
-
-    fn invoke(
-        &mut self,
-        at: Instant,
-        process: u64,
-        project: String,
-        operation: Operation,
-    ) -> Result<(), String> {
-        if let Operation::Post { messages, .. } = &operation {
-            for Posted { token, .. } in messages {
-                if !self.tokens.insert(token.clone()) {
-                    return Err(format!("token `{token}` is posted a second time"));
-                }
-            }
-        }
-        if let Some((chain, walk)) = Walk::of(&project, &operation)
-            && *self.walks.entry(chain).or_insert_with(|| walk.clone()) != walk
-        {
-            return Err(format!(
-                "chain {chain} goes on in another queue, or with other flags"
-            ));
-        }
-        let index = self.history.records.len();
-        if self.under_way.insert(process, index).is_some() {
-            return Err(format!("process {process} has two operations under way"));
-        }
-        self.history.records.push(Record {
-            process,
-            project,
-            operation,
-            invoked_at: at,
-            completed_at: Instant::NEVER,
-            outcome: Outcome::Info,
-        });
-        Ok(())
-    }
-
-    fn complete(&mut self, at: Instant, process: u64, outcome: Outcome) -> Result<(), String> {
-        let Some(index) = self.under_way.remove(&process) else {
-            return Err(format!("process {process} completes what it never invoked"));
-        };
-        let record = &mut self.history.records[index];
-        if let Outcome::Ok(answer) = &outcome {
-            record.operation.answered_by(answer)?;
-        }
-        record.completed_at = at;
-        record.outcome = outcome;
-        Ok(())
-    }
-
-    pub(super) fn finish(self) -> History {
-        self.history
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Answer, Phase};
+    use crate::environment::Instant;
+    use crate::history::{Answer, Outcome, Phase, raw};
 
     /// Every kind of line there is. Other people's tools write them too: what stands here is a promise.
     const LINES: &str = r#"{"format":"nanshe-history","version":1,"seed":7,"scenario":"delivery/sample","target":"reference","slack_ns":1000000000,"latest_effect_ns":null}

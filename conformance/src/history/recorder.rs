@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::lines::Pairing;
+use super::pairing::{Pairing, Whole};
 use super::{Answer, Event, Header, History, Operation, Phase, What, write};
 use crate::environment::World;
 use crate::target::NotAnswered;
@@ -39,10 +39,18 @@ impl Recorder {
 
     /// The history as JSON Lines.
     pub fn lines(&self) -> Vec<u8> {
+        self.lines_since(0).0
+    }
+
+    /// The lines from `line` on, the header being 0, and how many there are in all. Who asks for what
+    /// is new keeps no writer waiting for what is old.
+    pub fn lines_since(&self, line: usize) -> (Vec<u8>, usize) {
+        let header = (line == 0).then_some(&self.header);
         let events = self.events.lock().expect("no holder of this lock panics");
-        let mut bytes = Vec::with_capacity(events.len() * 160);
-        write(&mut bytes, &self.header, events.iter()).expect("memory takes every byte");
-        bytes
+        let new = events.get(line.saturating_sub(1)..).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(new.len() * 160);
+        write(&mut bytes, header, new).expect("memory takes every byte");
+        (bytes, events.len() + 1)
     }
 
     /// The history with its operations paired.
@@ -52,13 +60,13 @@ impl Recorder {
     /// If a process had two operations under way: a defect of the workload.
     pub fn history(&self) -> History {
         let events = self.events.lock().expect("no holder of this lock panics");
-        let mut pairing = Pairing::new(self.header.clone());
+        let mut pairing = Pairing::new(Whole::new(self.header.clone()));
         for event in events.iter() {
             pairing
                 .add(event.clone())
                 .expect("a recorder writes what a reader accepts");
         }
-        pairing.finish()
+        pairing.finish().finish()
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::fmt::Write;
 
-use nanshe_conformance::checker::{RULES, Rule, Verdicts, judge};
-use nanshe_conformance::history::{Answer, History, Operation};
+use nanshe_conformance::checker::{RULES, Rule, Verdicts, judge, judge_on, judge_stored};
+use nanshe_conformance::environment::Instant;
+use nanshe_conformance::history::{Answer, Event, History, Operation, Outcome, What, read, write};
 use nanshe_conformance::verdict::Verdict;
 
 use self::clients::Mode;
@@ -107,6 +108,129 @@ fn every_planted_flaw_is_caught_by_its_rule() {
         }
     }
     assert!(misses.is_empty(), "caught too seldom:\n{misses}");
+}
+
+/// The events of a history, in the order of time.
+fn events(history: &History) -> Vec<Event> {
+    let mut events = Vec::new();
+    let at_phases = history.phases.iter();
+    events.extend(at_phases.map(|&(at, phase)| (at, What::Phase { phase })));
+    for record in &history.records {
+        let process = record.process;
+        let invoke = What::Invoke {
+            process,
+            project: record.project.clone(),
+            operation: record.operation.clone(),
+        };
+        events.push((record.invoked_at, invoke));
+        let end = match record.outcome.clone() {
+            Outcome::Ok(answer) => What::Ok { process, answer },
+            Outcome::Fail { status } => What::Fail { process, status },
+            Outcome::Info => What::Info {
+                process,
+                why: "nobody knows".to_owned(),
+            },
+        };
+        if record.completed_at < Instant::NEVER {
+            events.push((record.completed_at, end));
+        }
+    }
+    events.sort_by_key(|&(at, _)| at);
+    let event = |(at, what)| Event { at, what };
+    events.into_iter().map(event).collect()
+}
+
+#[test]
+fn judged_from_its_lines_or_on_many_threads_a_history_has_the_same_verdicts() {
+    const SEEDS: u64 = 60;
+    let flaws = FLAWS.iter().map(|planted| Some(planted.flaw)).chain([None]);
+    let (mut told, mut exercised) = (0, 0);
+    for flaw in flaws {
+        for (mode, seed) in RICH_MODES
+            .iter()
+            .flat_map(|&mode| (0..SEEDS).map(move |seed| (mode, seed)))
+        {
+            let history = generate(mode, flaw, seed).history;
+            let mut lines = Vec::new();
+            write(&mut lines, &history.header, &events(&history)).unwrap();
+            let whole = judge(&read(&lines[..]).unwrap());
+            assert_eq!(
+                judge_stored(|| Ok(&lines[..]), 3).unwrap(),
+                whole,
+                "{flaw:?} {mode:?} {seed}"
+            );
+            assert_eq!(judge_on(&history, 3).verdict(), whole.verdict());
+            told += whole
+                .rules
+                .iter()
+                .map(|rule| rule.told.len())
+                .sum::<usize>();
+            exercised += whole.rules.iter().map(|rule| rule.exercised).sum::<u64>();
+        }
+    }
+    assert!(told > 1_000 && exercised > 100_000, "{told} {exercised}");
+}
+
+/// Long enough to be judged in parts: each message is posted, handed out and deleted, and every seventh
+/// handed out twice.
+fn long_history() -> History {
+    const MESSAGES: u64 = 30_000;
+    let queue = || "queue".to_owned();
+    let claim = |number: u64, name: &str| {
+        let operation = Operation::Claim {
+            queue: queue(),
+            limit: 1,
+            ttl_secs: 60,
+            grace_secs: 60,
+        };
+        let claim = Some(format!("{name}{number}"));
+        let messages = vec![Seen::new(format!("m{number}"), format!("t{number}"))];
+        (operation, Answer::Claim { claim, messages })
+    };
+    let mut operations = Vec::new();
+    for number in 0..MESSAGES {
+        let messages = vec![Posted::new(format!("t{number}"), 3_600)];
+        let ids = vec![format!("m{number}")];
+        let post = Operation::Post {
+            queue: queue(),
+            messages,
+        };
+        operations.extend([(post, Answer::Post { ids }), claim(number, "c")]);
+        if number % 7 == 0 {
+            operations.push(claim(number, "d"));
+        }
+        let delete = Operation::Delete {
+            queue: queue(),
+            message: format!("m{number}"),
+            claim: Some(format!("c{number}")),
+        };
+        operations.push((delete, Answer::Delete));
+    }
+    let template = generate(RICH_MODES[0], None, 0).history.header;
+    let mut history = History::new(template);
+    for (number, (operation, answer)) in (0..).zip(operations) {
+        history.records.push(Record {
+            process: 1,
+            project: String::new(),
+            operation,
+            invoked_at: Instant::from_nanos(number * 1_000_000),
+            completed_at: Instant::from_nanos(number * 1_000_000 + 500_000),
+            outcome: Outcome::Ok(answer),
+        });
+    }
+    history
+}
+
+#[test]
+fn long_history_has_the_same_verdicts_on_any_number_of_threads() {
+    let history = long_history();
+    let alone = judge(&history);
+    let overlaps = alone.rule("claims/overlap").unwrap();
+    assert_eq!((overlaps.violations, overlaps.told.len()), (4_286, 20));
+    assert!(overlaps.told[0].token == "t0" && overlaps.told[1].token == "t7");
+    for threads in [2, 5] {
+        assert_eq!(judge_on(&history, threads), alone, "{threads} threads");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use nanshe_conformance::history::Recorder;
 use serde_json::Value;
 
 use crate::output::{HarnessFailed, point_latest_to, write_whole};
@@ -47,9 +48,12 @@ impl RunFolder {
         &self.path
     }
 
-    /// Writes what is new in `lines`, which is all of the history so far.
-    pub(crate) fn append(&mut self, lines: &[u8]) -> anyhow::Result<()> {
-        self.history.append(lines)
+    /// Writes what is new in the history.
+    pub(crate) fn append(&mut self, recorder: &Recorder) -> anyhow::Result<()> {
+        let (new, count) = recorder.lines_since(self.history.line_count);
+        self.history.append(&new)?;
+        self.history.line_count = count;
+        Ok(())
     }
 
     /// Writes the verdicts.
@@ -65,7 +69,8 @@ impl RunFolder {
 struct HistoryFile {
     path: PathBuf,
     file: File,
-    written: usize,
+    /// Lines that stand there, the header included.
+    line_count: usize,
 }
 
 impl HistoryFile {
@@ -75,12 +80,11 @@ impl HistoryFile {
         Ok(Self {
             path: path.to_owned(),
             file,
-            written: 0,
+            line_count: 0,
         })
     }
 
-    fn append(&mut self, lines: &[u8]) -> anyhow::Result<()> {
-        let new = &lines[self.written..];
+    fn append(&mut self, new: &[u8]) -> anyhow::Result<()> {
         if let Err(error) = self.file.write_all(new) {
             self.cut();
             let path = self.path.display();
@@ -89,7 +93,6 @@ impl HistoryFile {
             );
             return Err(HarnessFailed(why).into());
         }
-        self.written = lines.len();
         Ok(())
     }
 
@@ -132,7 +135,7 @@ mod tests {
         let path = std::env::temp_dir().join(name);
         let mut file = HistoryFile::create(&path).unwrap();
         file.append(b"one\n").unwrap();
-        file.append(b"one\ntwo\nthr").unwrap();
+        file.append(b"two\nthr").unwrap();
         let read = || std::fs::read_to_string(&path).unwrap();
         assert_eq!(read(), "one\ntwo\nthr");
         file.cut();

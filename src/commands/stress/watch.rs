@@ -12,12 +12,15 @@ use tokio::time::Instant;
 use super::folder::RunFolder;
 use crate::output::Shell;
 
-/// Time between two looks at the whole history, in times of what the last one took: they take a small
-/// share of the machine, however long the history.
+/// Time between two judgements of the whole history, in times of what the last one took: they take a
+/// small share of the machine, however long the history.
 const PAUSE: u32 = 20;
 
 /// Time between two of them at least.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
+
+/// Time between two writings of what is new: a harness that is killed loses no more than that.
+const WRITE_EVERY: Duration = Duration::from_millis(200);
 
 /// Who looks.
 pub(super) struct Watch {
@@ -68,8 +71,8 @@ impl Watch {
         if self.unwritten.is_some() || (now < self.next && progress.phase != Phase::End) {
             return Ok(());
         }
-        let written = folder.append(&progress.recorder.lines());
-        self.next = Instant::now() + (now.elapsed() * PAUSE).max(PAUSE_MIN);
+        let written = folder.append(&progress.recorder);
+        self.next = now + WRITE_EVERY;
         written.map_err(|error| {
             let why = format!("{error:#}");
             self.unwritten = Some(error);

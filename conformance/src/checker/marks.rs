@@ -1,0 +1,39 @@
+//! What the rules about whole queues need of each message: a few instants, worked out once.
+
+use super::known::Known;
+use crate::environment::Instant;
+
+/// One message's instants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    /// From when on it certainly is stored; never, if nobody knows.
+    pub(super) stored_from: Instant,
+    /// Until when it is active for certain, leases apart: a possible removal that somebody saw, or the
+    /// early end of its lifetime.
+    pub(super) active_until: Instant,
+    /// Until when it certainly is stored: the same, or a removal that nobody saw.
+    pub(super) stays_until: Instant,
+    /// How often it was seen although its life as posted had ended.
+    pub(super) outlived: u32,
+    /// How often it was handed out; two stand for more.
+    pub(super) deliveries: u8,
+    /// Whether something certainly took it away.
+    pub(super) is_removed: bool,
+}
+
+impl Mark {
+    pub(super) fn of(known: &Known<'_>) -> Self {
+        let posted_end = known.lives_as_posted();
+        let outlives = |&&seen: &&u32| known.facts.op(seen).invoked_at >= posted_end;
+        let outlived = known.sightings.iter().filter(outlives).count();
+        let nothing = super::log::NONE;
+        Self {
+            stored_from: known.stored_from.unwrap_or(Instant::NEVER),
+            active_until: known.lives_until.min(known.taken_from(nothing)),
+            stays_until: known.lives_until.min(known.may_be_gone_from(nothing)),
+            outlived: u32::try_from(outlived).unwrap_or(u32::MAX),
+            deliveries: u8::try_from(known.deliveries.len().min(2)).unwrap_or(2),
+            is_removed: known.removal.is_some(),
+        }
+    }
+}
