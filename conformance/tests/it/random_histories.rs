@@ -9,13 +9,14 @@ use nanshe_conformance::checker::{RULES, Rule, Verdicts, judge};
 use nanshe_conformance::history::{Answer, History, Operation};
 use nanshe_conformance::verdict::Verdict;
 
-use self::clients::Mode;
+use self::clients::{Mode, Repertoire};
 use self::flaws::{FLAWS, Planted};
 use self::generator::generate;
 
 mod clients;
 mod flaws;
 mod generator;
+mod linearisation;
 mod model;
 
 /// Histories of the correct model in each mode.
@@ -35,24 +36,24 @@ const STRUCK_COUNT: usize = 300;
 const SEEDS_PER_FLAW_MAX: u64 = 4_000;
 
 /// Claims, and what ends them.
-const PLAIN_MODES: [Mode; 4] = modes(false);
+const PLAIN_MODES: [Mode; 4] = modes(Repertoire::Plain);
 
 /// All operations, and queues with settings.
-const RICH_MODES: [Mode; 4] = modes(true);
+const RICH_MODES: [Mode; 4] = modes(Repertoire::Rich);
 
-const fn modes(is_rich: bool) -> [Mode; 4] {
-    const fn mode(mixes_leases: bool, expires_messages: bool, is_rich: bool) -> Mode {
+const fn modes(repertoire: Repertoire) -> [Mode; 4] {
+    const fn mode(mixes_leases: bool, expires_messages: bool, repertoire: Repertoire) -> Mode {
         Mode {
             mixes_leases,
             expires_messages,
-            is_rich,
+            repertoire,
         }
     }
     [
-        mode(false, false, is_rich),
-        mode(false, true, is_rich),
-        mode(true, false, is_rich),
-        mode(true, true, is_rich),
+        mode(false, false, repertoire),
+        mode(false, true, repertoire),
+        mode(true, false, repertoire),
+        mode(true, true, repertoire),
     ]
 }
 

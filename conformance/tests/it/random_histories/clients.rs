@@ -1,6 +1,8 @@
 //! What clients ask for: operations at random, of what earlier answers told them, and at the end the
 //! drain. They know no time, and nothing of the server but its answers.
 
+use std::ops::RangeInclusive;
+
 use nanshe_conformance::history::{Answer, Operation, Posted, QueueSettings, Record};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -23,8 +25,42 @@ pub(super) struct Mode {
     pub(super) mixes_leases: bool,
     /// Whether messages expire while the history lasts.
     pub(super) expires_messages: bool,
-    /// Whether queues have settings, messages delays and bodies, and clients more to ask for.
-    pub(super) is_rich: bool,
+    pub(super) repertoire: Repertoire,
+}
+
+/// What clients ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repertoire {
+    /// Claims, and what ends them.
+    Plain,
+    /// All operations; queues have settings, messages delays and bodies.
+    Rich,
+    /// Few operations, of those that the search for an order knows.
+    Tiny,
+}
+
+impl Mode {
+    pub(super) fn is_rich(self) -> bool {
+        self.repertoire == Repertoire::Rich
+    }
+
+    /// Whether the history of `seed` is judged by the order of any two posts.
+    pub(super) fn is_strict(self, seed: u64) -> bool {
+        self.is_tiny() || (self.is_rich() && seed.is_multiple_of(2))
+    }
+
+    fn is_tiny(self) -> bool {
+        self.repertoire == Repertoire::Tiny
+    }
+
+    /// Fewest and most operations before the drain.
+    fn operations(self) -> RangeInclusive<usize> {
+        match self.repertoire {
+            Repertoire::Plain => 6..=36,
+            Repertoire::Rich => 8..=50,
+            Repertoire::Tiny => 3..=10,
+        }
+    }
 }
 
 /// A claim that some client was granted. Others may use it too: that is what a retry looks like.
@@ -64,7 +100,7 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(mode: Mode, queues: usize, mut random: ChaCha8Rng) -> Self {
         let settings = (0..queues).filter_map(|queue| {
-            let is_told = mode.is_rich && random.random_bool(0.6);
+            let is_told = mode.is_rich() && random.random_bool(0.6);
             is_told.then(|| (queue, draw_settings(&mut random)))
         });
         let settings = settings.collect();
@@ -73,7 +109,7 @@ impl Clients {
             queues,
             walks: Vec::new(),
             settings,
-            operations_left: random.random_range(if mode.is_rich { 8..=50 } else { 6..=36 }),
+            operations_left: random.random_range(mode.operations()),
             random,
             tokens: 0,
             claims: Vec::new(),
@@ -124,7 +160,9 @@ impl Clients {
                 message,
                 claim: claim.clone(),
             };
-            self.drain.held = messages.into_iter().map(delete).collect();
+            if !self.mode.is_tiny() {
+                self.drain.held = messages.into_iter().map(delete).collect();
+            }
         } else if let Some(claim) = claim.clone() {
             self.claims.push(Granted {
                 queue,
@@ -140,7 +178,8 @@ impl Clients {
             let queue = queue_name(queue);
             return Some(Operation::CreateQueue { queue, settings });
         }
-        if self.mode.is_rich && self.random.random_bool(0.25) {
+        let is_plain = self.mode.repertoire == Repertoire::Plain;
+        if !is_plain && self.random.random_bool(0.25) {
             return Some(self.draw_look());
         }
         let queue = queue_name(self.random.random_range(0..self.queues));
@@ -187,10 +226,10 @@ impl Clients {
                 TTL_SECS_LONG
             };
             let mut posted = Posted::new(format!("token-{}", self.tokens), ttl_secs);
-            if self.mode.is_rich && self.random.random_bool(0.3) {
+            if self.mode.is_rich() && self.random.random_bool(0.3) {
                 posted.delay_secs = Some(pick(&mut self.random, &[0, 10, 30]));
             }
-            if self.mode.is_rich && self.random.random_bool(0.5) {
+            if self.mode.is_rich() && self.random.random_bool(0.5) {
                 posted.body = Some(format!("body-{}", self.tokens));
             }
             messages.push(posted);
@@ -232,7 +271,10 @@ impl Clients {
     fn draw_look(&mut self) -> Operation {
         let queue = queue_name(self.random.random_range(0..self.queues));
         let is_new = self.ids.is_empty();
-        match self.random.random_range(0..100) {
+        let dice = self.random.random_range(0..100);
+        match dice {
+            // The search for an order knows no counts, and no queues that go.
+            50..65 | 98.. if self.mode.is_tiny() => self.draw_page(queue),
             0..50 => self.draw_page(queue),
             50..65 => Operation::Stats { queue },
             65..80 if !self.claims.is_empty() => {
@@ -256,6 +298,7 @@ impl Clients {
             }
             97 => Operation::Purge { queue },
             98 => Operation::DeleteQueue { queue },
+            _ if self.mode.is_tiny() => self.draw_page(queue),
             _ => Operation::Stats { queue },
         }
     }
@@ -296,12 +339,14 @@ impl Clients {
         if let Some(delete) = self.drain.held.pop() {
             return Some(delete);
         }
-        if self.drain.empty_answers >= 2 {
+        // Few operations are left to a tiny history: one look at each queue tells most.
+        let is_looked_at = self.mode.is_tiny() && self.drain.claims > self.drain.queue;
+        if self.drain.empty_answers >= 2 || is_looked_at {
             self.drain.queue += 1;
             self.drain.empty_answers = 0;
         }
         self.drain.claims += 1;
-        let last = self.queues + usize::from(self.mode.is_rich);
+        let last = self.queues + usize::from(self.mode.is_rich());
         if self.drain.queue == last || self.drain.claims > DRAIN_CLAIMS_MAX {
             return None;
         }

@@ -45,7 +45,7 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
         agenda: BTreeSet::new(),
     };
     // Settings are certain only for what is posted after they were told.
-    let waits_ms = if mode.is_rich && !seed.is_multiple_of(3) {
+    let waits_ms = if mode.is_rich() && !seed.is_multiple_of(3) {
         16_000
     } else {
         0
@@ -64,7 +64,7 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
             .map(|ms| ms * NANOS_PER_MILLI),
         profile: Profile {
             strict_stats: true,
-            order: if mode.is_rich && seed.is_multiple_of(2) {
+            order: if mode.is_strict(seed) {
                 OrderProfile::Strict
             } else {
                 OrderProfile::Producer
