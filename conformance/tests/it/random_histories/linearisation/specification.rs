@@ -21,7 +21,7 @@ pub(super) struct Deadline {
 }
 
 /// A message that is stored. What is gone is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Message {
     number: u8,
     /// Who posted it: its process, and its queue are those of that operation.
@@ -29,6 +29,8 @@ pub(super) struct Message {
     /// Younger is more.
     rank: u8,
     expires_at: Deadline,
+    /// Ends of leases that its life outlasts, as the server's clock said when they began.
+    outlasts: Vec<Deadline>,
     /// The claim that holds it, by the operation that was granted it.
     holder: Option<u8>,
 }
@@ -89,7 +91,13 @@ impl State {
 
     /// Drops instants that nothing depends on any more, so that equal states look equal.
     fn forget(&mut self) {
-        let lives = self.messages.iter().map(|message| message.expires_at.base);
+        let ends = |message: &Message| {
+            let outlasted = message.outlasts.iter().map(|lease| lease.base);
+            outlasted
+                .chain([message.expires_at.base])
+                .collect::<Vec<_>>()
+        };
+        let lives = self.messages.iter().flat_map(ends);
         let posts = self.messages.iter().map(|message| message.post);
         let leases = self.leases.values().map(|lease| lease.base);
         let kept: Vec<Point> = lives
@@ -111,6 +119,11 @@ impl State {
 
     fn remove(&mut self, is_meant: impl Fn(&Message) -> bool) {
         self.messages.retain(|message| !is_meant(message));
+    }
+
+    fn find_mut(&mut self, number: u8) -> &mut Message {
+        let mut messages = self.messages.iter_mut();
+        messages.find(|message| message.number == number).unwrap()
     }
 
     fn find(&self, number: u8) -> Option<&Message> {
@@ -174,16 +187,16 @@ impl Step<'_, '_> {
         }
     }
 
-    /// The states in which the deadline is over, and those in which it is not.
-    fn decide(&self, state: &State, deadline: Deadline) -> (Option<State>, Option<State>) {
-        let Deadline { base, span } = deadline;
+    /// The state in which all deadlines are over, and the one in which the last of them is not.
+    fn decide(&self, state: &State, deadlines: &[Deadline]) -> (Option<State>, Option<State>) {
         let slack = self.question.slack();
-        let demand = |later, earlier, most| {
-            let mut state = state.clone();
-            state.zone.demand(later, earlier, most).then_some(state)
-        };
-        let over = demand(base, self.number, slack - span);
-        (over, demand(self.number, base, span + slack))
+        let mut over = state.clone();
+        let mut ends = deadlines.iter();
+        let is_over = ends.all(|end| over.zone.demand(end.base, self.number, slack - end.span));
+        let mut lasts = state.clone();
+        let last = deadlines[deadlines.len() - 1];
+        let is_lasting = lasts.zone.demand(self.number, last.base, last.span + slack);
+        (is_over.then_some(over), is_lasting.then_some(lasts))
     }
 
     /// Settles which of those leases, and which of those lives, are over.
@@ -192,15 +205,19 @@ impl Step<'_, '_> {
         for &claim in claims {
             states = self.branch(
                 states,
-                |state| state.leases.get(&claim).copied(),
+                |state| state.leases.get(&claim).map(|&end| vec![end]),
                 |state| {
                     state.end_lease(claim);
                 },
             );
         }
         for &number in messages {
-            let deadline = |state: &State| state.find(number).map(|message| message.expires_at);
-            states = self.branch(states, deadline, |state| {
+            let ends = |state: &State| {
+                let message = state.find(number)?;
+                let outlasted = message.outlasts.iter().copied();
+                Some(outlasted.chain([message.expires_at]).collect())
+            };
+            states = self.branch(states, ends, |state| {
                 state.remove(|message| message.number == number);
             });
         }
@@ -210,16 +227,16 @@ impl Step<'_, '_> {
     fn branch(
         &self,
         states: Vec<State>,
-        deadline: impl Fn(&State) -> Option<Deadline>,
+        deadlines: impl Fn(&State) -> Option<Vec<Deadline>>,
         end: impl Fn(&mut State),
     ) -> Vec<State> {
         let mut settled = Vec::new();
         for state in states {
-            let Some(deadline) = deadline(&state) else {
+            let Some(deadlines) = deadlines(&state) else {
                 settled.push(state);
                 continue;
             };
-            let (over, lasts) = self.decide(&state, deadline);
+            let (over, lasts) = self.decide(&state, &deadlines);
             settled.extend(lasts);
             settled.extend(over.map(|mut state| {
                 end(&mut state);
@@ -231,7 +248,7 @@ impl Step<'_, '_> {
 
     /// Settles everything about the queue.
     fn settle_queue(&self, state: State) -> Vec<State> {
-        let here: Vec<Message> = self.here(&state).copied().collect();
+        let here: Vec<Message> = self.here(&state).cloned().collect();
         let mut claims: Vec<u8> = here.iter().filter_map(|message| message.holder).collect();
         claims.sort_unstable();
         claims.dedup();
@@ -262,6 +279,7 @@ impl Step<'_, '_> {
                     base: self.number,
                     span: secs(posted.ttl_secs),
                 },
+                outlasts: Vec::new(),
                 holder: None,
             });
         }
@@ -347,16 +365,22 @@ impl Step<'_, '_> {
                     continue;
                 };
                 let mut outlives = state.clone();
-                let least = life.span - span + slack;
-                if outlives.zone.demand(base, life.base, least) {
+                if outlives
+                    .zone
+                    .demand(base, life.base, life.span - span + slack)
+                {
+                    let message = outlives.find_mut(number);
+                    message.outlasts.push(Deadline { base, span });
                     leased.push(outlives);
                 }
                 let mut ends_before = state;
-                let most = span - life.span + slack;
-                if ends_before.zone.demand(life.base, base, most) {
-                    let mut messages = ends_before.messages.iter_mut();
-                    let message = messages.find(|message| message.number == number);
-                    message.unwrap().expires_at = extended;
+                if ends_before
+                    .zone
+                    .demand(life.base, base, span - life.span + slack)
+                {
+                    let message = ends_before.find_mut(number);
+                    message.expires_at = extended;
+                    message.outlasts.clear();
                     leased.push(ends_before);
                 }
             }
@@ -509,7 +533,7 @@ impl Step<'_, '_> {
                     && (*echo || !is_own(message))
                     && (*include_claimed || message.holder.is_none())
             };
-            let mut page: Vec<Message> = self.here(&state).filter(qualifies).copied().collect();
+            let mut page: Vec<Message> = self.here(&state).filter(qualifies).cloned().collect();
             // A page may be short, but not empty.
             let is_possible = shown.len() <= limit && (page.is_empty() || !shown.is_empty());
             page.truncate(shown.len());
