@@ -11,17 +11,21 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Instant;
 
 pub use self::answer::{Answer, Seen};
+pub use self::events::read_events;
 pub use self::lines::{HistoryError, read, write};
 pub use self::operation::{Operation, Posted, QueueSettings};
 pub use self::profile::{OrderProfile, Profile, ShortAnswers};
 pub use self::recorder::{Handle, Recorder};
 
 mod answer;
+pub mod edn;
+mod events;
 mod lines;
 mod operation;
 mod profile;
 mod raw;
 mod recorder;
+pub mod trace;
 
 /// The format's name, in the first line of every history.
 pub const FORMAT: &str = "nanshe-history";

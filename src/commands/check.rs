@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::path::Path;
 
 use anyhow::Context as _;
 use nanshe_conformance::checker::{Verdicts, judge};
-use nanshe_conformance::history::{self, History};
+use nanshe_conformance::history::{self, History, edn};
 use nanshe_conformance::verdict::Verdict;
 use serde_json::json;
 
-use crate::args::Check;
+use crate::args::{Check, RecordedForm};
 use crate::output::{Exit, Shell};
 
 pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
@@ -30,10 +31,31 @@ pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     Ok(Verdict::worst(verdicts.iter().map(|(_, verdicts)| verdicts.verdict())).into())
 }
 
-/// The history in that file.
+/// The history in that file: as EDN if its name says so.
 pub(super) fn read(path: &str) -> anyhow::Result<History> {
+    read_as(path, RecordedForm::of(path))
+}
+
+/// The history in that file, which is of that form.
+pub(super) fn read_as(path: &str, form: RecordedForm) -> anyhow::Result<History> {
     let file = File::open(path).with_context(|| format!("{path} cannot be opened"))?;
-    history::read(BufReader::new(file)).with_context(|| path.to_owned())
+    let history = match form {
+        RecordedForm::Edn => edn::read(file),
+        RecordedForm::Jsonl => history::read(BufReader::new(file)),
+    };
+    history.with_context(|| path.to_owned())
+}
+
+impl RecordedForm {
+    /// What the file's name says that it is.
+    pub(super) fn of(path: &str) -> Self {
+        let extension = Path::new(path).extension();
+        if extension.is_some_and(|extension| extension == "edn") {
+            Self::Edn
+        } else {
+            Self::Jsonl
+        }
+    }
 }
 
 pub(super) fn text(path: &str, verdicts: &Verdicts) -> String {
