@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Judge recorded histories, whoever recorded them
     Check(Check),
+    /// Write a recorded history in another form: as a trace for viewers, as EDN, or as JSON Lines
+    Convert(Convert),
     /// Serve the reference broker on a socket, until SIGINT or SIGTERM
     Serve(Serve),
     /// List what there is
@@ -273,12 +275,48 @@ pub(crate) struct Replay {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Histories: JSON Lines files
+    /// Histories: JSON Lines files, or EDN if they are named `.edn`
     #[arg(required = true, value_name = "HISTORY")]
     pub(crate) histories: Vec<String>,
     /// Print the verdicts as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// The history
+    #[arg(value_name = "HISTORY")]
+    pub(crate) history: String,
+    /// What it becomes
+    #[arg(long, value_name = "FORM")]
+    pub(crate) to: HistoryForm,
+    /// What it is [default: edn if it is named `.edn`, otherwise jsonl]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) from: Option<RecordedForm>,
+    /// Where it goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What a history can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryForm {
+    /// JSON that ui.perfetto.dev and chrome://tracing open
+    Trace,
+    /// Maps as Jepsen writes them
+    Edn,
+    /// The format of histories itself
+    Jsonl,
+}
+
+/// What a history can be read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordedForm {
+    /// Maps as Jepsen writes them
+    Edn,
+    /// The format of histories itself
+    Jsonl,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ use crate::output::{Exit, HarnessFailed, Shell};
 
 mod check;
 mod conform;
+mod convert;
 mod list;
 mod pages;
 mod replay;
@@ -33,6 +34,7 @@ pub(crate) fn run(
         Command::Stress(args) => stress::run(&args, shell),
         Command::Replay(args) => replay::run(&args, shell),
         Command::Check(args) => check::run(&args, shell),
+        Command::Convert(args) => convert::run(&args, shell),
         Command::Serve(args) => serve::run(&args, shell),
         Command::List(args) => list::run(&args, shell),
         Command::Report(args) => report::run(&args, shell),
@@ -87,6 +89,7 @@ pub(crate) mod tests {
             "stress",
             "replay",
             "check",
+            "convert",
             "serve",
             "list",
             "report",

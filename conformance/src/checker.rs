@@ -40,10 +40,11 @@ mod order;
 mod pages;
 mod parts;
 mod rules;
-mod short;
 mod stats;
 mod story;
+mod sweep;
 mod tally;
+mod telling;
 mod unanswered;
 mod windows;
 
@@ -76,7 +77,7 @@ pub const RULES: [Rule; 22] = [
         name: "delivery/unexpected",
         guarantee: "G1",
         violation: "a message is seen that nobody posted, whose post certainly failed, or before its post; \
-                    or an answer holds more messages than its limit",
+                    or an answer holds more messages than its limit, or others than were asked for",
         is_core: true,
     },
     Rule {
@@ -118,7 +119,8 @@ pub const RULES: [Rule; 22] = [
     Rule {
         name: "delivery/order",
         guarantee: "G4",
-        violation: "an answer, or a walk along the pages, shows a younger message before an older one",
+        violation: "an answer, or a walk along the pages, shows a younger message before an older one, or leaves \
+                    the older one out; or two answers disagree",
         is_core: false,
     },
     Rule {
@@ -160,7 +162,8 @@ pub const RULES: [Rule; 22] = [
     Rule {
         name: "claims/fencing",
         guarantee: "G7",
-        violation: "a claim that surely ended is of use, or a claimed message is deleted without its claim",
+        violation: "a claim that surely ended is of use, or a message is deleted without the claim that holds it, \
+                    or kept for a claim that does not",
         is_core: false,
     },
     Rule {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Instant;
 
 pub use self::answer::{Answer, Seen};
+pub use self::events::read_events;
 pub use self::lines::{HistoryError, feed, read, write};
 pub use self::operation::{Operation, Posted, QueueSettings};
 pub(crate) use self::pairing::posted_again;
@@ -20,12 +21,15 @@ pub use self::recorder::{Handle, Recorder};
 
 mod answer;
 mod blocks;
+pub mod edn;
+mod events;
 mod lines;
 mod operation;
 mod pairing;
 mod profile;
 mod raw;
 mod recorder;
+pub mod trace;
 
 /// The format's name, in the first line of every history.
 pub const FORMAT: &str = "nanshe-history";

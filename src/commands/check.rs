@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::path::Path;
 
 use anyhow::Context as _;
-use nanshe_conformance::checker::{Verdicts, judge_stored};
+use nanshe_conformance::checker::{Verdicts, judge_on, judge_stored};
+use nanshe_conformance::history::{self, History, edn};
 use nanshe_conformance::verdict::Verdict;
 use serde_json::json;
 
-use crate::args::Check;
+use crate::args::{Check, RecordedForm};
 use crate::output::{Exit, Shell};
 
 pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
@@ -29,8 +31,12 @@ pub(crate) fn run(args: &Check, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     Ok(Verdict::worst(verdicts.iter().map(|(_, verdicts)| verdicts.verdict())).into())
 }
 
-/// Judges the history in that file, on all cores.
+/// Judges the history in that file, on all cores; as EDN if its name says so.
 pub(super) fn judge(path: &str) -> anyhow::Result<Verdicts> {
+    if RecordedForm::of(path) == RecordedForm::Edn {
+        let history = read_as(path, RecordedForm::Edn)?;
+        return Ok(judge_on(&history, threads()));
+    }
     File::open(path).with_context(|| format!("{path} cannot be opened"))?;
     let open = || File::open(path).map(BufReader::new);
     judge_stored(open, threads()).with_context(|| path.to_owned())
@@ -39,6 +45,28 @@ pub(super) fn judge(path: &str) -> anyhow::Result<Verdicts> {
 /// As many threads as there are cores.
 pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The history in that file, which is of that form.
+pub(super) fn read_as(path: &str, form: RecordedForm) -> anyhow::Result<History> {
+    let file = File::open(path).with_context(|| format!("{path} cannot be opened"))?;
+    let history = match form {
+        RecordedForm::Edn => edn::read(file),
+        RecordedForm::Jsonl => history::read(BufReader::new(file)),
+    };
+    history.with_context(|| path.to_owned())
+}
+
+impl RecordedForm {
+    /// What the file's name says that it is.
+    pub(super) fn of(path: &str) -> Self {
+        let extension = Path::new(path).extension();
+        if extension.is_some_and(|extension| extension == "edn") {
+            Self::Edn
+        } else {
+            Self::Jsonl
+        }
+    }
 }
 
 pub(super) fn text(path: &str, verdicts: &Verdicts) -> String {

@@ -4,7 +4,7 @@
 use super::facts::Facts;
 use super::findings::Findings;
 use super::known::Known;
-use super::log::{Index, NONE, Outcome};
+use super::log::{Act, Index, NONE, Outcome};
 
 /// A message whose post certainly failed is seen, or one before its post.
 pub(super) fn unexpected(known: &Known<'_>, findings: &mut Findings) {
@@ -24,7 +24,8 @@ pub(super) fn unexpected(known: &Known<'_>, findings: &mut Findings) {
     }
 }
 
-/// A token never attempted is seen; or an answer holds more messages than its limit.
+/// A token never attempted is seen; or an answer holds more messages than its limit, or others than it
+/// was asked for.
 pub(super) fn unexpected_answers(facts: &Facts<'_>, findings: &mut Findings) {
     for &(token, seen) in &facts.strangers {
         findings.exercised += 1;
@@ -33,6 +34,7 @@ pub(super) fn unexpected_answers(facts: &Facts<'_>, findings: &mut Findings) {
         });
     }
     for (index, op) in facts.log.numbered() {
+        not_asked_for(facts, index, findings);
         let count = op.seen.count;
         if let Some(limit) = facts.log.limit(op).filter(|&limit| count > limit) {
             let first = facts.seen(op).first();
@@ -44,12 +46,34 @@ pub(super) fn unexpected_answers(facts: &Facts<'_>, findings: &mut Findings) {
     }
 }
 
+/// What a read by identifiers shows, but was not asked for.
+fn not_asked_for(facts: &Facts<'_>, index: Index, findings: &mut Findings) {
+    let op = facts.op(index);
+    let asked = match &op.act {
+        Act::Get { id } => std::slice::from_ref(id),
+        Act::GetMany { ids } => ids.of(&facts.log.named),
+        _ => return,
+    };
+    for sight in facts.seen(op) {
+        findings.exercised += 1;
+        if !asked.contains(&sight.id) {
+            findings.violate(sight.token, || {
+                let id = facts.log.ids.name(sight.id);
+                (
+                    format!("came as {id}, which was not asked for"),
+                    vec![index],
+                )
+            });
+        }
+    }
+}
+
 /// A message returned, or its delete refused, by an operation invoked after its certain removal. That
 /// two pops return it is judged by `delivery/popped-twice`.
 pub(super) fn resurrected(known: &Known<'_>, findings: &mut Findings) {
     let facts = known.facts;
     let Some((removal, removed_at)) = known.removal else {
-        return;
+        return back_home(known, findings);
     };
     // The removal could have been broken by every later look at the queue.
     let later = |&&index: &&Index| facts.op(index).invoked_at > removed_at;
@@ -72,6 +96,28 @@ pub(super) fn resurrected(known: &Known<'_>, findings: &mut Findings) {
             proof.extend(known.sightings.first());
             let summary = format!("observed after its removal, certain from {removed_at}");
             (summary, proof)
+        });
+    }
+}
+
+/// A message that was removed, or may have been moved before that: either way it is not at home any more.
+fn back_home(known: &Known<'_>, findings: &mut Findings) {
+    let facts = known.facts;
+    let Some((removal, removed_at)) = known.left_home() else {
+        return;
+    };
+    findings.exercised += 1;
+    let mut seen = known.sightings.iter().copied();
+    let back = seen.find(|&index| {
+        let op = facts.op(index);
+        op.place == known.message.home && op.invoked_at > removed_at
+    });
+    if let Some(back) = back {
+        findings.violate(known.message.token, || {
+            let summary = format!(
+                "in its queue, although it was removed, or moved before that, by {removed_at}"
+            );
+            (summary, vec![known.message.post, removal, back])
         });
     }
 }

@@ -4,10 +4,14 @@
 use super::facts::Facts;
 use super::findings::Findings;
 use super::known::Known;
-use super::log::{Act, Index, NONE};
+use super::log::{Act, Index, NONE, Outcome};
 
-/// A delete under a claim that had surely ended, or under none inside another's certain lease, that
-/// was accepted while the message was certainly there.
+/// What a delete of a claimed message is refused with.
+const REFUSED: Outcome = Outcome::Fail { status: Some(403) };
+
+/// A delete under a claim that had surely ended or does not hold the message, or under none inside another's certain lease, that
+/// was accepted while the message was certainly there; or one under none was refused for a claim's sake
+/// although no claim could hold the message.
 pub(super) fn deletes(known: &Known<'_>, findings: &mut Findings) {
     for &delete in known.deletes() {
         deleted(known, delete, findings);
@@ -67,13 +71,20 @@ fn deleted(known: &Known<'_>, delete: Index, findings: &mut Findings) {
         return;
     }
     let ended_at = facts.surely_ended_from(grant, delete);
-    if op.invoked_at <= ended_at || !is_there(known, delete) {
+    let mut granted = facts.seen(facts.op(grant)).iter();
+    let is_granted = granted.any(|sight| sight.token == known.message.token);
+    let is_good = is_granted && op.invoked_at <= ended_at;
+    if is_good || !is_there(known, delete) {
         return;
     }
     findings.exercised += 1;
     if op.is_ok() {
         findings.violate(known.message.token, || {
-            let summary = format!("deleted under a claim that had surely ended, at {ended_at}");
+            let summary = if is_granted {
+                format!("deleted under a claim that had surely ended, at {ended_at}")
+            } else {
+                "deleted under a claim that was not granted it".to_owned()
+            };
             (summary, vec![known.message.post, grant, delete])
         });
     }
@@ -83,6 +94,22 @@ fn deleted(known: &Known<'_>, delete: Index, findings: &mut Findings) {
 fn without_a_claim(known: &Known<'_>, delete: Index, findings: &mut Findings) {
     let facts = known.facts;
     let op = facts.op(delete);
+    // Of many at once, nobody knows for whose sake they were refused.
+    let is_one = matches!(op.act, Act::Delete { .. });
+    if is_one && op.outcome == REFUSED && op.place == known.message.home {
+        findings.exercised += 1;
+        if !known.may_be_held(op.invoked_at, op.completed_at) {
+            findings.violate(known.message.token, || {
+                let summary = "kept for a claim, although none could hold it".to_owned();
+                let proof = [known.message.post, delete].into_iter();
+                (
+                    summary,
+                    proof.chain(known.deliveries.iter().copied()).collect(),
+                )
+            });
+        }
+        return;
+    }
     let mut claims = known.deliveries.iter().copied();
     let holder = claims.find(|&take| {
         !facts.op(take).is_pop()

@@ -283,6 +283,27 @@ impl<'f> Known<'f> {
         first
     }
 
+    /// The first delete, or read that found nothing, after which the message cannot be at home any more:
+    /// it was removed, or had been moved, and what was moved does not come back.
+    pub(super) fn left_home(&self) -> Option<(Index, Instant)> {
+        let stored_from = self.stored_from?;
+        let facts = self.facts;
+        let mut targets = self.queue.dead_letters.iter();
+        let comes_back =
+            |target: Place| target != NONE && !facts.queue(target).dead_letters.is_empty();
+        if targets.any(|to| comes_back(to.target)) {
+            return None;
+        }
+        let named = self.deletes().iter().chain(self.bulk_deletes());
+        let named = named.chain(self.absences()).copied();
+        let at_home = named.filter(|&index| {
+            let op = facts.op(index);
+            op.is_ok() && op.place == self.message.home && stored_from <= op.invoked_at
+        });
+        let ended = at_home.map(|index| (index, facts.op(index).completed_at));
+        ended.min_by_key(|&(index, at)| (at, index))
+    }
+
     /// Whether the message was seen there, by an operation that ended before `until`.
     fn is_seen_at(&self, place: Place, until: Instant) -> bool {
         let mut seen = self.sightings.iter().map(|&index| self.facts.op(index));

@@ -2,15 +2,13 @@
 //! broken instead if more is known about why it was missing: `claims/stuck`, `claims/lifetime`,
 //! `delivery/partial-batch`.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use super::facts::{Facts, Queue};
 use super::findings::Findings;
 use super::known::Known;
 use super::log::{Act, Index};
 use super::marks::Mark;
-use super::short::{is_popped_by, telling_short_takes, unanswered_takes};
+use super::sweep::{Candidate, Sweep};
+use super::telling::{telling_takes, unanswered_takes};
 use crate::environment::Instant;
 
 /// What was missing, by the rule that it breaks.
@@ -23,6 +21,8 @@ pub(super) struct Missing {
     pub(super) lifetime: Findings,
     /// `delivery/partial-batch`: nobody was told that it is stored, but others of its batch are.
     pub(super) partial: Findings,
+    /// `delivery/order`: left out of an answer that handed out what is younger.
+    pub(super) passed: Findings,
     /// Accepted messages of which nobody can tell what became of them.
     open: usize,
 }
@@ -34,6 +34,7 @@ impl Missing {
         self.stuck.add(later.stuck);
         self.lifetime.add(later.lifetime);
         self.partial.add(later.partial);
+        self.passed.add(later.passed);
         self.open += later.open;
     }
 
@@ -104,37 +105,31 @@ pub(super) fn absent(known: &Known<'_>, missing: &mut Missing) {
     }
 }
 
-/// A message that a short answer may be blamed for.
-#[derive(Clone, Copy)]
-struct Candidate {
-    message: u32,
-    /// From when on it is active for certain, leases apart.
-    active_from: Instant,
-    /// Until when.
-    active_until: Instant,
-    /// Whether it was missing once, and unanswered pops explain that.
-    is_accounted_for: bool,
-    /// Whether nobody was told that it is stored, but others of its batch are.
-    is_inferred: bool,
-}
-
-impl Candidate {
-    /// Whether nobody can tell what became of it: it was never handed out, though nothing certainly
-    /// took it away; or it was, and its holder never finished, and nobody looked again.
-    fn is_open(&self, mark: &Mark, end: Instant) -> bool {
-        let is_settled = self.is_accounted_for || mark.is_removed;
-        !is_settled && !self.is_inferred && (mark.deliveries == 0 || self.active_until > end)
-    }
-}
-
-/// Judges the queue's short answers.
-pub(super) fn short(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Missing {
+/// Judges the queue's answers that tell what they leave out.
+pub(super) fn left_out(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Missing {
     let mut missing = Missing::default();
     let mut candidates = candidates(facts, marks, queue);
-    let takes = telling_short_takes(facts, queue);
+    let takes = telling_takes(facts, queue);
     if !takes.is_empty() {
         candidates.sort_by_key(|candidate| candidate.active_from);
-        candidates = Judged::by(facts, queue, takes, candidates, &mut missing);
+        let mut sweep = Sweep::of(facts, queue, candidates);
+        // Each message is missed once: a later answer without it proves nothing new.
+        for take in takes {
+            let of_take = sweep.judge(take.index, take.is_short);
+            for message in of_take.missing {
+                let known = Known::of(facts, message);
+                let rule = missing.rule(&known, take.index);
+                rule.exercised += 1;
+                rule.violate(known.message.token, || tell_missing(&known, take.index));
+            }
+            missing.passed.exercised += u64::from(of_take.could_pass);
+            for (message, younger) in of_take.passed {
+                let known = Known::of(facts, message);
+                let told = || tell_passed(&known, younger, take.index);
+                missing.passed.violate(known.message.token, told);
+            }
+        }
+        candidates = sweep.finish();
     }
     let end = facts.last_invoked_at();
     for candidate in &candidates {
@@ -145,127 +140,7 @@ pub(super) fn short(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Missing
     missing
 }
 
-/// The queue's messages while its short answers are judged, one after the other.
-struct Judged {
-    /// Those that every answer had to hold, unless something explains their absence.
-    active: Vec<Candidate>,
-    /// Those that a claim may hold, by when its lease has ended for certain; and their places.
-    held: BinaryHeap<(Reverse<Instant>, usize)>,
-    asleep: Vec<Candidate>,
-    /// Those that are never judged again.
-    past: Vec<Candidate>,
-}
-
-impl Judged {
-    /// Judges `takes`, which are in the order of time. Each message is missed once: a later answer
-    /// without it proves nothing new. Returns those that were never missed.
-    fn by(
-        facts: &Facts<'_>,
-        queue: &Queue,
-        takes: Vec<Index>,
-        waiting: Vec<Candidate>,
-        missing: &mut Missing,
-    ) -> Vec<Candidate> {
-        let mut waiting = waiting.into_iter().peekable();
-        let mut judged = Self {
-            active: Vec::new(),
-            held: BinaryHeap::new(),
-            asleep: Vec::new(),
-            past: Vec::new(),
-        };
-        for take in takes {
-            let from = facts.op(take).invoked_at;
-            while let Some(candidate) = waiting.next_if(|next| next.active_from <= from) {
-                judged.active.push(candidate);
-            }
-            judged.wake(from);
-            let mut gone = judged.missing(facts, queue, take);
-            gone.sort_unstable();
-            for message in gone {
-                let known = Known::of(facts, message);
-                let rule = missing.rule(&known, take);
-                rule.exercised += 1;
-                rule.violate(known.message.token, || tell(&known, take));
-            }
-        }
-        let Self {
-            mut active,
-            held,
-            asleep,
-            past,
-        } = judged;
-        active.extend(past);
-        active.extend(held.into_iter().map(|(_, place)| asleep[place]));
-        active.extend(waiting);
-        active
-    }
-
-    /// Leases that ended before `from` hold nothing any more.
-    fn wake(&mut self, from: Instant) {
-        while let Some(&(Reverse(until), place)) = self.held.peek() {
-            if until >= from {
-                return;
-            }
-            self.held.pop();
-            self.active.push(self.asleep[place]);
-        }
-    }
-
-    /// Which of the active messages the short answer of `take` certainly had to hold, and did not.
-    /// They are active no more.
-    fn missing(&mut self, facts: &Facts<'_>, queue: &Queue, take: Index) -> Vec<u32> {
-        let op = facts.op(take);
-        let span = (op.invoked_at, op.completed_at);
-        let mut free = Vec::new();
-        for candidate in std::mem::take(&mut self.active) {
-            // Takes come in the order of time: what has ended by now is never judged again.
-            if candidate.active_until <= span.1 {
-                self.past.push(candidate);
-            } else if let Some(until) = facts.held_until(candidate.message, span) {
-                self.held.push((Reverse(until), self.asleep.len()));
-                self.asleep.push(candidate);
-            } else if facts
-                .of_message
-                .sightings
-                .get(candidate.message)
-                .contains(&take)
-            {
-                self.active.push(candidate);
-            } else {
-                free.push(candidate);
-            }
-        }
-        if free.is_empty() {
-            return Vec::new();
-        }
-        let excuses = unanswered_takes(facts, queue, span);
-        // An unanswered claim or pop can have taken only what was posted before its latest effect.
-        let explained_until = excuses
-            .iter()
-            .map(|&index| facts.acts_until(facts.op(index)));
-        let explained_until = explained_until.max();
-        let is_excused = |candidate: &Candidate| {
-            let post = facts.log.messages[candidate.message as usize].post;
-            explained_until.is_some_and(|until| facts.op(post).invoked_at <= until)
-        };
-        let (mut excused, mut missing): (Vec<_>, Vec<_>) = free.into_iter().partition(is_excused);
-        if excused.len() > limits(facts, excuses.iter().copied()) {
-            missing.append(&mut excused);
-        } else if excused.len() <= limits(facts, excuses.into_iter().filter(is_popped_by(facts))) {
-            // What an unanswered pop took never comes back: no later answer will tell.
-            for candidate in &mut excused {
-                candidate.is_accounted_for = true;
-            }
-        }
-        self.active.append(&mut excused);
-        missing
-            .into_iter()
-            .map(|candidate| candidate.message)
-            .collect()
-    }
-}
-
-fn tell(known: &Known<'_>, take: Index) -> (String, Vec<Index>) {
+fn tell_missing(known: &Known<'_>, take: Index) -> (String, Vec<Index>) {
     let op = known.facts.op(take);
     let (from, until) = (op.invoked_at, op.completed_at);
     let excuses = unanswered_takes(known.facts, known.queue, (from, until));
@@ -274,6 +149,20 @@ fn tell(known: &Known<'_>, take: Index) -> (String, Vec<Index>) {
         summary += ": more messages are missing than unanswered claims and pops explain";
     }
     let proof = [known.message.post, take].into_iter().chain(excuses);
+    (
+        summary,
+        proof.chain(known.deliveries.iter().copied()).collect(),
+    )
+}
+
+fn tell_passed(known: &Known<'_>, younger: u32, take: Index) -> (String, Vec<Index>) {
+    let log = known.facts.log;
+    let younger = &log.messages[younger as usize];
+    let name = log.tokens.name(younger.token);
+    let summary = format!(
+        "left out, although it was active for certain, of an answer with {name}, which is younger"
+    );
+    let proof = [known.message.post, younger.post, take].into_iter();
     (
         summary,
         proof.chain(known.deliveries.iter().copied()).collect(),
@@ -312,12 +201,4 @@ fn batch_stored_from(facts: &Facts<'_>, marks: &[Mark], number: u32) -> Option<I
     let batch = &marks[first as usize..(first + count) as usize];
     let first = batch.iter().map(|mark| mark.stored_from).min();
     first.filter(|&at| at < Instant::NEVER)
-}
-
-/// How many messages `takes` may have handed out together.
-fn limits(facts: &Facts<'_>, takes: impl Iterator<Item = Index>) -> usize {
-    takes
-        .filter_map(|index| facts.log.limit(facts.op(index)))
-        .map(|limit| limit as usize)
-        .fold(0, usize::saturating_add)
 }

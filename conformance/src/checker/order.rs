@@ -2,13 +2,14 @@
 //!
 //! Older is what was posted earlier in the same batch, or by a post that ended before the other began:
 //! one of the same producer, or in the strict profile of any. Nothing is said about separate claims or
-//! pops, nor about what was moved to a dead-letter queue.
+//! pops, nor about what was moved to a dead-letter queue. But whatever order two messages have, they have it
+//! in every answer that shows both.
 
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
 use super::findings::Findings;
-use super::log::{Index, NONE};
+use super::log::{Act, Index, NONE};
 use crate::environment::Instant;
 use crate::history::OrderProfile;
 
@@ -25,6 +26,54 @@ pub(super) fn of_take(facts: &Facts<'_>, take: Index, findings: &mut Findings) {
     let op = facts.op(take);
     if op.is_take() && op.is_ok() && op.seen.count > 1 {
         Scan::default().follow(facts, take, findings);
+    }
+}
+
+/// Claims, pops and pages that order the same two messages differently.
+///
+/// Each answer is compared, message by message, with the latest before it that showed several: whoever
+/// stood there before another has to stand before it again.
+pub(super) fn disagreeing(facts: &Facts<'_>, findings: &mut Findings) {
+    let log = facts.log;
+    // By message: the latest answer with several that showed it, and where it stood there.
+    let mut ranks: Vec<(Index, u32)> = vec![(NONE, 0); log.messages.len()];
+    // By answer, for the one that is looked at: the message of the highest rank so far.
+    let mut highest: BTreeMap<Index, (u32, u32)> = BTreeMap::new();
+    for (index, op) in log.numbered() {
+        let has_order = op.is_take() || matches!(op.act, Act::List { .. });
+        if !has_order || op.seen.count < 2 || !op.is_ok() {
+            continue;
+        }
+        let messages = facts.seen(op).iter();
+        let messages = messages.filter_map(|sight| log.message_of(sight.token));
+        // What was moved here has the rank of its move.
+        let at_home = |&message: &u32| log.messages[message as usize].home == op.place;
+        let messages: Vec<u32> = messages.filter(at_home).collect();
+        highest.clear();
+        for &message in &messages {
+            let (answer, rank) = ranks[message as usize];
+            if answer == NONE {
+                continue;
+            }
+            let Some((high, other)) = highest.get_mut(&answer) else {
+                highest.insert(answer, (rank, message));
+                continue;
+            };
+            findings.exercised += 1;
+            if rank < *high {
+                let [one, other] = [message, *other].map(|it| log.messages[it as usize]);
+                findings.violate(one.token, || {
+                    let name = log.tokens.name(other.token);
+                    let summary = format!("comes after {name} here, and before it elsewhere");
+                    (summary, vec![one.post, other.post, answer, index])
+                });
+            } else {
+                (*high, *other) = (rank, message);
+            }
+        }
+        for (rank, message) in (0..).zip(messages) {
+            ranks[message as usize] = (index, rank);
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! `delivery/page-gap` and `delivery/page-repeat`: a walk that follows the markers shows everything
 //! that stays, once.
 //!
-//! A gap is told only of walks from the head of a queue, and of messages that certainly were there,
-//! and qualified under the walk's own flags, from before its first page on. Where the walk has passed
-//! them: it showed something younger, or found nothing more.
+//! A gap is told of messages that certainly were there, and qualified under the walk's own flags, from
+//! before some page on whose beginning surely lies before them, until the walk has passed them: it showed
+//! something younger, or found nothing more. The first page begins at the head of the queue. A later one
+//! begins before whatever is surely younger than all that the walk has shown so far.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +74,7 @@ pub(super) fn repeats(facts: &Facts<'_>, pages: &[Index], findings: &mut Finding
     }
 }
 
-/// The walks of one queue, each of which began when the one before did or later.
+/// The walks of one queue.
 pub(super) fn gaps(
     facts: &Facts<'_>,
     marks: &[Mark],
@@ -81,34 +82,87 @@ pub(super) fn gaps(
     findings: &mut Findings,
 ) {
     let mut there = There::of(facts, marks, place);
-    for pages in walks {
-        let Some(&first) = pages.first() else {
-            continue;
+    let numbered = walks.iter().enumerate();
+    let pages = numbered.flat_map(|(walk, pages)| (0..pages.len()).map(move |page| (walk, page)));
+    let mut pages: Vec<(usize, usize)> = pages.collect();
+    // In the order of time, whichever walk they belong to.
+    pages.sort_by_key(|&(walk, page)| walks[walk][page]);
+    let mut so_far: Vec<Walk> = Vec::new();
+    so_far.resize_with(walks.len(), Walk::default);
+    for (walk, page) in pages {
+        let pages = walks[walk];
+        there.advance(facts, marks, facts.op(pages[page]).invoked_at);
+        let mut judge = Judge {
+            facts,
+            marks,
+            findings,
         };
-        let began_at = facts.op(first).invoked_at;
-        there.advance(facts, marks, began_at);
-        let walk = Walk::along(facts, pages);
-        for message in there.passed_by(&walk) {
-            let Some(page) = walk.passed_at(facts, message) else {
-                continue;
-            };
-            let until = facts.op(page).completed_at;
-            let stays = until < marks[message as usize].stays_until;
-            if !stays || !qualifies(facts, message, pages, (began_at, until)) {
-                continue;
+        if page == 0 {
+            let whole = Walk::along(facts, pages);
+            for message in there.passed_by(facts, &whole, &Starts::AtTheHead) {
+                judge.look(message, (&whole, pages), 0);
             }
-            findings.exercised += 1;
-            let message = &facts.log.messages[message as usize];
-            if !walk.tokens.contains(&message.token) {
-                findings.violate(message.token, || {
-                    let summary =
-                        "passed over by a walk, although it was certainly there".to_owned();
-                    let proof = std::iter::once(message.post).chain(pages.iter().copied());
-                    (summary, proof.collect())
-                });
+        } else {
+            let here = Walk::along(facts, &pages[page..=page]);
+            let starts = so_far[walk].starts();
+            for message in there.passed_by(facts, &here, &starts) {
+                if !so_far[walk]
+                    .tokens
+                    .contains(&facts.log.messages[message as usize].token)
+                {
+                    judge.look(message, (&here, pages), page);
+                }
             }
         }
+        so_far[walk].add(facts, pages[page]);
     }
+}
+
+/// Judges one message after the other that a walk has passed.
+struct Judge<'f, 'l> {
+    facts: &'f Facts<'l>,
+    marks: &'f [Mark],
+    findings: &'f mut Findings,
+}
+
+impl Judge<'_, '_> {
+    /// The message was there when the page at `from` of `pages` began, and lies behind it; `walk` is what
+    /// they showed from then on.
+    fn look(&mut self, message: u32, (walk, pages): (&Walk, &[Index]), from: usize) {
+        let facts = self.facts;
+        let Some(page) = walk.passed_at(facts, message) else {
+            return;
+        };
+        let span = (
+            facts.op(pages[from]).invoked_at,
+            facts.op(page).completed_at,
+        );
+        let stays = span.1 < self.marks[message as usize].stays_until;
+        if !stays || !qualifies(facts, message, pages, span) {
+            return;
+        }
+        self.findings.exercised += 1;
+        let message = &facts.log.messages[message as usize];
+        if !walk.tokens.contains(&message.token) {
+            self.findings.violate(message.token, || {
+                let summary = "passed over by a walk, although it was certainly there".to_owned();
+                let proof = std::iter::once(message.post).chain(pages.iter().copied());
+                (summary, proof.collect())
+            });
+        }
+    }
+}
+
+/// What surely lies behind the beginning of a page.
+enum Starts {
+    /// Everything.
+    AtTheHead,
+    /// Whatever was there when it began: nothing was shown before.
+    AtNothing,
+    /// What that producer posted later.
+    After(u32, Instant),
+    /// Nobody knows: what was shown has no order with what anybody posts.
+    Somewhere,
 }
 
 /// The messages of a queue that certainly are there while time goes on, the oldest of each producer
@@ -166,19 +220,30 @@ impl There {
         }
     }
 
-    /// Those that the walk has passed, wherever it did.
-    fn passed_by(&self, walk: &Walk) -> Vec<u32> {
+    /// Those that the walk has passed, and that lie behind where it starts.
+    fn passed_by(&self, facts: &Facts<'_>, walk: &Walk, starts: &Starts) -> Vec<u32> {
         let mut passed = Vec::new();
         for (producer, messages) in &self.messages {
+            let from = match *starts {
+                Starts::AtTheHead | Starts::AtNothing => Instant::START,
+                Starts::After(of, shown_by) if of == *producer => shown_by,
+                Starts::After(..) | Starts::Somewhere => continue,
+            };
             let shown = walk.shown.get(producer).and_then(|shown| shown.last());
             let until = match (walk.empty, shown) {
                 // Nothing more was there.
-                (Some(_), _) => Instant::NEVER,
-                (None, Some(&(latest, _))) => latest,
+                (Some(_), _) => None,
+                (None, Some(&(latest, _))) => Some(latest),
                 (None, None) => continue,
             };
-            let is_all = walk.empty.is_some();
-            let older = messages.iter().take_while(|(at, _)| is_all || *at < until);
+            let behind = messages.range((from, 0)..);
+            // What began to be posted before all that was shown had ended may lie before it.
+            let behind = behind.filter(|(_, message)| {
+                let post = facts.log.messages[*message as usize].post;
+                matches!(starts, Starts::AtTheHead | Starts::AtNothing)
+                    || facts.op(post).invoked_at > from
+            });
+            let older = behind.take_while(|(at, _)| until.is_none_or(|until| *at < until));
             passed.extend(older.map(|&(_, message)| message));
         }
         passed.sort_unstable();
@@ -187,6 +252,7 @@ impl There {
 }
 
 /// How far a walk came.
+#[derive(Default)]
 struct Walk {
     /// By producer: the latest beginning of a post among what it showed so far, and the page that
     /// showed it.
@@ -194,39 +260,52 @@ struct Walk {
     /// The first page that was empty: nothing more was there.
     empty: Option<Index>,
     tokens: BTreeSet<u32>,
+    /// Whether it showed something that was not posted there: nobody knows its rank.
+    is_foreign: bool,
+    /// By when everything that it showed had been posted.
+    posted_by: Instant,
 }
 
 impl Walk {
     fn along(facts: &Facts<'_>, pages: &[Index]) -> Self {
-        let mut walk = Self {
-            shown: BTreeMap::new(),
-            empty: None,
-            tokens: BTreeSet::new(),
-        };
-        for &page in pages {
-            let op = facts.op(page);
-            let seen = facts.seen(op);
-            if seen.is_empty() {
-                walk.empty.get_or_insert(page);
-            }
-            for sight in seen {
-                walk.tokens.insert(sight.token);
-                let Some(number) = facts.log.message_of(sight.token) else {
-                    continue;
-                };
-                let message = &facts.log.messages[number as usize];
-                if message.home == op.place {
-                    let began_at = facts.op(message.post).invoked_at;
-                    let shown = walk.shown.entry(producer(facts, number)).or_default();
-                    // The latest so far, so that the list is in order.
-                    let latest = shown
-                        .last()
-                        .map_or(began_at, |&(latest, _)| began_at.max(latest));
-                    shown.push((latest, page));
-                }
-            }
-        }
+        let mut walk = Self::default();
+        pages.iter().for_each(|&page| walk.add(facts, page));
         walk
+    }
+
+    fn add(&mut self, facts: &Facts<'_>, page: Index) {
+        let op = facts.op(page);
+        let seen = facts.seen(op);
+        if seen.is_empty() {
+            self.empty.get_or_insert(page);
+        }
+        for sight in seen {
+            self.tokens.insert(sight.token);
+            let message = facts.log.message_of(sight.token);
+            let is_home = |message: u32| facts.log.messages[message as usize].home == op.place;
+            let Some(message) = message.filter(|&message| is_home(message)) else {
+                self.is_foreign = true;
+                continue;
+            };
+            let post = facts.op(facts.log.messages[message as usize].post);
+            self.posted_by = self.posted_by.max(facts.acts_until(post));
+            let shown = self.shown.entry(producer(facts, message)).or_default();
+            // The latest so far, so that the list is in order.
+            let latest = shown
+                .last()
+                .map_or(post.invoked_at, |&(latest, _)| post.invoked_at.max(latest));
+            shown.push((latest, page));
+        }
+    }
+
+    /// Where the next page starts.
+    fn starts(&self) -> Starts {
+        let mut producers = self.shown.keys();
+        match (self.is_foreign, producers.next(), producers.next()) {
+            (false, None, _) => Starts::AtNothing,
+            (false, Some(&producer), None) => Starts::After(producer, self.posted_by),
+            _ => Starts::Somewhere,
+        }
     }
 
     /// The first page by which the walk had surely passed the message.

@@ -70,6 +70,7 @@ impl Draft {
         });
         draft.walks(facts, &marks, threads);
         takes.into_iter().for_each(|part| draft.order.add(part));
+        order::disagreeing(facts, &mut draft.order);
         draft.queues(facts, &marks, threads);
         draft.missed = notify::missed(facts);
         draft.phantom = notify::phantom(facts);
@@ -128,7 +129,7 @@ impl Draft {
             let mut outside = 0;
             for place in numbers(part) {
                 let queue = facts.queue(place);
-                missing.add(lost::short(facts, marks, queue));
+                missing.add(lost::left_out(facts, marks, queue));
                 if !targets.contains(&place) {
                     outside += stats::stats(facts, marks, queue, &mut counts);
                 }
@@ -142,6 +143,7 @@ impl Draft {
             outside += of_part;
         }
         self.missing.conclude();
+        self.order.add(std::mem::take(&mut self.missing.passed));
         stats::conclude(facts, outside, &mut self.stats);
     }
 

@@ -1,17 +1,23 @@
 //! What clients ask for: operations at random, of what earlier answers told them, and at the end the
 //! drain. They know no time, and nothing of the server but its answers.
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
 use nanshe_conformance::history::{Answer, Operation, Posted, QueueSettings, Record};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use self::drain::Drain;
 use super::generator::pick;
+
+mod drain;
 
 /// The process that empties the queues at the end.
 pub(super) const DRAINER: u64 = 99;
 
-/// Claims that the drainer makes at most.
-const DRAIN_CLAIMS_MAX: usize = 30;
+/// Where messages go that were handed out too often.
+const DEAD: &str = "dead";
 
 /// The longest lifetime; no history lasts half as long.
 const TTL_SECS_LONG: u64 = 100_000;
@@ -23,8 +29,61 @@ pub(super) struct Mode {
     pub(super) mixes_leases: bool,
     /// Whether messages expire while the history lasts.
     pub(super) expires_messages: bool,
-    /// Whether queues have settings, messages delays and bodies, and clients more to ask for.
-    pub(super) is_rich: bool,
+    pub(super) repertoire: Repertoire,
+}
+
+/// What clients ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repertoire {
+    /// Claims, and what ends them.
+    Plain,
+    /// All operations; queues have settings, messages delays and bodies.
+    Rich,
+    /// The same, as clients work that look at what they do: longer, with most questions answered, walks
+    /// that go on, subscribers, and a drain that looks at everything before it takes it.
+    Long {
+        /// Whether queues have settings of their own: dead letters and delays leave less certain.
+        has_settings: bool,
+    },
+    /// Few operations, of those that the search for an order knows.
+    Tiny,
+}
+
+impl Mode {
+    pub(super) fn is_rich(self) -> bool {
+        matches!(self.repertoire, Repertoire::Rich | Repertoire::Long { .. })
+    }
+
+    /// Whether the history of `seed` is judged by the order of any two posts.
+    pub(super) fn is_strict(self, seed: u64) -> bool {
+        self.is_tiny() || (self.is_rich() && seed.is_multiple_of(2))
+    }
+
+    fn has_settings(self) -> bool {
+        match self.repertoire {
+            Repertoire::Plain | Repertoire::Tiny => false,
+            Repertoire::Rich => true,
+            Repertoire::Long { has_settings } => has_settings,
+        }
+    }
+
+    pub(super) fn is_long(self) -> bool {
+        matches!(self.repertoire, Repertoire::Long { .. })
+    }
+
+    fn is_tiny(self) -> bool {
+        self.repertoire == Repertoire::Tiny
+    }
+
+    /// Fewest and most operations before the drain.
+    fn operations(self) -> RangeInclusive<usize> {
+        match self.repertoire {
+            Repertoire::Plain => 6..=36,
+            Repertoire::Rich => 8..=50,
+            Repertoire::Long { .. } => 40..=120,
+            Repertoire::Tiny => 3..=10,
+        }
+    }
 }
 
 /// A claim that some client was granted. Others may use it too: that is what a retry looks like.
@@ -32,16 +91,6 @@ struct Granted {
     queue: String,
     claim: String,
     messages: Vec<String>,
-}
-
-/// How far the closing drain is.
-#[derive(Default)]
-struct Drain {
-    queue: usize,
-    claims: usize,
-    empty_answers: usize,
-    /// What it holds and has to delete.
-    held: Vec<Operation>,
 }
 
 /// All clients of a history. They share what they know.
@@ -56,24 +105,37 @@ pub(super) struct Clients {
     ids: Vec<(String, String)>,
     /// Walks under way: their first page, but for the marker.
     walks: Vec<Operation>,
-    /// What each queue is told first, if anything.
-    settings: Vec<(usize, QueueSettings)>,
+    /// By process: the next page of a walk that it follows to the end.
+    followed: BTreeMap<u64, Operation>,
+    /// What queues are told first, if anything; the last comes first.
+    settings: Vec<Operation>,
     drain: Drain,
 }
 
 impl Clients {
     pub(super) fn new(mode: Mode, queues: usize, mut random: ChaCha8Rng) -> Self {
         let settings = (0..queues).filter_map(|queue| {
-            let is_told = mode.is_rich && random.random_bool(0.6);
-            is_told.then(|| (queue, draw_settings(&mut random)))
+            let is_told = mode.has_settings() && random.random_bool(0.6);
+            is_told.then(|| Operation::CreateQueue {
+                queue: queue_name(queue),
+                settings: draw_settings(&mut random),
+            })
         });
-        let settings = settings.collect();
+        let mut settings: Vec<Operation> = settings.collect();
+        for queue in (0..queues).filter(|_| mode.is_long()) {
+            settings.push(Operation::Subscribe {
+                queue: queue_name(queue),
+                subscriber: pick(&mut random, &["sink-a", "sink-b"]).to_owned(),
+                ttl_secs: pick(&mut random, &[60, TTL_SECS_LONG]),
+            });
+        }
         Self {
             mode,
             queues,
             walks: Vec::new(),
+            followed: BTreeMap::new(),
             settings,
-            operations_left: random.random_range(if mode.is_rich { 8..=50 } else { 6..=36 }),
+            operations_left: random.random_range(mode.operations()),
             random,
             tokens: 0,
             claims: Vec::new(),
@@ -87,8 +149,13 @@ impl Clients {
         if process == DRAINER {
             self.draw_drain_operation()
         } else {
-            self.draw_operation()
+            self.draw_operation(process)
         }
+    }
+
+    /// Whether queues are still to be told what holds for them.
+    pub(super) fn are_telling(&self) -> bool {
+        !self.settings.is_empty()
     }
 
     /// Keeps what the answer tells.
@@ -97,6 +164,9 @@ impl Clients {
         let Some(answer) = record.answer() else {
             return;
         };
+        if record.process == DRAINER {
+            return self.learn_from_drain(record, answer);
+        }
         if let Answer::Post { ids } = answer {
             self.ids
                 .extend(ids.iter().map(|id| (queue.clone(), id.clone())));
@@ -104,28 +174,21 @@ impl Clients {
         let messages: Vec<String> = answer.seen().iter().map(|seen| seen.id.clone()).collect();
         self.ids
             .extend(messages.iter().map(|id| (queue.clone(), id.clone())));
-        if let Answer::List { next, .. } = answer {
+        if let Answer::List { messages, next } = answer {
             let mut walk = record.operation.clone();
             if let Operation::List { marker, .. } = &mut walk {
                 marker.clone_from(next);
             }
-            self.walks.push(walk);
+            if self.mode.is_long() && !messages.is_empty() && self.random.random_bool(0.8) {
+                self.followed.insert(record.process, walk);
+            } else if !(self.mode.is_long() && self.random.random_bool(0.85)) {
+                self.walks.push(walk);
+            }
         }
         let Answer::Claim { claim, .. } = answer else {
             return;
         };
-        if record.process == DRAINER {
-            self.drain.empty_answers = match claim {
-                None => self.drain.empty_answers + 1,
-                Some(_) => 0,
-            };
-            let delete = |message| Operation::Delete {
-                queue: queue.clone(),
-                message,
-                claim: claim.clone(),
-            };
-            self.drain.held = messages.into_iter().map(delete).collect();
-        } else if let Some(claim) = claim.clone() {
+        if let Some(claim) = claim.clone() {
             self.claims.push(Granted {
                 queue,
                 claim,
@@ -134,16 +197,23 @@ impl Clients {
         }
     }
 
-    fn draw_operation(&mut self) -> Option<Operation> {
+    fn draw_operation(&mut self, process: u64) -> Option<Operation> {
         self.operations_left = self.operations_left.checked_sub(1)?;
-        if let Some((queue, settings)) = self.settings.pop() {
-            let queue = queue_name(queue);
-            return Some(Operation::CreateQueue { queue, settings });
+        if let Some(page) = self.followed.remove(&process) {
+            return Some(page);
         }
-        if self.mode.is_rich && self.random.random_bool(0.25) {
+        if let Some(told) = self.settings.pop() {
+            return Some(told);
+        }
+        let looks = match self.mode.repertoire {
+            Repertoire::Plain => None,
+            Repertoire::Rich | Repertoire::Tiny => Some(0.25),
+            Repertoire::Long { .. } => Some(0.35),
+        };
+        if looks.is_some_and(|share| self.random.random_bool(share)) {
             return Some(self.draw_look());
         }
-        let queue = queue_name(self.random.random_range(0..self.queues));
+        let queue = self.draw_queue();
         let dice = self.random.random_range(0..100);
         let is_new = self.ids.is_empty();
         Some(match dice {
@@ -187,10 +257,10 @@ impl Clients {
                 TTL_SECS_LONG
             };
             let mut posted = Posted::new(format!("token-{}", self.tokens), ttl_secs);
-            if self.mode.is_rich && self.random.random_bool(0.3) {
+            if self.mode.is_rich() && self.random.random_bool(0.3) {
                 posted.delay_secs = Some(pick(&mut self.random, &[0, 10, 30]));
             }
-            if self.mode.is_rich && self.random.random_bool(0.5) {
+            if self.mode.is_rich() && self.random.random_bool(0.5) {
                 posted.body = Some(format!("body-{}", self.tokens));
             }
             messages.push(posted);
@@ -210,7 +280,8 @@ impl Clients {
 
     fn draw_use_of_claim(&mut self, dice: u32) -> Operation {
         let (ttl_secs, grace_secs) = self.draw_lease();
-        let granted = &self.claims[self.random.random_range(0..self.claims.len())];
+        let recent = self.draw_recent(self.claims.len(), 4);
+        let granted = &self.claims[recent];
         let (queue, claim) = (granted.queue.clone(), granted.claim.clone());
         match dice {
             0..63 => Operation::Renew {
@@ -228,15 +299,29 @@ impl Clients {
         }
     }
 
+    /// Some queue; who looks at what it does looks at dead letters, too.
+    fn draw_queue(&mut self) -> String {
+        let queue = queue_name(self.random.random_range(0..self.queues));
+        let is_dead = self.mode.is_long() && self.random.random_bool(0.08);
+        if is_dead { DEAD.to_owned() } else { queue }
+    }
+
     /// Reads, and what acts on many messages.
     fn draw_look(&mut self) -> Operation {
-        let queue = queue_name(self.random.random_range(0..self.queues));
+        let queue = self.draw_queue();
         let is_new = self.ids.is_empty();
-        match self.random.random_range(0..100) {
+        let dice = self.random.random_range(0..100);
+        match dice {
+            _ if self.mode.is_long() && self.random.random_bool(0.3) => self.draw_page(queue),
+            // Nothing is certain any more of a queue that was emptied.
+            97.. if self.mode.is_long() && self.random.random_bool(0.8) => self.draw_page(queue),
+            // The search for an order knows no counts, and no queues that go.
+            50..65 | 98.. if self.mode.is_tiny() => self.draw_page(queue),
             0..50 => self.draw_page(queue),
             50..65 => Operation::Stats { queue },
             65..80 if !self.claims.is_empty() => {
-                let granted = &self.claims[self.random.random_range(0..self.claims.len())];
+                let recent = self.draw_recent(self.claims.len(), 4);
+                let granted = &self.claims[recent];
                 let (queue, claim) = (granted.queue.clone(), granted.claim.clone());
                 Operation::ClaimGet { queue, claim }
             }
@@ -256,13 +341,15 @@ impl Clients {
             }
             97 => Operation::Purge { queue },
             98 => Operation::DeleteQueue { queue },
+            _ if self.mode.is_tiny() => self.draw_page(queue),
             _ => Operation::Stats { queue },
         }
     }
 
     /// The next page of a walk, or the first of another.
     fn draw_page(&mut self, queue: String) -> Operation {
-        if !self.walks.is_empty() && self.random.random_bool(0.7) {
+        let goes_on = if self.mode.is_long() { 0.3 } else { 0.7 };
+        if !self.walks.is_empty() && self.random.random_bool(goes_on) {
             let walk = self.random.random_range(0..self.walks.len());
             return self.walks.swap_remove(walk);
         }
@@ -288,33 +375,17 @@ impl Clients {
 
     /// A queue, and the identifier of a message in it.
     fn draw_id(&mut self) -> (String, String) {
-        pick_clone(&mut self.random, &self.ids)
+        let recent = self.draw_recent(self.ids.len(), 12);
+        self.ids[recent].clone()
     }
 
-    /// Claims and deletes until the queue came back empty twice, queue after queue.
-    fn draw_drain_operation(&mut self) -> Option<Operation> {
-        if let Some(delete) = self.drain.held.pop() {
-            return Some(delete);
+    /// One of `known` things. Who looks at what it does takes one of the last, mostly.
+    fn draw_recent(&mut self, known: usize, last: usize) -> usize {
+        if self.mode.is_long() && self.random.random_bool(0.7) {
+            self.random.random_range(known.saturating_sub(last)..known)
+        } else {
+            self.random.random_range(0..known)
         }
-        if self.drain.empty_answers >= 2 {
-            self.drain.queue += 1;
-            self.drain.empty_answers = 0;
-        }
-        self.drain.claims += 1;
-        let last = self.queues + usize::from(self.mode.is_rich);
-        if self.drain.queue == last || self.drain.claims > DRAIN_CLAIMS_MAX {
-            return None;
-        }
-        Some(Operation::Claim {
-            queue: if self.drain.queue == self.queues {
-                "dead".to_owned()
-            } else {
-                queue_name(self.drain.queue)
-            },
-            limit: 10,
-            ttl_secs: 30,
-            grace_secs: 10,
-        })
     }
 }
 
@@ -324,7 +395,7 @@ fn draw_settings(random: &mut ChaCha8Rng) -> QueueSettings {
         settings.default_delay_secs = Some(pick(random, &[0, 10, 30]));
     }
     if random.random_bool(0.5) {
-        settings.dead_letter_queue = Some("dead".to_owned());
+        settings.dead_letter_queue = Some(DEAD.to_owned());
         settings.max_claim_count = Some(random.random_range(1..=3));
         settings.dead_letter_ttl_secs = pick(random, &[None, Some(60)]);
     }

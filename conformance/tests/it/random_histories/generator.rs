@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nanshe_conformance::environment::Instant;
 use nanshe_conformance::history::{
-    FORMAT, Header, History, OrderProfile, Outcome, Phase, Profile, Record, VERSION,
+    FORMAT, Header, History, OrderProfile, Outcome, Phase, Profile, Push, Record, VERSION,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -22,6 +22,9 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 /// How late an unanswered operation takes effect at most if there is no bound.
 const UNBOUNDED_EFFECT_MS: u64 = 200_000;
 
+/// How long after its post a message is pushed at the latest.
+const PUSHED_WITHIN_MS: u64 = 5_000;
+
 /// A history, and what is known about its making.
 pub(super) struct Generated {
     pub(super) history: History,
@@ -32,7 +35,10 @@ pub(super) struct Generated {
 /// Draws the history of `seed`.
 pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let conditions = Conditions::draw(&mut random);
+    let mut conditions = Conditions::draw(&mut random);
+    if mode.is_long() {
+        conditions.calm(&mut random);
+    }
     let clients = Clients::new(mode, conditions.queues, fork(&mut random));
     let model = Model::new(flaw, fork(&mut random));
     let mut run = Run {
@@ -43,9 +49,14 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
         records: Vec::new(),
         outcomes: BTreeMap::new(),
         agenda: BTreeSet::new(),
+        pushes: Vec::new(),
+        is_long: mode.is_long(),
+        flaw,
     };
     // Settings are certain only for what is posted after they were told.
-    let waits_ms = if mode.is_rich && !seed.is_multiple_of(3) {
+    let waits_ms = if mode.is_long() && !seed.is_multiple_of(8) {
+        4_000
+    } else if mode.is_rich() && !seed.is_multiple_of(3) {
         16_000
     } else {
         0
@@ -64,17 +75,21 @@ pub(super) fn generate(mode: Mode, flaw: Option<Flaw>, seed: u64) -> Generated {
             .map(|ms| ms * NANOS_PER_MILLI),
         profile: Profile {
             strict_stats: true,
-            order: if mode.is_rich && seed.is_multiple_of(2) {
+            order: if mode.is_strict(seed) {
                 OrderProfile::Strict
             } else {
                 OrderProfile::Producer
             },
+            pushed_within_ns: mode.is_long().then_some(PUSHED_WITHIN_MS * NANOS_PER_MILLI),
             ..Profile::default()
         },
     };
+    let mut pushes = run.pushes;
+    pushes.sort_by_key(|push| push.at);
     Generated {
         history: History {
             records: run.records,
+            pushes,
             phases,
             ..History::new(header)
         },
@@ -111,6 +126,14 @@ impl Conditions {
         }
     }
 
+    /// As a real run is between its faults: most questions are answered, and soon.
+    fn calm(&mut self, random: &mut ChaCha8Rng) {
+        self.latest_effect_ms = pick(random, &[Some(5_000), Some(30_000)]);
+        self.unanswered_share = pick(random, &[0.0, 0.02, 0.1]);
+        self.duration_ms_max = pick(random, &[1, 100, 1_000]);
+        self.gap_ms_max = pick(random, &[300, 2_000, 20_000]).max(3 * self.duration_ms_max);
+    }
+
     /// The error over the longest span that a rule looks at, a lease of 30 s and a grace of 80 s, with
     /// a little to spare.
     fn slack_ms(&self) -> u64 {
@@ -131,6 +154,8 @@ enum Step {
     Act(usize),
     /// The operation of that index ends for its client.
     Complete(usize),
+    /// The push of that number arrives.
+    Push(usize),
     /// The process of that number asks for something.
     Invoke(u64),
 }
@@ -144,6 +169,10 @@ struct Run {
     /// Of operations under way, as soon as it is settled.
     outcomes: BTreeMap<usize, Outcome>,
     agenda: BTreeSet<(u64, Step)>,
+    /// Those that arrived, and those under way.
+    pushes: Vec<Push>,
+    is_long: bool,
+    flaw: Option<Flaw>,
 }
 
 impl Run {
@@ -156,7 +185,7 @@ impl Run {
             self.plan(at, Step::Invoke(process));
         }
         let mut end = self.follow_agenda(0);
-        if self.random.random_bool(0.8) {
+        if self.is_long || self.random.random_bool(0.8) {
             end += 1 + pick(&mut self.random, &[1_000, 40_000, 80_000, 150_000]);
             phases.push((instant(end), Phase::Drain));
             self.plan(end, Step::Invoke(DRAINER));
@@ -173,17 +202,45 @@ impl Run {
             match step {
                 Step::Act(index) => {
                     let clock = self.conditions.server_clock(now);
+                    let is_unanswered = self.outcomes.contains_key(&index);
                     let Record {
                         process, operation, ..
                     } = &self.records[index];
+                    // A read changes nothing: without an answer, it is as if it had not been.
+                    if operation.is_read() && is_unanswered {
+                        continue;
+                    }
+                    let has_struck = self.model.has_struck;
                     let outcome = self.model.handle(clock, *process, operation);
+                    // Nobody was told what was kept back.
+                    if is_unanswered && self.flaw.is_some_and(Flaw::keeps_back) {
+                        self.model.has_struck = has_struck;
+                    }
                     self.outcomes.entry(index).or_insert(outcome);
+                    self.send_pushes(now);
                 }
+                Step::Push(number) => self.pushes[number].at = instant(now),
                 Step::Complete(index) => self.complete(now, index),
                 Step::Invoke(process) => self.invoke(now, process),
             }
         }
         now
+    }
+
+    /// What the model wants to be pushed is under way for some time, and never refused.
+    fn send_pushes(&mut self, now: u64) {
+        for (queue, subscriber, token) in std::mem::take(&mut self.model.pushes) {
+            let at = now + self.random.random_range(0..=PUSHED_WITHIN_MS);
+            self.plan(at, Step::Push(self.pushes.len()));
+            self.pushes.push(Push {
+                at: Instant::NEVER,
+                project: String::new(),
+                queue,
+                subscriber,
+                token,
+                status: Some(200),
+            });
+        }
     }
 
     fn plan(&mut self, at: u64, step: Step) {
@@ -243,6 +300,7 @@ impl Run {
         self.clients.learn(record);
         let gap_ms_max = match process {
             DRAINER => 1,
+            _ if self.is_long && self.clients.are_telling() => 1,
             _ if self.random.random_bool(0.5) => 200,
             _ => self.conditions.gap_ms_max,
         };

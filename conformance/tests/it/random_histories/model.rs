@@ -2,7 +2,7 @@
 //! in. It knows nothing of clients, concurrency or rules; a planted flaw is the only thing that makes
 //! it wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nanshe_conformance::history::{Answer, Operation, Outcome, Posted, QueueSettings, Seen};
 use rand::RngExt;
@@ -84,6 +84,13 @@ struct Claim {
     ends_at: u64,
 }
 
+/// Who is told of what is posted to a queue.
+struct Subscription {
+    queue: String,
+    subscriber: String,
+    ends_at: u64,
+}
+
 /// All queues.
 pub(super) struct Model {
     flaw: Option<Flaw>,
@@ -95,7 +102,13 @@ pub(super) struct Model {
     settings: BTreeMap<String, QueueSettings>,
     /// By walk: the rank of the last message that it showed.
     shown_ranks: BTreeMap<u64, u64>,
+    /// By walk: the messages that it showed.
+    shown: BTreeMap<u64, BTreeSet<String>>,
     serial: u64,
+    /// Subscribers, and until when they are.
+    subscriptions: Vec<Subscription>,
+    /// Queue, subscriber and token of what is to be pushed now.
+    pub(super) pushes: Vec<(String, String, String)>,
 }
 
 impl Model {
@@ -108,7 +121,10 @@ impl Model {
             claims: Vec::new(),
             settings: BTreeMap::new(),
             shown_ranks: BTreeMap::new(),
+            shown: BTreeMap::new(),
             serial: 0,
+            subscriptions: Vec::new(),
+            pushes: Vec::new(),
         }
     }
 
@@ -143,14 +159,21 @@ impl Model {
             | Operation::Purge { .. }
             | Operation::CreateQueue { .. }
             | Operation::SetMetadata { .. }
-            | Operation::DeleteQueue { .. }
-            | Operation::Subscribe { .. } => self.settle(operation),
+            | Operation::DeleteQueue { .. } => self.settle(operation),
+            Operation::Subscribe {
+                queue,
+                subscriber,
+                ttl_secs,
+            } => self.subscribe(queue, subscriber, now + ttl_secs * 1000),
         }
     }
 
     fn post(&mut self, now: u64, process: u64, (queue, batch): (&str, &[Posted])) -> Outcome {
         let is_refused = self.random.random_bool(REFUSED_SHARE);
         if is_refused && !self.strikes(Flaw::RefusedPostStored, 1.0) {
+            if self.flaw == Some(Flaw::PushedUnstored) {
+                self.push(now, queue, batch, Flaw::PushedUnstored);
+            }
             return Outcome::Fail { status: Some(400) };
         }
         let settings = self.settings.entry(queue.to_owned()).or_default();
@@ -190,6 +213,7 @@ impl Model {
         if is_refused {
             return Outcome::Fail { status: Some(400) };
         }
+        self.push(now, queue, batch, Flaw::PushMissed);
         Outcome::Ok(Answer::Post { ids })
     }
 

@@ -123,11 +123,11 @@ impl Model {
             }
             places = by_offset;
         }
-        if marker.is_some() && self.strikes(Flaw::PageRepeated, 0.5) {
-            let before = all
-                .iter()
-                .rev()
-                .find(|&&place| self.messages[place].rank <= after);
+        let shown_before = self.shown.entry(*chain).or_default();
+        let mut before = all.iter().rev();
+        let before = before.find(|&&place| shown_before.contains(&self.messages[place].seen.id));
+        // A full page may have no room for more than what it repeats.
+        if before.is_some() && self.strikes(Flaw::PageRepeated, 0.5) {
             places.splice(0..0, before.copied());
             places.truncate(limit);
         }
@@ -135,6 +135,10 @@ impl Model {
             let skipped = self.draw_up_to(places.len() - 2);
             places.remove(skipped);
         }
+        let ids = places
+            .iter()
+            .map(|&place| self.messages[place].seen.id.clone());
+        self.shown.entry(*chain).or_default().extend(ids);
         let messages = places.into_iter().map(|place| self.shown(place)).collect();
         let next = Some(next.to_string());
         Answer::List { messages, next }

@@ -1,9 +1,9 @@
 //! What holds for whole queues, and what happens to many messages at once.
 
-use nanshe_conformance::history::{Answer, Operation, Outcome, QueueSettings};
+use nanshe_conformance::history::{Answer, Operation, Outcome, Posted, QueueSettings};
 use rand::RngExt;
 
-use super::{Message, Model, Place};
+use super::{Message, Model, Place, Subscription};
 use crate::random_histories::flaws::Flaw;
 
 impl Model {
@@ -36,6 +36,34 @@ impl Model {
         for message in self.messages.iter_mut().filter(|message| is_meant(message)) {
             if message.place == Place::Stored {
                 message.place = Place::Deleted;
+            }
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, queue: &str, subscriber: &str, ends_at: u64) -> Outcome {
+        self.subscriptions.push(Subscription {
+            queue: queue.to_owned(),
+            subscriber: subscriber.to_owned(),
+            ends_at,
+        });
+        let subscription = format!("subscription-{}", self.subscriptions.len());
+        Outcome::Ok(Answer::Subscribe { subscription })
+    }
+
+    /// Tells subscribers of what was posted, but for what `flaw` is about: that makes all the
+    /// difference there is, to a message that should be pushed or to one that should not.
+    pub(super) fn push(&mut self, now: u64, queue: &str, batch: &[Posted], flaw: Flaw) {
+        let subscribers = self.subscriptions.iter();
+        let subscribers = subscribers.filter(|it| it.queue == queue && now < it.ends_at);
+        let subscribers: Vec<String> = subscribers.map(|it| it.subscriber.clone()).collect();
+        for subscriber in subscribers {
+            for posted in batch {
+                let is_wrong = self.strikes(flaw, 0.2);
+                if is_wrong == (flaw == Flaw::PushedUnstored) {
+                    let token = posted.token.clone();
+                    self.pushes
+                        .push((queue.to_owned(), subscriber.clone(), token));
+                }
             }
         }
     }

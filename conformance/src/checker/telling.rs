@@ -1,4 +1,5 @@
-//! Answers that came back short: claims and pops that handed out fewer messages than they could have.
+//! Answers that tell by what they leave out: claims and pops that handed out fewer messages than they
+//! could have, and those that handed out younger ones.
 
 use super::facts::{Facts, Queue};
 use super::known::Known;
@@ -6,8 +7,15 @@ use super::log::{Act, Index, Op};
 use crate::environment::Instant;
 use crate::history::{Phase, ShortAnswers};
 
-/// Ok claims and pops that came back short, and tell by it that nothing more was there.
-pub(super) fn telling_short_takes(facts: &Facts<'_>, queue: &Queue) -> Vec<Index> {
+/// A claim or pop whose answer tells what it leaves out.
+pub(super) struct Telling {
+    pub(super) index: Index,
+    /// Whether it had room for more: then nothing more was there. If not, then nothing older was.
+    pub(super) is_short: bool,
+}
+
+/// Ok claims and pops that tell by what they leave out, in the order of their invocations.
+pub(super) fn telling_takes(facts: &Facts<'_>, queue: &Queue) -> Vec<Telling> {
     let profile = facts.log.header.profile.short_answers;
     let drained_from = drained_from(facts);
     let moves = moves(facts, queue);
@@ -28,8 +36,9 @@ pub(super) fn telling_short_takes(facts: &Facts<'_>, queue: &Queue) -> Vec<Index
         };
         // What it moved to a dead-letter queue takes up room in its answer, and is not replaced.
         let moved = moves.partition_point(|&at| at <= op.completed_at);
-        if tells && is_short(op, moved) {
-            takes.push(index);
+        if tells && op.is_take() && op.is_ok() {
+            let is_short = is_short(op, moved);
+            takes.push(Telling { index, is_short });
         }
         busy_until = busy_until.max(Some(facts.acts_until(op)));
     }
@@ -54,7 +63,7 @@ fn is_short(op: &Op, moved: usize) -> bool {
         return false;
     };
     let accounted = (op.seen.count as usize).saturating_add(moved);
-    op.is_ok() && accounted < limit as usize
+    accounted < limit as usize
 }
 
 /// When the closing drain begins; never if there is none.

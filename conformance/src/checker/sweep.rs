@@ -1,0 +1,324 @@
+//! The messages of one queue, followed through its answers: which are active for certain, which may be
+//! held, and which an answer leaves out.
+//!
+//! Every message is looked at when an answer may be blamed for it, and put aside for as long as a claim
+//! may hold it. So what an answer costs is what it shows, and what it ought to have shown.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::iter::Peekable;
+
+use super::facts::{Facts, Queue};
+use super::log::Index;
+use super::marks::Mark;
+use super::order::producer;
+use super::telling::{is_popped_by, unanswered_takes};
+use crate::environment::Instant;
+
+/// A message that a short answer may be blamed for.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate {
+    pub(super) message: u32,
+    /// From when on it is active for certain, leases apart.
+    pub(super) active_from: Instant,
+    /// Until when.
+    pub(super) active_until: Instant,
+    /// Whether it was missing once, and unanswered pops explain that.
+    pub(super) is_accounted_for: bool,
+    /// Whether nobody was told that it is stored, but others of its batch are.
+    pub(super) is_inferred: bool,
+}
+
+impl Candidate {
+    /// Whether nobody can tell what became of it: it was never handed out, though nothing certainly
+    /// took it away; or it was, and its holder never finished, and nobody looked again.
+    pub(super) fn is_open(&self, mark: &Mark, end: Instant) -> bool {
+        let is_settled = self.is_accounted_for || mark.is_removed;
+        !is_settled && !self.is_inferred && (mark.deliveries == 0 || self.active_until > end)
+    }
+}
+
+/// The order in which messages are older than others: by producer, by the latest effect of the post, and
+/// within a batch by place.
+type Age = (u32, Instant, u32);
+
+/// The queue's messages while its answers are judged, one after the other, in the order of time.
+pub(super) struct Sweep<'f> {
+    facts: &'f Facts<'f>,
+    queue: &'f Queue,
+    waiting: Peekable<std::vec::IntoIter<Candidate>>,
+    /// Those that every answer had to hold, unless something explains their absence.
+    active: BTreeMap<Age, Candidate>,
+    /// The same, after an answer with something younger left them out: that is told once.
+    passed: BTreeMap<Age, Candidate>,
+    /// Those that a claim may hold, by when its lease has ended for certain; and their places.
+    held: BinaryHeap<(Reverse<Instant>, usize)>,
+    asleep: Vec<Asleep>,
+    /// Those that are never judged again.
+    past: Vec<Candidate>,
+}
+
+/// A message that a claim may hold.
+#[derive(Clone, Copy)]
+struct Asleep {
+    candidate: Candidate,
+    was_passed: bool,
+}
+
+/// What one answer left out.
+#[derive(Default)]
+pub(super) struct LeftOut {
+    /// Whatever it showed: it had room.
+    pub(super) missing: Vec<u32>,
+    /// Those that are older than what it showed, each with something younger.
+    pub(super) passed: Vec<(u32, u32)>,
+    /// Whether it could have shown something younger than what it left out.
+    pub(super) could_pass: bool,
+}
+
+impl<'f> Sweep<'f> {
+    /// Of candidates in the order in which they become active.
+    pub(super) fn of(facts: &'f Facts<'f>, queue: &'f Queue, waiting: Vec<Candidate>) -> Self {
+        Self {
+            facts,
+            queue,
+            waiting: waiting.into_iter().peekable(),
+            active: BTreeMap::new(),
+            passed: BTreeMap::new(),
+            held: BinaryHeap::new(),
+            asleep: Vec::new(),
+            past: Vec::new(),
+        }
+    }
+
+    fn age(&self, message: u32) -> Age {
+        let post = self.facts.log.messages[message as usize].post;
+        let posted_by = self.facts.acts_until(self.facts.op(post));
+        (producer(self.facts, message), posted_by, message)
+    }
+
+    /// Judges the answer of `take`, which begins when the one before did or later.
+    pub(super) fn judge(&mut self, take: Index, is_short: bool) -> LeftOut {
+        let from = self.facts.op(take).invoked_at;
+        while let Some(candidate) = self.waiting.next_if(|next| next.active_from <= from) {
+            self.active.insert(self.age(candidate.message), candidate);
+        }
+        self.wake(from);
+        let mut left_out = LeftOut::default();
+        if is_short {
+            left_out.missing = self.missing(take);
+        } else {
+            self.pass(take, &mut left_out);
+        }
+        left_out
+    }
+
+    /// Leases that ended before `from` hold nothing any more.
+    fn wake(&mut self, from: Instant) {
+        while let Some(&(Reverse(until), place)) = self.held.peek() {
+            if until >= from {
+                return;
+            }
+            self.held.pop();
+            let Asleep {
+                candidate,
+                was_passed,
+            } = self.asleep[place];
+            if candidate.active_until <= from {
+                self.past.push(candidate);
+                continue;
+            }
+            let age = self.age(candidate.message);
+            let awake = if was_passed {
+                &mut self.passed
+            } else {
+                &mut self.active
+            };
+            awake.insert(age, candidate);
+        }
+    }
+
+    /// Whether nothing that is known kept the message out of the answer of `take`. If something does,
+    /// it is put aside for so long, or for ever.
+    fn is_free(
+        &mut self,
+        (age, candidate): (Age, Candidate),
+        take: Index,
+        was_passed: bool,
+    ) -> bool {
+        let facts = self.facts;
+        let op = facts.op(take);
+        let span = (op.invoked_at, op.completed_at);
+        // Takes come in the order of time: what has ended by now is never judged again.
+        let is_past = candidate.active_until <= span.1;
+        let held_until = facts.held_until(candidate.message, span);
+        if !is_past && held_until.is_none() {
+            let sightings = facts.of_message.sightings.get(candidate.message);
+            return !sightings.contains(&take);
+        }
+        let awake = if was_passed {
+            &mut self.passed
+        } else {
+            &mut self.active
+        };
+        awake.remove(&age);
+        match held_until {
+            Some(until) if !is_past => {
+                self.held.push((Reverse(until), self.asleep.len()));
+                self.asleep.push(Asleep {
+                    candidate,
+                    was_passed,
+                });
+            }
+            _ => self.past.push(candidate),
+        }
+        false
+    }
+
+    /// Which of the active messages the short answer of `take` certainly had to hold, and did not.
+    /// They are active no more.
+    fn missing(&mut self, take: Index) -> Vec<u32> {
+        let mut free = Vec::new();
+        for was_passed in [false, true] {
+            let awake = if was_passed {
+                &self.passed
+            } else {
+                &self.active
+            };
+            let all: Vec<(Age, Candidate)> = awake.iter().map(|(&age, &it)| (age, it)).collect();
+            for entry in all {
+                if self.is_free(entry, take, was_passed) {
+                    free.push((entry, was_passed));
+                }
+            }
+        }
+        if free.is_empty() {
+            return Vec::new();
+        }
+        let Excuses { takes, until } = self.excuses(take);
+        let (excused, missing): (Vec<_>, Vec<_>) = free
+            .into_iter()
+            .partition(|((_, candidate), _)| self.is_excused(candidate.message, until));
+        let mut missing: Vec<Age> = missing.into_iter().map(|((age, _), _)| age).collect();
+        let pops = takes.iter().copied().filter(is_popped_by(self.facts));
+        if excused.len() > limits(self.facts, takes.iter().copied()) {
+            missing.extend(excused.iter().map(|((age, _), _)| *age));
+        } else if excused.len() <= limits(self.facts, pops) {
+            // What an unanswered pop took never comes back: no later answer will tell.
+            for ((age, _), was_passed) in excused {
+                let awake = if was_passed {
+                    &mut self.passed
+                } else {
+                    &mut self.active
+                };
+                if let Some(candidate) = awake.get_mut(&age) {
+                    candidate.is_accounted_for = true;
+                }
+            }
+        }
+        for age in &missing {
+            self.active.remove(age);
+            self.passed.remove(age);
+        }
+        let mut missing: Vec<u32> = missing.into_iter().map(|(.., message)| message).collect();
+        missing.sort_unstable();
+        missing
+    }
+
+    /// Which of the active messages are older than what the full answer of `take` shows.
+    fn pass(&mut self, take: Index, left_out: &mut LeftOut) {
+        let facts = self.facts;
+        let op = facts.op(take);
+        // By producer: what is shown last in the order of age.
+        let mut youngest: BTreeMap<u32, Age> = BTreeMap::new();
+        for sight in facts.seen(op) {
+            let Some(message) = facts.log.message_of(sight.token) else {
+                continue;
+            };
+            // What was moved here has the rank of its move.
+            if facts.log.messages[message as usize].home == op.place {
+                let age = self.age(message);
+                let youngest = youngest.entry(age.0).or_insert(age);
+                *youngest = age.max(*youngest);
+            }
+        }
+        left_out.could_pass = !youngest.is_empty();
+        let mut excuses = None;
+        for &(producer, posted_by, younger) in youngest.values() {
+            let first = (producer, Instant::START, 0);
+            let older = self.active.range(first..(producer, posted_by, younger));
+            let older: Vec<(Age, Candidate)> = older.map(|(&age, &it)| (age, it)).collect();
+            for entry in older {
+                let message = entry.1.message;
+                if !self.is_free(entry, take, false) || !is_older(facts, message, younger) {
+                    continue;
+                }
+                let until = excuses.get_or_insert_with(|| self.excuses(take)).until;
+                if self.is_excused(message, until) {
+                    continue;
+                }
+                left_out.passed.push((message, younger));
+                self.active.remove(&entry.0);
+                self.passed.insert(entry.0, entry.1);
+            }
+        }
+    }
+
+    fn excuses(&self, take: Index) -> Excuses {
+        let op = self.facts.op(take);
+        let takes = unanswered_takes(self.facts, self.queue, (op.invoked_at, op.completed_at));
+        let acts = takes
+            .iter()
+            .map(|&index| self.facts.acts_until(self.facts.op(index)));
+        let until = acts.max();
+        Excuses { takes, until }
+    }
+
+    /// An unanswered claim or pop can have taken only what was posted before its latest effect.
+    fn is_excused(&self, message: u32, until: Option<Instant>) -> bool {
+        let post = self.facts.log.messages[message as usize].post;
+        until.is_some_and(|until| self.facts.op(post).invoked_at <= until)
+    }
+
+    /// Those that were never missed.
+    pub(super) fn finish(self) -> Vec<Candidate> {
+        let Self {
+            waiting,
+            active,
+            passed,
+            held,
+            asleep,
+            mut past,
+            ..
+        } = self;
+        past.extend(active.into_values().chain(passed.into_values()));
+        past.extend(held.into_iter().map(|(_, place)| asleep[place].candidate));
+        past.extend(waiting);
+        past
+    }
+}
+
+/// Claims and pops without an answer that may keep messages away, and until when any of them may have
+/// acted.
+struct Excuses {
+    takes: Vec<Index>,
+    until: Option<Instant>,
+}
+
+/// Whether one message was surely posted before another: earlier in its batch, or by a post that ended
+/// before the other began.
+fn is_older(facts: &Facts<'_>, message: u32, younger: u32) -> bool {
+    let [message, younger] = [message, younger].map(|it| &facts.log.messages[it as usize]);
+    if message.post == younger.post {
+        return message.place < younger.place;
+    }
+    facts.acts_until(facts.op(message.post)) < facts.op(younger.post).invoked_at
+}
+
+/// How many messages `takes` may have handed out together.
+fn limits(facts: &Facts<'_>, takes: impl Iterator<Item = Index>) -> usize {
+    takes
+        .filter_map(|index| facts.log.limit(facts.op(index)))
+        .map(|limit| limit as usize)
+        .fold(0, usize::saturating_add)
+}
