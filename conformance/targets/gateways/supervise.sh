@@ -45,6 +45,7 @@ start() {
   shift 2
   setpriv "${as_user[@]}" setpriv --pdeathsig "$quits_by" setsid "$@" </dev/null >>"$home/log" 2>&1 3>&- &
   pids[$child]=$!
+  disown $! # how it ends is looked at, not announced
   echo $! >"$home/$child.pid"
 }
 
