@@ -152,9 +152,11 @@ fn scenarios_parse_and_are_named_after_their_files() {
 
 #[test]
 fn target_files_and_their_known_failures_parse() {
+    let folder = Path::new("conformance/targets");
     for path in files("conformance/targets", "toml").keys() {
         let text = path.to_string_lossy();
-        if text.ends_with(".known-failures.toml") {
+        // What stands in folders below is what some of them are made of.
+        if path.parent() != Some(folder) || text.ends_with(".known-failures.toml") {
             continue;
         }
         Description::load(&text).unwrap();

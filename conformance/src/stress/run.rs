@@ -147,7 +147,7 @@ pub(super) async fn play(
         stop,
         watch,
         phase: Phase::Work,
-        last: (0, world.now()),
+        last: (0, 0, world.now()),
         stage,
     };
     let ended = run.whole(until).await;
@@ -208,8 +208,8 @@ struct Run<'a, W> {
     watch: W,
     tick: Duration,
     phase: Phase,
-    /// The last count of answers, and when it changed.
-    last: (u64, Instant),
+    /// The last counts of answers and of questions, and when the silence since then began.
+    last: (u64, u64, Instant),
 }
 
 impl<W: FnMut(&Progress) -> Result<(), String>> Run<'_, W> {
@@ -279,7 +279,7 @@ impl<W: FnMut(&Progress) -> Result<(), String>> Run<'_, W> {
         self.watching(cast.curtain(cast.plan.finish())).await?;
         let quiet = cast.plan.quiet(self.stage.slack);
         self.watching(world.sleep(quiet)).await?;
-        self.last.1 = world.now();
+        self.last.2 = world.now();
         self.phase = Phase::Drain;
         begin(Phase::Drain, &cast.recorder, &world);
         let endpoint = self.endpoint();
@@ -311,13 +311,16 @@ impl<W: FnMut(&Progress) -> Result<(), String>> Run<'_, W> {
         if let Some(failure) = self.nemesis.failure() {
             return Err(Ended::Broken(failure));
         }
-        if progress.answered != self.last.0 {
-            self.last = (progress.answered, progress.now);
+        // Clients that rest, as those do that outlive their leases, leave a target nothing to answer.
+        let rests = progress.asked == self.last.1 && self.cast.board.is_idle();
+        if progress.answered != self.last.0 || rests {
+            self.last.2 = progress.now;
         }
-        let silence = progress.now.since(self.last.1);
+        (self.last.0, self.last.1) = (progress.answered, progress.asked);
+        let silence = progress.now.since(self.last.2);
         let scale = self.stage.time_scale;
         let plan = &self.cast.plan;
-        // Nobody asks while it heals.
+        // What is asked while it heals is the end of what began before.
         if progress.phase != Phase::Heal
             && progress.asked > progress.answered
             && silence > plan.latest_effect() + plan.patience * 2 + DEAD_AFTER * scale

@@ -29,6 +29,11 @@ impl Board {
         self.answered.load(Ordering::Relaxed)
     }
 
+    /// Whether nobody waits for an answer.
+    pub fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// What `process` waits for.
     pub fn under_way(&self, process: u64) -> Option<UnderWay> {
         self.lock().get(&process).cloned()

@@ -43,6 +43,8 @@ enum Flaw {
     DiesAfter(Instant),
     /// It takes so long for each request.
     IsSlow(Duration),
+    /// The first request is never answered.
+    SwallowsTheFirst,
 }
 
 impl Liar {
@@ -89,7 +91,10 @@ impl tower_service::Service<Request<Incoming>> for Liar {
                 }
                 Flaw::DiesAfter(end) if Instant::now() > end => pending::<()>().await,
                 Flaw::IsSlow(span) => tokio::time::sleep(span).await,
-                Flaw::Forgets(_) | Flaw::DiesAfter(_) => {}
+                Flaw::SwallowsTheFirst if liar.count.fetch_add(1, Ordering::Relaxed) == 0 => {
+                    pending::<()>().await;
+                }
+                Flaw::Forgets(_) | Flaw::DiesAfter(_) | Flaw::SwallowsTheFirst => {}
             }
             let request = Request::from_parts(head, Full::new(body));
             tower_service::Service::call(&mut liar.reference, request).await
@@ -218,6 +223,19 @@ async fn server_that_forgets_posts_or_claims_is_caught() {
         broken(&verdicts).contains(&"claims/overlap"),
         "{verdicts:#?}"
     );
+}
+
+/// A consumer that works for longer than its lease asks for nothing meanwhile.
+#[tokio::test(start_paused = true)]
+async fn target_that_nobody_asks_is_not_dead_although_an_answer_is_missing() {
+    let mut plan = plan("competing-consumers", 1);
+    plan.workload.settings.clients = 1;
+    plan.workload.settings.claim_ttl_secs = 300;
+    plan.work = Duration::from_secs(3_600);
+    let quiet = Liar::new(Flaw::SwallowsTheFirst);
+    let played = undisturbed(stage(quiet, target("")), plan).await;
+    assert!(played.progress.asked > played.progress.answered);
+    assert_eq!(played.ended, Ended::Whole);
 }
 
 #[tokio::test(start_paused = true)]
