@@ -21,7 +21,7 @@ pub(super) struct Missing {
     pub(super) lifetime: Findings,
     /// `delivery/partial-batch`: nobody was told that it is stored, but others of its batch are.
     pub(super) partial: Findings,
-    /// `delivery/order`: left out of an answer that handed out what is younger.
+    /// `delivery/order`: left out of an answer that handed out what is younger, while it lived as posted.
     pub(super) passed: Findings,
     /// Accepted messages of which nobody can tell what became of them.
     open: usize,
@@ -126,7 +126,13 @@ pub(super) fn left_out(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Miss
             for (message, younger) in of_take.passed {
                 let known = Known::of(facts, message);
                 let told = || tell_passed(&known, younger, take.index);
-                missing.passed.violate(known.message.token, told);
+                let is_over = facts.op(take.index).completed_at >= known.lives_as_posted();
+                let rule = if is_over {
+                    &mut missing.lifetime
+                } else {
+                    &mut missing.passed
+                };
+                rule.violate(known.message.token, told);
             }
         }
         candidates = sweep.finish();
