@@ -43,6 +43,7 @@ mod json;
 mod leases;
 mod lifetimes;
 mod listing;
+mod message_pack;
 mod messages;
 mod metadata;
 mod mixed;
@@ -69,6 +70,7 @@ mod signed_time;
 mod signing;
 mod signing_refusals;
 mod sink;
+mod socket;
 mod stats;
 mod steps;
 mod strict_delete;
@@ -78,9 +80,16 @@ mod subscription_lives;
 mod subscriptions;
 mod surroundings;
 mod verdict;
+mod websocket;
+mod websocket_claims;
+mod websocket_messages;
+mod websocket_pushes;
+mod websocket_queues;
+mod websocket_signing;
+mod websocket_subscriptions;
 
 /// The version of the set of cases: it grows when cases do, so that a run can be pinned to it.
-pub const SUITE_VERSION: u32 = 2;
+pub const SUITE_VERSION: u32 = 3;
 
 /// How much a case's clause demands.
 #[derive(
@@ -256,6 +265,13 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         cors::CASES,
         admin::CASES,
         admin_flavors::CASES,
+        websocket::CASES,
+        websocket_queues::CASES,
+        websocket_messages::CASES,
+        websocket_claims::CASES,
+        websocket_subscriptions::CASES,
+        websocket_pushes::CASES,
+        websocket_signing::CASES,
     ]
     .into_iter()
     .flatten()

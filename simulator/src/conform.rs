@@ -153,6 +153,8 @@ async fn run_all(
                 vec!["memory://pool-{}".to_owned()],
             );
             let around = around.with_signing_key(Some(SIGNING_KEY.to_owned()));
+            // Every variant of the reference speaks WebSocket where it speaks HTTP.
+            let around = around.with_websocket(Some(stand.endpoint.clone()));
             options.surroundings = Arc::new(around);
             let place = (&stand.target, stand.endpoint.clone());
             suite::run(world, place, &stand.selected, &options, |one| {

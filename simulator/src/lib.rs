@@ -41,6 +41,8 @@ mod notifier;
 #[cfg(madsim)]
 mod run;
 #[cfg(madsim)]
+mod sockets;
+#[cfg(madsim)]
 pub mod specimens;
 #[cfg(madsim)]
 mod summary;

@@ -13,6 +13,7 @@ use nanshe_reference::wire::{Settings, SigningKey};
 
 use crate::implementation::{Answering, NodeContext, answering};
 use crate::notifier;
+use crate::sockets::Sockets;
 
 /// The origin that the `default` variant allows.
 pub(crate) const CORS_ORIGIN: &str = "https://console.example:8443";
@@ -43,6 +44,7 @@ pub(crate) const REFERENCE: &[Variant] = &[
             Capability::KnownSigningKey,
             Capability::Cors,
             Capability::Admin,
+            Capability::WebSocket,
         ],
         lacks: &[],
         start: |context| reference(context, signing()),
@@ -57,13 +59,14 @@ pub(crate) const REFERENCE: &[Variant] = &[
             Capability::Checksums,
             Capability::FreeFormClients,
             Capability::BulkDeleteNeedsClaims,
+            Capability::WebSocket,
         ],
         lacks: &[Capability::UuidClients, Capability::BulkDeleteIgnoresClaims],
         start: |context| reference(context, wary()),
     },
     Variant {
         name: "pooled",
-        offers: &[Capability::Admin, Capability::Pools],
+        offers: &[Capability::Admin, Capability::Pools, Capability::WebSocket],
         lacks: &[],
         start: |context| reference(context, pooled()),
     },
@@ -106,10 +109,22 @@ fn pooled() -> Settings {
     }
 }
 
-/// The reference under these settings, which sends its notifications.
+/// The reference under these settings, which sends its notifications and speaks WebSocket.
 fn reference(context: NodeContext, settings: Settings) -> Answering {
-    let service = Service::new(settings, context.seed, Arc::new(context.clock));
-    let sending = notifier::send_all(service.clone(), Arc::clone(&context.environment));
-    context.environment.spawn(Box::pin(sending));
-    answering(service)
+    let NodeContext {
+        clock,
+        environment,
+        seed,
+    } = context;
+    let service = Service::new(settings, seed, Arc::new(clock));
+    let sockets = Sockets::default();
+    let sending = notifier::send_all(service.clone(), sockets.clone(), Arc::clone(&environment));
+    environment.spawn(Box::pin(sending));
+    let http = answering(service.clone());
+    Arc::new(
+        move |mut request| match sockets.upgrade(&mut request, (&service, &environment)) {
+            Some(response) => Box::pin(std::future::ready(response)),
+            None => http(request),
+        },
+    )
 }

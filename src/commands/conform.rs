@@ -205,6 +205,7 @@ async fn conform(
     }
     let target = &Description {
         slack: found.slack,
+        websocket: args.websocket.clone().or(target.websocket.clone()),
         ..target.clone()
     };
     let cases = &selected.cases;
@@ -231,7 +232,11 @@ async fn conform(
     let options = Options {
         probed,
         keep: args.keep,
-        surroundings: Arc::new(around.with_signing_key(target.signing_key.clone())),
+        surroundings: Arc::new(
+            around
+                .with_signing_key(target.signing_key.clone())
+                .with_websocket(target.websocket.clone()),
+        ),
         ..options(args, args.seed.unwrap_or_else(wall_clock_seed))
     };
     let report = suite::run_until(

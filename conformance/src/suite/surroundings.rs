@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sink::Sink;
+use crate::target::Endpoint;
 
 /// What cases about one target share.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Surroundings {
     pub(super) cors_origin: Option<String>,
     /// The key that it signs URLs with.
     pub(super) signing_key: Option<String>,
+    /// Where it speaks WebSocket.
+    pub(super) websocket: Option<Endpoint>,
     /// Stores for new pools.
     pub(super) pool_uris: Vec<String>,
     /// How many of them were given out.
@@ -31,6 +34,7 @@ impl Surroundings {
             sink,
             cors_origin,
             signing_key: None,
+            websocket: None,
             pool_uris,
             pools: AtomicUsize::new(0),
         }
@@ -43,6 +47,12 @@ impl Surroundings {
             signing_key,
             ..self
         }
+    }
+
+    /// With the place where the target speaks WebSocket, if it does.
+    #[must_use]
+    pub fn with_websocket(self, websocket: Option<Endpoint>) -> Self {
+        Self { websocket, ..self }
     }
 
     /// A store for a new pool: another one each time, as long as there are any.
