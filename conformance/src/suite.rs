@@ -10,6 +10,8 @@ use crate::environment::BoxFuture;
 
 pub use self::capability::Capability;
 pub use self::context::{Context, Reply, Request, Sent};
+pub use self::mail_sink::MailSink;
+pub(crate) use self::namespace::queue_of;
 pub use self::preflight::{Found, PreflightError, preflight};
 pub use self::profile::{Probed, Profile, offered};
 pub use self::provenance::Provenance;
@@ -43,6 +45,8 @@ mod json;
 mod leases;
 mod lifetimes;
 mod listing;
+mod mail;
+mod mail_sink;
 mod message_pack;
 mod messages;
 mod metadata;
@@ -255,6 +259,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         notifications::CASES,
         notification_scope::CASES,
         deliveries::CASES,
+        mail::CASES,
         confirmation::CASES,
         signing::CASES,
         signing_refusals::CASES,

@@ -33,6 +33,8 @@ mod conform;
 #[cfg(madsim)]
 pub mod implementation;
 #[cfg(madsim)]
+mod mailer;
+#[cfg(madsim)]
 mod model;
 #[cfg(madsim)]
 mod nemesis;

@@ -16,6 +16,7 @@ use nanshe_reference::broker::{Notification, Outcome};
 use nanshe_reference::service::Service;
 use nanshe_reference::wire::{Dispatch, webhook};
 
+use crate::mailer;
 use crate::sockets::Sockets;
 
 /// How long a webhook may take.
@@ -42,8 +43,12 @@ pub(crate) async fn send_all(
                     sent.flatten().map_or(Outcome::Failed, webhook::outcome)
                 }
                 Some(Dispatch::Frame { socket, document }) => sockets.deliver(socket, document),
-                // There is neither TLS nor mail nor Keystone in this world.
-                Some(Dispatch::Trusted { .. } | Dispatch::Mail(_)) | None => Outcome::Refused,
+                Some(Dispatch::Mail(mail)) => {
+                    let sent = within(&*world, DELIVERY_MAX, mailer::send(&mail, &*world)).await;
+                    sent.unwrap_or(Outcome::Failed)
+                }
+                // There is neither TLS nor Keystone in this world.
+                Some(Dispatch::Trusted { .. }) | None => Outcome::Refused,
             };
             service.conclude(notification.attempt, outcome);
         }));

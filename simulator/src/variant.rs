@@ -9,7 +9,7 @@ use nanshe_reference::broker::{
     BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits, PoolingRule,
 };
 use nanshe_reference::service::Service;
-use nanshe_reference::wire::{Settings, SigningKey};
+use nanshe_reference::wire::{MailSettings, Mailbox, Settings, SigningKey};
 
 use crate::implementation::{Answering, NodeContext, answering};
 use crate::notifier;
@@ -45,9 +45,10 @@ pub(crate) const REFERENCE: &[Variant] = &[
             Capability::Cors,
             Capability::Admin,
             Capability::WebSocket,
+            Capability::Mail,
         ],
         lacks: &[],
-        start: |context| reference(context, signing()),
+        start: |context| reference(context, mailing()),
     },
     Variant {
         name: "wary",
@@ -78,6 +79,18 @@ fn signing() -> Settings {
         cors_origins: BTreeSet::from([CORS_ORIGIN.to_owned()]),
         admin_mode: true,
         ..Settings::default()
+    }
+}
+
+fn mailing() -> Settings {
+    let from = Mailbox::parse("zaqar@example.org");
+    Settings {
+        mail: Some(MailSettings {
+            from: from.expect("invariant: this is an address"),
+            confirmation_url: String::new(),
+            service_url: None,
+        }),
+        ..signing()
     }
 }
 

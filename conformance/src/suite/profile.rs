@@ -90,6 +90,9 @@ pub fn offered(profile: Profile, probed: &Probed, target: &Description) -> BTree
     if target.signing_key.is_some() {
         offered.insert(Capability::KnownSigningKey);
     }
+    if target.mail_address.is_some() {
+        offered.insert(Capability::Mail);
+    }
     if target.websocket.is_some() {
         offered.insert(Capability::WebSocket);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::mail_sink::MailSink;
 use super::sink::Sink;
 use crate::target::Endpoint;
 
@@ -17,6 +18,8 @@ pub struct Surroundings {
     pub(super) signing_key: Option<String>,
     /// Where it speaks WebSocket.
     pub(super) websocket: Option<Endpoint>,
+    /// Where mail arrives.
+    pub(super) mail: Option<Arc<MailSink>>,
     /// Stores for new pools.
     pub(super) pool_uris: Vec<String>,
     /// How many of them were given out.
@@ -35,6 +38,7 @@ impl Surroundings {
             cors_origin,
             signing_key: None,
             websocket: None,
+            mail: None,
             pool_uris,
             pools: AtomicUsize::new(0),
         }
@@ -53,6 +57,12 @@ impl Surroundings {
     #[must_use]
     pub fn with_websocket(self, websocket: Option<Endpoint>) -> Self {
         Self { websocket, ..self }
+    }
+
+    /// With the relay that the target hands its mail to, if that is the suite's.
+    #[must_use]
+    pub fn with_mail(self, mail: Option<Arc<MailSink>>) -> Self {
+        Self { mail, ..self }
     }
 
     /// A store for a new pool: another one each time, as long as there are any.

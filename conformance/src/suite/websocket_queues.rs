@@ -181,7 +181,9 @@ async fn deleted(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let (id, _) = queue.post_one(300).await?;
     let delete = ("queue_delete", of("q"));
-    socket.expect_each("13", &[204], &[delete.clone()]).await?;
+    socket
+        .expect_each("13", &[204], std::slice::from_ref(&delete))
+        .await?;
     queue.expect_gone("13", &id).await?;
     // Neither a queue that is gone nor one that never was is missed.
     let never = ("queue_delete", of("never"));

@@ -66,6 +66,8 @@ pub struct Description {
     pub cors_origin: Option<String>,
     /// The key that it signs URLs with, if that is no secret.
     pub signing_key: Option<String>,
+    /// Where it hands over its mail, if the suite is to be its relay: without TLS, without a login.
+    pub mail_address: Option<Address>,
     /// Where it speaks WebSocket, if it does.
     pub websocket: Option<Endpoint>,
     /// Stores for new pools that nothing else uses. One URI with `{}` in it stands for many.
@@ -134,6 +136,7 @@ struct File {
     sink_address: Option<Spanned<String>>,
     cors_origin: Option<String>,
     signing_key: Option<String>,
+    mail_address: Option<Spanned<String>>,
     websocket: Option<Spanned<String>>,
     #[serde(default)]
     pool_uris: Vec<String>,
@@ -214,6 +217,7 @@ impl Description {
             sink_address: None,
             cors_origin: None,
             signing_key: None,
+            mail_address: None,
             websocket: None,
             pool_uris: Vec::new(),
             authentication: None,
@@ -258,12 +262,8 @@ impl Description {
             let message = format!("`{both}` is among what it offers as well");
             return Err(document.error(Some(lacks.span()), message));
         }
-        let sink_address = match &file.sink_address {
-            None => None,
-            Some(text) => Some(text.get_ref().parse().map_err(|error: AddressError| {
-                document.error(Some(text.span()), error.to_string())
-            })?),
-        };
+        let sink_address = address(&document, file.sink_address.as_ref())?;
+        let mail_address = address(&document, file.mail_address.as_ref())?;
         let websocket = match &file.websocket {
             None => None,
             Some(url) => Some(
@@ -288,6 +288,7 @@ impl Description {
             sink_address,
             cors_origin: file.cors_origin,
             signing_key: file.signing_key,
+            mail_address,
             websocket,
             pool_uris: file.pool_uris,
             authentication: file.authentication,
@@ -312,6 +313,17 @@ impl Description {
             start.authorities = Some(before.and(authorities));
         }
     }
+}
+
+fn address(
+    document: &Document<'_>,
+    text: Option<&Spanned<String>>,
+) -> Result<Option<Address>, DocumentError> {
+    let parse = |text: &Spanned<String>| {
+        let parsed = text.get_ref().parse();
+        parsed.map_err(|error: AddressError| document.error(Some(text.span()), error.to_string()))
+    };
+    text.map(parse).transpose()
 }
 
 /// Where a target is, if its file says so, and who vouches for it.
