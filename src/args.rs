@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use nanshe_conformance::environment::Address;
 use nanshe_conformance::model::Kind;
 use nanshe_conformance::suite::{Level, Profile, Shard};
+use nanshe_conformance::target::Endpoint;
 
 /// Tells whether a message service keeps its promises.
 ///
@@ -100,6 +101,9 @@ pub(crate) struct Conform {
     /// offers `webhooks` needs it only if that is not on loopback
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) sink_address: Option<Address>,
+    /// Where the target speaks WebSocket, for the cases about that
+    #[arg(long, value_name = "ws://HOST[:PORT]", value_parser = Endpoint::parse_websocket)]
+    pub(crate) websocket: Option<Endpoint>,
     /// What projects and clients are named after [default: 1 in virtual time, the time on a target]
     #[arg(long)]
     pub(crate) seed: Option<u64>,

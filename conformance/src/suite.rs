@@ -10,6 +10,8 @@ use crate::environment::BoxFuture;
 
 pub use self::capability::Capability;
 pub use self::context::{Context, Reply, Request, Sent};
+pub use self::mail_sink::MailSink;
+pub(crate) use self::namespace::queue_of;
 pub use self::preflight::{Found, PreflightError, preflight};
 pub use self::profile::{Probed, Profile, offered};
 pub use self::provenance::Provenance;
@@ -43,6 +45,9 @@ mod json;
 mod leases;
 mod lifetimes;
 mod listing;
+mod mail;
+mod mail_sink;
+mod message_pack;
 mod messages;
 mod metadata;
 mod mixed;
@@ -69,6 +74,7 @@ mod signed_time;
 mod signing;
 mod signing_refusals;
 mod sink;
+mod socket;
 mod stats;
 mod steps;
 mod strict_delete;
@@ -78,9 +84,16 @@ mod subscription_lives;
 mod subscriptions;
 mod surroundings;
 mod verdict;
+mod websocket;
+mod websocket_claims;
+mod websocket_messages;
+mod websocket_pushes;
+mod websocket_queues;
+mod websocket_signing;
+mod websocket_subscriptions;
 
 /// The version of the set of cases: it grows when cases do, so that a run can be pinned to it.
-pub const SUITE_VERSION: u32 = 2;
+pub const SUITE_VERSION: u32 = 3;
 
 /// How much a case's clause demands.
 #[derive(
@@ -246,6 +259,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         notifications::CASES,
         notification_scope::CASES,
         deliveries::CASES,
+        mail::CASES,
         confirmation::CASES,
         signing::CASES,
         signing_refusals::CASES,
@@ -256,6 +270,13 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         cors::CASES,
         admin::CASES,
         admin_flavors::CASES,
+        websocket::CASES,
+        websocket_queues::CASES,
+        websocket_messages::CASES,
+        websocket_claims::CASES,
+        websocket_subscriptions::CASES,
+        websocket_pushes::CASES,
+        websocket_signing::CASES,
     ]
     .into_iter()
     .flatten()

@@ -16,6 +16,7 @@ pub use self::known_failures::{KnownDifference, KnownFailure, KnownFailures, Upd
 #[cfg(feature = "http")]
 pub use self::process::{StartError, Started};
 pub use self::tls::{Authorities, AuthoritiesError};
+pub use self::websocket::{Came, Frame, WebSocket};
 
 mod client;
 mod clouds;
@@ -27,3 +28,4 @@ mod known_failures;
 #[cfg(feature = "http")]
 mod process;
 mod tls;
+mod websocket;

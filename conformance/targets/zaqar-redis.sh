@@ -3,8 +3,9 @@
 # Runs a real Zaqar 23.0.1 on Redis, on loopback, in the foreground, as a target for the suite.
 #
 #   stdin    the lease of life: when it ends, everything is stopped. Its content is ignored.
-#   stdout   one line, once the service answers: `ready http://127.0.0.1:PORT`, and with pools behind it
-#            a URI that more of them may be made of, `{}` standing for a number. Never anything else.
+#   stdout   one line, once the service answers: `ready http://127.0.0.1:PORT`, and behind it without pools
+#            the address of its WebSocket, and with pools a URI that more of them may be made of, `{}`
+#            standing for a number. Never anything else.
 #   stderr   progress and errors.
 #   exit     0 after the end of stdin, SIGTERM, SIGINT or SIGHUP, whether or not it was ready;
 #            1 if the service could not be installed or started, or ended by itself.
@@ -94,6 +95,9 @@ answers() {
   [[ $status == "HTTP/1.1 $4"* ]]
 } 2>/dev/null
 
+# Does somebody listen on port $1?
+listens() { : 5<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null
+
 # With pooling, the service answers a ping only once there is a pool. The weight is that large for queues
 # without a flavor go to any pool: none shall meet those of weight 1 that cases add and take away again.
 make_pools() {
@@ -150,6 +154,21 @@ until grep -q 'Ready to accept connections' "$home/log" 2>/dev/null; do
   pause 0.1
 done
 
+# The WebSocket is a process of its own, which shares the stores. Its configuration is the same but for
+# the transport.
+start_websocket() {
+  socket_port=$((20000 + RANDOM % 10000))
+  while listens "$socket_port"; do socket_port=$((20000 + RANDOM % 10000)); done
+  mkdir -p "$home/websocket"
+  { sed 's/^transport = .*/transport = websocket/' "$home/.zaqar/zaqar.conf" &&
+    printf '%s\n' '[drivers:transport:websocket]' 'bind = 127.0.0.1' "port = $socket_port" \
+      'notification_bind = 127.0.0.1'; } >"$home/websocket/zaqar.conf"
+  start env -C "$home" -u PYTHONPATH HOME="$home" \
+    "$venv/bin/zaqar-server" --config-file "$home/websocket/zaqar.conf"
+  websocket=$!
+  spare="ws://127.0.0.1:$socket_port"
+}
+
 # Zaqar. The kernel chooses the port and the log names it; no settings of the user's get in.
 mkdir "$home/.zaqar"
 pools=${POOLS:-0}
@@ -180,14 +199,22 @@ fi
 start env -C "$home" -u GUNICORN_CMD_ARGS -u PYTHONPATH HOME="$home" \
   "$venv/bin/gunicorn" -w "${WORKERS:-2}" -b 127.0.0.1:0 zaqar.transport.wsgi.app:app
 zaqar=$!
+websocket=''
+((pools > 0)) || start_websocket
 ready=''
 while true; do
   alive "$redis" || die 'redis-server ended by itself'
   alive "$zaqar" || die 'gunicorn ended by itself'
+  if [[ $websocket ]] && ! alive "$websocket"; then
+    # Before that, it was a port that somebody has: another one is tried.
+    [[ -z $ready ]] || die 'zaqar-server ended by itself'
+    start_websocket
+  fi
   if [[ -z $ready ]]; then
     ((SECONDS < deadline)) || die "no answer from zaqar within $start_secs_max s"
     url=$(grep -o 'Listening at: http://127.0.0.1:[0-9]*' "$home/log" | cut -d ' ' -f 3) || true
     made=${made:-$(make_pools "${url##*:}" && echo yes)} || true
+    [[ $websocket ]] && ! listens "$socket_port" && pause 0.3 && continue
     [[ $made ]] && answers "${url##*:}" 'GET /v2/ping' '' 204 && ready=yes &&
       echo "ready $url${spare:+ $spare}" >&3
   fi

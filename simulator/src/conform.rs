@@ -10,11 +10,12 @@ use futures_util::future::join_all;
 use nanshe_conformance::environment::{Address, World};
 use nanshe_conformance::report::Report;
 use nanshe_conformance::suite::{
-    self, Case, Options, Probed, Profile, Progress, Selected, Sink, Surroundings,
+    self, Case, MailSink, Options, Probed, Profile, Progress, Selected, Sink, Surroundings,
 };
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 
 use crate::implementation::{Implementation, start_on};
+use crate::mailer;
 use crate::run::{RunError, on_fresh_thread};
 use crate::variant::{CORS_ORIGIN, SIGNING_KEY, Variant};
 use crate::world::{ClockSettings, Network, Node, endpoint};
@@ -138,8 +139,11 @@ async fn run_all(
 ) -> Report {
     let all: usize = stands.iter().map(|stand| stand.selected.cases.len()).sum();
     let told = Mutex::new((0, progress));
+    let mail = MailSink::open(&world, &mailer::relay()).await;
+    let mail = mail.expect("the client has free ports");
     let runs = stands.iter().map(|stand| {
         let (world, told, mut options) = (Arc::clone(&world), &told, options.clone());
+        let mail = Arc::clone(&mail);
         async move {
             let host = Address {
                 host: "client".to_owned(),
@@ -153,6 +157,9 @@ async fn run_all(
                 vec!["memory://pool-{}".to_owned()],
             );
             let around = around.with_signing_key(Some(SIGNING_KEY.to_owned()));
+            // Every variant of the reference speaks WebSocket where it speaks HTTP.
+            let around = around.with_websocket(Some(stand.endpoint.clone()));
+            let around = around.with_mail(Some(mail));
             options.surroundings = Arc::new(around);
             let place = (&stand.target, stand.endpoint.clone());
             suite::run(world, place, &stand.selected, &options, |one| {

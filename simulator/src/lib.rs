@@ -33,6 +33,8 @@ mod conform;
 #[cfg(madsim)]
 pub mod implementation;
 #[cfg(madsim)]
+mod mailer;
+#[cfg(madsim)]
 mod model;
 #[cfg(madsim)]
 mod nemesis;
@@ -40,6 +42,8 @@ mod nemesis;
 mod notifier;
 #[cfg(madsim)]
 mod run;
+#[cfg(madsim)]
+mod sockets;
 #[cfg(madsim)]
 pub mod specimens;
 #[cfg(madsim)]

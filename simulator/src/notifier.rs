@@ -16,6 +16,9 @@ use nanshe_reference::broker::{Notification, Outcome};
 use nanshe_reference::service::Service;
 use nanshe_reference::wire::{Dispatch, webhook};
 
+use crate::mailer;
+use crate::sockets::Sockets;
+
 /// How long a webhook may take.
 const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
@@ -23,10 +26,15 @@ const DELIVERY_MAX: Duration = Duration::from_secs(10);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3_600));
 
 /// Sends all notifications of `service` until its node dies.
-pub(crate) async fn send_all(service: Service, environment: Arc<dyn Environment>) {
+pub(crate) async fn send_all(
+    service: Service,
+    sockets: Sockets,
+    environment: Arc<dyn Environment>,
+) {
     loop {
         let notification = next(&service, &environment).await;
         let (service, world) = (service.clone(), Arc::clone(&environment));
+        let sockets = sockets.clone();
         environment.spawn(Box::pin(async move {
             let outcome = match service.dispatch(&notification) {
                 Some(Dispatch::Webhook(request)) => {
@@ -34,9 +42,13 @@ pub(crate) async fn send_all(service: Service, environment: Arc<dyn Environment>
                     // Whether it is there nobody knows without an answer: at least once, so again.
                     sent.flatten().map_or(Outcome::Failed, webhook::outcome)
                 }
-                // There is neither TLS nor mail nor Keystone in this world.
-                Some(Dispatch::Trusted { .. } | Dispatch::Mail(_) | Dispatch::Frame { .. })
-                | None => Outcome::Refused,
+                Some(Dispatch::Frame { socket, document }) => sockets.deliver(socket, document),
+                Some(Dispatch::Mail(mail)) => {
+                    let sent = within(&*world, DELIVERY_MAX, mailer::send(&mail, &*world)).await;
+                    sent.unwrap_or(Outcome::Failed)
+                }
+                // There is neither TLS nor Keystone in this world.
+                Some(Dispatch::Trusted { .. }) | None => Outcome::Refused,
             };
             service.conclude(notification.attempt, outcome);
         }));

@@ -9,10 +9,11 @@ use nanshe_reference::broker::{
     BulkDeleteRule, ClientIdRule, ConfirmationRule, Limits, PoolingRule,
 };
 use nanshe_reference::service::Service;
-use nanshe_reference::wire::{Settings, SigningKey};
+use nanshe_reference::wire::{MailSettings, Mailbox, Settings, SigningKey};
 
 use crate::implementation::{Answering, NodeContext, answering};
 use crate::notifier;
+use crate::sockets::Sockets;
 
 /// The origin that the `default` variant allows.
 pub(crate) const CORS_ORIGIN: &str = "https://console.example:8443";
@@ -43,9 +44,11 @@ pub(crate) const REFERENCE: &[Variant] = &[
             Capability::KnownSigningKey,
             Capability::Cors,
             Capability::Admin,
+            Capability::WebSocket,
+            Capability::Mail,
         ],
         lacks: &[],
-        start: |context| reference(context, signing()),
+        start: |context| reference(context, mailing()),
     },
     Variant {
         name: "wary",
@@ -57,13 +60,14 @@ pub(crate) const REFERENCE: &[Variant] = &[
             Capability::Checksums,
             Capability::FreeFormClients,
             Capability::BulkDeleteNeedsClaims,
+            Capability::WebSocket,
         ],
         lacks: &[Capability::UuidClients, Capability::BulkDeleteIgnoresClaims],
         start: |context| reference(context, wary()),
     },
     Variant {
         name: "pooled",
-        offers: &[Capability::Admin, Capability::Pools],
+        offers: &[Capability::Admin, Capability::Pools, Capability::WebSocket],
         lacks: &[],
         start: |context| reference(context, pooled()),
     },
@@ -75,6 +79,18 @@ fn signing() -> Settings {
         cors_origins: BTreeSet::from([CORS_ORIGIN.to_owned()]),
         admin_mode: true,
         ..Settings::default()
+    }
+}
+
+fn mailing() -> Settings {
+    let from = Mailbox::parse("zaqar@example.org");
+    Settings {
+        mail: Some(MailSettings {
+            from: from.expect("invariant: this is an address"),
+            confirmation_url: String::new(),
+            service_url: None,
+        }),
+        ..signing()
     }
 }
 
@@ -106,10 +122,22 @@ fn pooled() -> Settings {
     }
 }
 
-/// The reference under these settings, which sends its notifications.
+/// The reference under these settings, which sends its notifications and speaks WebSocket.
 fn reference(context: NodeContext, settings: Settings) -> Answering {
-    let service = Service::new(settings, context.seed, Arc::new(context.clock));
-    let sending = notifier::send_all(service.clone(), Arc::clone(&context.environment));
-    context.environment.spawn(Box::pin(sending));
-    answering(service)
+    let NodeContext {
+        clock,
+        environment,
+        seed,
+    } = context;
+    let service = Service::new(settings, seed, Arc::new(clock));
+    let sockets = Sockets::default();
+    let sending = notifier::send_all(service.clone(), sockets.clone(), Arc::clone(&environment));
+    environment.spawn(Box::pin(sending));
+    let http = answering(service.clone());
+    Arc::new(
+        move |mut request| match sockets.upgrade(&mut request, (&service, &environment)) {
+            Some(response) => Box::pin(std::future::ready(response)),
+            None => http(request),
+        },
+    )
 }

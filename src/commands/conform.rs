@@ -9,7 +9,8 @@ use clap::ValueEnum as _;
 use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::report::{self, Report};
 use nanshe_conformance::suite::{
-    self, Capability, Options, PreflightError, Progress, Selected, Selection, Sink, Surroundings,
+    self, Capability, MailSink, Options, PreflightError, Progress, Selected, Selection, Sink,
+    Surroundings,
 };
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
 use nanshe_conformance::verdict::Verdict;
@@ -205,6 +206,7 @@ async fn conform(
     }
     let target = &Description {
         slack: found.slack,
+        websocket: args.websocket.clone().or(target.websocket.clone()),
         ..target.clone()
     };
     let cases = &selected.cases;
@@ -226,12 +228,24 @@ async fn conform(
     } else {
         None
     };
+    let mail = match &target.mail_address {
+        None => None,
+        Some(address) => {
+            let mail = MailSink::open(&world, address).await;
+            Some(mail.with_context(|| format!("cannot take mail at {address}"))?)
+        }
+    };
     let (origin, pools) = (target.cors_origin.clone(), target.pool_uris.clone());
     let around = Surroundings::new(sink, origin, pools);
     let options = Options {
         probed,
         keep: args.keep,
-        surroundings: Arc::new(around.with_signing_key(target.signing_key.clone())),
+        surroundings: Arc::new(
+            around
+                .with_signing_key(target.signing_key.clone())
+                .with_websocket(target.websocket.clone())
+                .with_mail(mail),
+        ),
         ..options(args, args.seed.unwrap_or_else(wall_clock_seed))
     };
     let report = suite::run_until(

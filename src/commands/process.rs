@@ -122,32 +122,63 @@ fn what_is_told_of_a_request_has_the_id_of_its_response() {
     }
 }
 
-#[test]
-fn a_run_of_the_suite_that_is_interrupted_tells_what_it_knows_and_leaves_no_queue() {
-    let (_server, clients, admin) = start("error");
-    let queues = || {
-        let metrics = ask(
-            &admin,
-            &format!("GET /metrics {HEAD}connection: close\r\n\r\n"),
-        );
-        let count = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("nanshe_queues "));
-        count.unwrap().parse::<u32>().unwrap()
-    };
+/// How many queues there are, as operators see it.
+fn queues(admin: &str) -> u32 {
+    let request = format!("GET /metrics {HEAD}connection: close\r\n\r\n");
+    let metrics = ask(admin, &request);
+    let mut lines = metrics.lines();
+    let count = lines.find_map(|line| line.strip_prefix("nanshe_queues "));
+    count.unwrap().parse::<u32>().unwrap()
+}
+
+/// Runs `conform` on a server, and presses Ctrl-C once there are `count` queues.
+fn interrupted(clients: &str, admin: &str, (words, count): (&[&str], u32)) -> String {
     let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
         .args(["conform", &format!("http://{clients}")])
+        .args(words)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
     let mut run = Server(run.unwrap());
-    while queues() < 100 {}
+    while queues(admin) < count {}
     signal(&run, Signal::INT);
     let mut told = String::new();
     let mut output = run.0.stdout.take().unwrap();
     output.read_to_string(&mut told).unwrap();
     assert_eq!(run.0.wait().unwrap().code(), Some(3), "{told}");
+    told
+}
+
+#[test]
+fn a_run_of_the_suite_that_is_interrupted_tells_what_it_knows_and_leaves_no_queue() {
+    let (_server, clients, admin) = start("error");
+    let told = interrupted(&clients, &admin, (&[], 100));
     assert!(told.contains("STOPPED EARLY: Ctrl-C was pressed"), "{told}");
-    assert_eq!(queues(), 0);
+    assert_eq!(queues(&admin), 0);
+}
+
+#[test]
+fn drawn_sequences_leave_no_queue_whether_or_not_they_are_interrupted() {
+    let (_server, clients, admin) = start("error");
+    let words = ["--model", "--sequences", "100000", "--seed", "1"];
+    let told = interrupted(&clients, &admin, (&words, 20));
+    assert!(told.contains("stopped early: Ctrl-C was pressed"), "{told}");
+    assert_eq!(queues(&admin), 0);
+
+    let run = |more: &[&str]| {
+        let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
+            .args(["conform", &format!("http://{clients}")])
+            .args(["--model", "--sequences", "5", "--wait-max", "0"])
+            .args(more)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{run:?}");
+    };
+    run(&[]);
+    assert_eq!(queues(&admin), 0);
+    // The counter-check: there is something to delete.
+    run(&["--keep"]);
+    assert!(queues(&admin) > 0);
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use proptest::strategy::Strategy;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -146,10 +147,16 @@ pub(super) fn draw(seed: u64, sequence: u64, length: usize) -> Tree {
 }
 
 /// Runs the sequences of `plan` against `served`, and shrinks what differs.
-pub async fn run(
+pub async fn run(served: Arc<dyn Served>, plan: &Plan, progress: impl FnMut(Progress)) -> Findings {
+    run_until(served, plan, progress, std::future::pending()).await
+}
+
+/// As [`run`], but not beyond the end of `stop`, which says why: then what is known by then.
+pub async fn run_until(
     served: Arc<dyn Served>,
     plan: &Plan,
     mut progress: impl FnMut(Progress),
+    stop: impl Future<Output = String>,
 ) -> Findings {
     let started_at = served.now();
     let ground = Ground {
@@ -160,14 +167,21 @@ pub async fn run(
     let mut tally = Tally::default();
     let mut running = FuturesUnordered::new();
     let mut next = 0;
+    let mut stop = std::pin::pin!(stop.fuse());
+    let mut stopped = None;
     loop {
         let is_gone = tally.unanswered.len() >= UNANSWERED_MAX;
         while next < plan.sequences && running.len() < plan.at_once.max(1) && !is_gone {
             running.push(run_one(&ground, plan, next));
             next += 1;
         }
-        let Some((sequence, attempt)) = running.next().await else {
-            break;
+        let (sequence, attempt) = match select(running.next(), stop.as_mut()).await {
+            Either::Left((Some(ended), _)) => ended,
+            Either::Left((None, _)) => break,
+            Either::Right((why, _)) => {
+                stopped = Some(why);
+                break;
+            }
         };
         tally.add(sequence, attempt, &plan.known);
         progress(Progress {
@@ -179,9 +193,25 @@ pub async fn run(
     let wanted = std::mem::take(&mut tally.differences);
     let is_known = |(_, _, known): &Signature| known.is_some();
     let (known, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(s, _)| is_known(s));
+    // What is under way ends here, and sends nothing more.
+    drop(running);
     for (place, (_, seen)) in wanted.into_iter().enumerate() {
-        found.push(tell(&ground, plan, (seen, place < SHRUNK_MAX)).await);
+        let shrinks = place < SHRUNK_MAX && stopped.is_none();
+        let telling = std::pin::pin!(tell(&ground, plan, (seen.clone(), shrinks)));
+        let told = match select(telling, stop.as_mut()).await {
+            Either::Left((told, _)) => Some(told),
+            Either::Right((why, _)) => {
+                stopped = Some(why);
+                None
+            }
+        };
+        found.push(match told {
+            Some(told) => told,
+            None => tell(&ground, plan, (seen, false)).await,
+        });
     }
+    let mut unanswered = tally.unanswered;
+    unanswered.extend(stopped.map(|why| format!("stopped early: {why}")));
     found.sort_by_key(|found: &Found| found.first_sequence);
     let recognized = known.into_iter().filter_map(|((_, _, place), seen)| {
         let sequences = seen.count;
@@ -195,7 +225,7 @@ pub async fn run(
         requests: tally.requests,
         elapsed: served.now().since(started_at),
         found,
-        unanswered: tally.unanswered,
+        unanswered,
     }
 }
 
@@ -222,6 +252,7 @@ struct Tally {
 }
 
 /// Sequences that differ alike.
+#[derive(Clone)]
 struct Seen {
     count: u64,
     first: u64,

@@ -63,7 +63,8 @@ pub enum Capability {
     Pools,
     /// An origin is allowed by the `[cors]` section.
     Cors,
-    /// The WebSocket transport can be reached.
+    /// The WebSocket transport can be reached: the target file or `--websocket` names its address.
+    #[serde(rename = "websocket")]
     WebSocket,
     /// What expires does so within two seconds, not within the minute that the documents allow.
     ExactExpiry,
@@ -134,7 +135,7 @@ impl Capability {
             Self::Admin => "admin",
             Self::Pools => "pools",
             Self::Cors => "cors",
-            Self::WebSocket => "web-socket",
+            Self::WebSocket => "websocket",
             Self::ExactExpiry => "exact-expiry",
             Self::TotalOrder => "total-order",
         }

@@ -178,7 +178,7 @@ impl Context {
     }
 
     /// Notes a queue that a request may make, so that it can be deleted in the end.
-    fn note_use(&self, path: &str, headers: &HeaderMap) {
+    pub(super) fn note_use(&self, path: &str, headers: &HeaderMap) {
         let (Some(name), Some(project)) = (queue_of(path), headers.get("x-project-id")) else {
             return;
         };
@@ -208,6 +208,41 @@ impl Context {
             body: names.inward(&answer.body),
             ..answer
         }
+    }
+
+    /// Notes what was sent and what came of it, and whether that was an answer.
+    pub(super) fn note(&self, exchange: Exchange, answered: bool) {
+        let mut transcript = self.transcript();
+        transcript.requests += 1;
+        transcript.exchanges.push(exchange);
+        if transcript.exchanges.len() > EXCHANGES_SHOWN_MAX {
+            transcript.exchanges.remove(0);
+        }
+        if answered {
+            self.shared.pulse.answered();
+        } else {
+            self.shared.pulse.missed();
+        }
+    }
+
+    /// An answer that came in another way than to a [`Request`].
+    pub(super) fn reply(&self, answer: Answer, sent: Sent) -> Reply {
+        Reply {
+            context: self.clone(),
+            listed: answer.body.clone(),
+            answer,
+            sent,
+        }
+    }
+
+    /// The world that the case is in.
+    pub(super) fn world(&self) -> &World {
+        &self.shared.world
+    }
+
+    /// How long to wait for a connection, and for an answer.
+    pub(super) fn patience(&self) -> Duration {
+        self.shared.client.patience()
     }
 
     fn transcript(&self) -> std::sync::MutexGuard<'_, Transcript> {
@@ -367,18 +402,7 @@ impl Request {
                 ..Part::default()
             },
         };
-        {
-            let mut transcript = context.transcript();
-            transcript.requests += 1;
-            transcript.exchanges.push(Exchange { sent, came });
-            if transcript.exchanges.len() > EXCHANGES_SHOWN_MAX {
-                transcript.exchanges.remove(0);
-            }
-        }
-        match &outcome {
-            Ok(_) => context.shared.pulse.answered(),
-            Err(_) => context.shared.pulse.missed(),
-        }
+        context.note(Exchange { sent, came }, outcome.is_ok());
         match outcome {
             Ok(answer) => Ok(Reply {
                 listed: answer.body.clone(),
@@ -529,7 +553,7 @@ fn outward(names: &Namespace, mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     if text.len() <= BODY_SHOWN_BYTES_MAX {
         return text.to_owned();
     }

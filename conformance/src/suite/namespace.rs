@@ -82,7 +82,7 @@ impl Namespace {
 }
 
 /// The name of the queue that `path` leads to or below, if it does.
-pub(super) fn queue_of(path: &str) -> Option<&str> {
+pub(crate) fn queue_of(path: &str) -> Option<&str> {
     let rest = path.strip_prefix(BEFORE_NAME)?;
     let name = rest.split(['/', '?']).next()?;
     (!name.is_empty()).then_some(name)

@@ -90,6 +90,12 @@ pub fn offered(profile: Profile, probed: &Probed, target: &Description) -> BTree
     if target.signing_key.is_some() {
         offered.insert(Capability::KnownSigningKey);
     }
+    if target.mail_address.is_some() {
+        offered.insert(Capability::Mail);
+    }
+    if target.websocket.is_some() {
+        offered.insert(Capability::WebSocket);
+    }
     offered.retain(|capability| !target.lacks.contains(capability));
     if target.session.is_some() {
         // The token says which project it is, whatever a client writes into the header.

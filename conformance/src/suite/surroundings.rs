@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::mail_sink::MailSink;
 use super::sink::Sink;
+use crate::target::Endpoint;
 
 /// What cases about one target share.
 #[derive(Debug, Default)]
@@ -14,6 +16,10 @@ pub struct Surroundings {
     pub(super) cors_origin: Option<String>,
     /// The key that it signs URLs with.
     pub(super) signing_key: Option<String>,
+    /// Where it speaks WebSocket.
+    pub(super) websocket: Option<Endpoint>,
+    /// Where mail arrives.
+    pub(super) mail: Option<Arc<MailSink>>,
     /// Stores for new pools.
     pub(super) pool_uris: Vec<String>,
     /// How many of them were given out.
@@ -31,6 +37,8 @@ impl Surroundings {
             sink,
             cors_origin,
             signing_key: None,
+            websocket: None,
+            mail: None,
             pool_uris,
             pools: AtomicUsize::new(0),
         }
@@ -43,6 +51,18 @@ impl Surroundings {
             signing_key,
             ..self
         }
+    }
+
+    /// With the place where the target speaks WebSocket, if it does.
+    #[must_use]
+    pub fn with_websocket(self, websocket: Option<Endpoint>) -> Self {
+        Self { websocket, ..self }
+    }
+
+    /// With the relay that the target hands its mail to, if that is the suite's.
+    #[must_use]
+    pub fn with_mail(self, mail: Option<Arc<MailSink>>) -> Self {
+        Self { mail, ..self }
     }
 
     /// A store for a new pool: another one each time, as long as there are any.

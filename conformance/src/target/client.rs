@@ -44,10 +44,11 @@ pub struct Endpoint {
 
 /// A URL that cannot be a target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{url}` is not a target URL: {why}, expected http[s]://HOST[:PORT][/PREFIX]")]
+#[error("`{url}` is not a target URL: {why}, expected {scheme}[s]://HOST[:PORT][/PREFIX]")]
 pub struct EndpointError {
     url: String,
-    why: &'static str,
+    why: String,
+    scheme: &'static str,
 }
 
 impl Endpoint {
@@ -57,18 +58,38 @@ impl Endpoint {
     ///
     /// If it is not such a URL.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
-        let refuse = |why| EndpointError {
+        Self::parse_as(url, "http", "https")
+    }
+
+    /// Parses `ws://HOST[:PORT][/PATH]`, or the same with `wss`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not such a URL.
+    pub fn parse_websocket(url: &str) -> Result<Self, EndpointError> {
+        Self::parse_as(url, "ws", "wss")
+    }
+
+    fn parse_as(
+        url: &str,
+        scheme: &'static str,
+        secured: &'static str,
+    ) -> Result<Self, EndpointError> {
+        let refuse = |why: &str| EndpointError {
             url: url.to_owned(),
-            why,
+            why: why.to_owned(),
+            scheme,
         };
         let uri: http::Uri = url
             .trim()
             .parse()
             .map_err(|_| refuse("it does not parse"))?;
         let (tls, default_port) = match uri.scheme_str() {
-            Some("http") => (None, 80),
-            Some("https") => (Some(Authorities::default()), 443),
-            Some(_) | None => return Err(refuse("its scheme is not http or https")),
+            Some(found) if found == scheme => (None, 80),
+            Some(found) if found == secured => (Some(Authorities::default()), 443),
+            Some(_) | None => {
+                return Err(refuse(&format!("its scheme is not {scheme} or {secured}")));
+            }
         };
         let host = uri
             .host()
@@ -204,6 +225,11 @@ impl Client {
             session: target.session.clone(),
             ..Self::new(world, endpoint, target.patience, in_flight_max)
         }
+    }
+
+    /// How long it waits for a connection, and for an answer.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The endpoint it sends to.

@@ -66,6 +66,10 @@ pub struct Description {
     pub cors_origin: Option<String>,
     /// The key that it signs URLs with, if that is no secret.
     pub signing_key: Option<String>,
+    /// Where it hands over its mail, if the suite is to be its relay: without TLS, without a login.
+    pub mail_address: Option<Address>,
+    /// Where it speaks WebSocket, if it does.
+    pub websocket: Option<Endpoint>,
     /// Stores for new pools that nothing else uses. One URI with `{}` in it stands for many.
     pub pool_uris: Vec<String>,
     /// How a client proves who it is, if the target file says so.
@@ -92,8 +96,8 @@ pub enum Authentication {
 
 /// A command that starts an implementation in the foreground.
 ///
-/// It prints `ready URL` on its standard output once it serves, with URIs that pools may be made of
-/// behind it if there are any, and stops everything that it started
+/// It prints `ready URL` on its standard output once it serves, with URIs that pools may be made of,
+/// and that of its WebSocket, behind it if there are any, and stops everything that it started
 /// when its standard input ends.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -132,6 +136,8 @@ struct File {
     sink_address: Option<Spanned<String>>,
     cors_origin: Option<String>,
     signing_key: Option<String>,
+    mail_address: Option<Spanned<String>>,
+    websocket: Option<Spanned<String>>,
     #[serde(default)]
     pool_uris: Vec<String>,
     known_failures: Option<String>,
@@ -211,6 +217,8 @@ impl Description {
             sink_address: None,
             cors_origin: None,
             signing_key: None,
+            mail_address: None,
+            websocket: None,
             pool_uris: Vec::new(),
             authentication: None,
             session: None,
@@ -254,11 +262,14 @@ impl Description {
             let message = format!("`{both}` is among what it offers as well");
             return Err(document.error(Some(lacks.span()), message));
         }
-        let sink_address = match &file.sink_address {
+        let sink_address = address(&document, file.sink_address.as_ref())?;
+        let mail_address = address(&document, file.mail_address.as_ref())?;
+        let websocket = match &file.websocket {
             None => None,
-            Some(text) => Some(text.get_ref().parse().map_err(|error: AddressError| {
-                document.error(Some(text.span()), error.to_string())
-            })?),
+            Some(url) => Some(
+                Endpoint::parse_websocket(url.get_ref())
+                    .map_err(|error| document.error(Some(url.span()), error.to_string()))?,
+            ),
         };
         let control = file.stress.check(document, folder)?;
         let mut description = Self {
@@ -277,6 +288,8 @@ impl Description {
             sink_address,
             cors_origin: file.cors_origin,
             signing_key: file.signing_key,
+            mail_address,
+            websocket,
             pool_uris: file.pool_uris,
             authentication: file.authentication,
             session: None,
@@ -292,13 +305,25 @@ impl Description {
 
     /// Trusts these authorities as well, wherever the target is reached by `https`.
     pub fn trust(&mut self, authorities: &Authorities) {
-        let endpoint = self.endpoint.take();
-        self.endpoint = endpoint.map(|endpoint| endpoint.trusting(authorities));
+        let trusting = |endpoint: Endpoint| endpoint.trusting(authorities);
+        self.endpoint = self.endpoint.take().map(trusting);
+        self.websocket = self.websocket.take().map(trusting);
         if let Some(start) = &mut self.start {
             let before = start.authorities.take().unwrap_or_default();
             start.authorities = Some(before.and(authorities));
         }
     }
+}
+
+fn address(
+    document: &Document<'_>,
+    text: Option<&Spanned<String>>,
+) -> Result<Option<Address>, DocumentError> {
+    let parse = |text: &Spanned<String>| {
+        let parsed = text.get_ref().parse();
+        parsed.map_err(|error: AddressError| document.error(Some(text.span()), error.to_string()))
+    };
+    text.map(parse).transpose()
 }
 
 /// Where a target is, if its file says so, and who vouches for it.
@@ -376,6 +401,11 @@ mod tests {
         assert_eq!(
             error("name = 'x'\n[start]\ncommand = []\nready_secs_max = 1"),
             "t.toml:3: `command`: is empty, expected a program and its arguments"
+        );
+        assert_eq!(
+            error("name = 'x'\nurl = 'http://h'\nwebsocket = 'http://h:9000'"),
+            "t.toml:3: `websocket`: `http://h:9000` is not a target URL: its scheme is not ws or \
+             wss, expected ws[s]://HOST[:PORT][/PREFIX]"
         );
         assert_eq!(
             error("name = 'x'\nurl = 'http://h'\nin_flight_max = 0"),

@@ -48,6 +48,8 @@ pub struct Started {
     pub endpoint: Endpoint,
     /// What pools may be made of there.
     pub pool_uris: Vec<String>,
+    /// Where it speaks WebSocket, if it said so.
+    pub websocket: Option<Endpoint>,
 }
 
 impl Started {
@@ -100,15 +102,21 @@ impl Started {
         };
         let told = ready.map_err(not_ready).and_then(|words| {
             let (url, uris) = words.split_once(' ').unwrap_or((&words, ""));
-            let uris = uris.split_whitespace().map(str::to_owned);
-            Ok((trusting(Endpoint::parse(url)?), uris.collect()))
+            let is_socket = |uri: &&str| uri.starts_with("ws://") || uri.starts_with("wss://");
+            let (sockets, uris): (Vec<&str>, Vec<&str>) =
+                uris.split_whitespace().partition(is_socket);
+            let websocket = sockets.first().map(|uri| Endpoint::parse_websocket(uri));
+            let websocket = websocket.transpose()?.map(trusting);
+            let uris = uris.into_iter().map(str::to_owned).collect();
+            Ok((trusting(Endpoint::parse(url)?), uris, websocket))
         });
         match told {
-            Ok((endpoint, pool_uris)) => Ok(Self {
+            Ok((endpoint, pool_uris, websocket)) => Ok(Self {
                 child,
                 stdin,
                 endpoint,
                 pool_uris,
+                websocket,
             }),
             Err(error) => {
                 // What it may have started by now is its own to stop.
@@ -122,6 +130,7 @@ impl Started {
     pub fn told(&self, target: &Description) -> Description {
         let mut target = target.clone();
         target.pool_uris.extend(self.pool_uris.iter().cloned());
+        target.websocket = self.websocket.clone().or(target.websocket);
         target
     }
 
@@ -140,7 +149,7 @@ impl Started {
     }
 }
 
-/// What follows on the line `ready URL [POOL_URI]…`, or what came instead.
+/// What follows on the line `ready URL [URI]…`, or what came instead.
 async fn first_line(stdout: ChildStdout) -> Result<String, String> {
     match BufReader::new(stdout).lines().next_line().await {
         Err(error) => Err(format!("could not be read ({error})")),
@@ -176,19 +185,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn uris_behind_the_url_are_what_pools_may_be_made_of() {
-        let line = "ready http://127.0.0.1:9 redis://a?dbid=1{} redis://b";
+    async fn uris_behind_the_url_are_of_pools_and_of_its_websocket() {
+        let line = "ready http://127.0.0.1:9 redis://a?dbid=1{} ws://127.0.0.1:8 redis://b";
         let started = Started::start(&start(line)).await.unwrap();
         assert_eq!(started.endpoint.to_string(), "http://127.0.0.1:9");
         let mut target = Description::of_endpoint("x".to_owned(), started.endpoint.clone());
         target.pool_uris.push("memory://c".to_owned());
         let told = started.told(&target).pool_uris;
         assert_eq!(told, ["memory://c", "redis://a?dbid=1{}", "redis://b"]);
+        let websocket = started.told(&target).websocket.unwrap();
+        assert_eq!(websocket.address.to_string(), "127.0.0.1:8");
         started.stop().await.unwrap();
         let started = Started::start(&start("ready http://127.0.0.1:9"))
             .await
             .unwrap();
-        assert!(started.pool_uris.is_empty());
+        assert!(started.pool_uris.is_empty() && started.websocket.is_none());
         started.stop().await.unwrap();
     }
 
@@ -199,6 +210,9 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("said `hello`"), "{error}");
+        let line = "ready http://127.0.0.1:9 ws://";
+        let error = Started::start(&start(line)).await.unwrap_err();
+        assert!(matches!(error, StartError::Endpoint(_)), "{error}");
         let error = Started::start(&start("ready nowhere")).await.unwrap_err();
         assert!(matches!(error, StartError::Endpoint(_)), "{error}");
     }

@@ -41,6 +41,7 @@ pub fn serve(node: &Node, answering: Answering) {
                 drop(
                     http1::Builder::new()
                         .serve_connection(stream, service)
+                        .with_upgrades()
                         .await,
                 );
             }));

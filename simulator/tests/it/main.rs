@@ -8,6 +8,7 @@ mod determinism;
 mod modeling;
 mod network;
 mod planted;
+mod planted_frames;
 mod scenarios;
 mod specimens;
 

@@ -33,7 +33,7 @@ trait Fault: 'static {
     }
 }
 
-fn reference(variant: usize) -> Variant {
+pub(crate) fn reference(variant: usize) -> Variant {
     let reference = implementations().next().unwrap();
     reference.variants[variant]
 }
@@ -62,10 +62,15 @@ fn start<F: Fault>(context: NodeContext) -> Answering {
 
 /// Demands that each of these cases fails on the server with the fault, and passes without it.
 fn caught_by<F: Fault>(paths: &[&str]) {
+    caught(F::VARIANT, start::<F>, paths);
+}
+
+/// Demands that each of these cases fails on what `faulty` starts, and passes on the variant that it is of.
+pub(crate) fn caught(of: usize, faulty: fn(NodeContext) -> Answering, paths: &[&str]) {
     let outcome = |start: fn(NodeContext) -> Answering| {
         let variant = Variant {
             start,
-            ..reference(F::VARIANT)
+            ..reference(of)
         };
         let implementation = Implementation {
             name: "planted",
@@ -82,7 +87,7 @@ fn caught_by<F: Fault>(paths: &[&str]) {
         let chosen = (selection.select().unwrap(), KnownFailures::default());
         conform(implementation, chosen, Options::default(), |_| {}).unwrap()
     };
-    let (sound, faulty) = (outcome(reference(F::VARIANT).start), outcome(start::<F>));
+    let (sound, faulty) = (outcome(reference(of).start), outcome(faulty));
     assert_eq!(sound.count(Standing::Passed), paths.len(), "{sound:#?}");
     for case in &faulty.cases {
         assert_eq!(case.standing(), Standing::Failed, "{}", case.path);
@@ -130,6 +135,16 @@ planted!(
         "notifications/post-headers-are-sent",
         "notifications/post-data-is-a-template",
     ]
+);
+planted!(
+    no_mail_is_ever_sent,
+    NoMail { const CONNECTIONS: usize = 0; },
+    ["mail/message-comes-as-text", "mail/every-message-is-mailed"]
+);
+planted!(
+    some_mails_are_lost,
+    SomeMail { const CONNECTIONS: usize = 4; },
+    ["mail/every-message-is-mailed"]
 );
 planted!(
     the_last_notifications_of_many_are_lost,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nanshe_conformance::environment::{TokioEnvironment, World};
-use nanshe_conformance::model::{self, Findings, Plan, Progress, Reached, Rules, Without};
+use nanshe_conformance::model::{
+    self, Findings, Noted, Plan, Progress, Reached, Rules, Served, Without,
+};
 use nanshe_conformance::suite;
 use nanshe_conformance::target::{Client, Description, Endpoint, Started};
 
@@ -24,6 +26,9 @@ const LONG_WAIT_EVERY: u64 = 25;
 
 /// How much later than its ttl says the documents let a message vanish, in seconds.
 const EXPIRY_LAG_SECS: u64 = 60;
+
+/// How long deleting what the sequences made may take.
+const CLEAN_UP_WITHIN: Duration = Duration::from_secs(60);
 
 /// On a target: runs that may go into making one difference smaller, and seconds.
 const SHRINK_MAX: (u64, u64) = (400, 90);
@@ -123,9 +128,20 @@ async fn compare(
     let bar = shell.progress(plan.sequences);
     let client = Client::of(Arc::clone(&world), target, endpoint, target.in_flight_max);
     let client = Arc::new(client);
-    let served = Arc::new(Reached { world, client });
-    let findings = model::run(served, &plan, |progress| show(&bar, progress)).await;
+    let served = Arc::new(Noted::new(Reached { world, client }));
+    let drawing = model::run_until(
+        Arc::clone(&served) as Arc<dyn Served>,
+        &plan,
+        |progress| show(&bar, progress),
+        super::interrupted(),
+    );
+    let findings = drawing.await;
     bar.finish_and_clear();
+    if !args.keep
+        && let Some(left) = served.clean_up(CLEAN_UP_WITHIN).await
+    {
+        shell.say(&left);
+    }
     Ok(findings)
 }
 
