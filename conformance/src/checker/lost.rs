@@ -193,6 +193,7 @@ fn candidates(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Vec<Candidate
             active_until: mark.active_until,
             is_accounted_for: false,
             is_inferred,
+            may_be_taken: mark.may_be_taken,
         })
     };
     queue.messages.iter().filter_map(candidate).collect()

@@ -11,6 +11,8 @@ pub(super) struct Mark {
     /// Until when it is active for certain, leases apart: a possible removal that somebody saw, or the
     /// early end of its lifetime.
     pub(super) active_until: Instant,
+    /// Whether that is a removal.
+    pub(super) may_be_taken: bool,
     /// Until when it certainly is stored: the same, or a removal that nobody saw.
     pub(super) stays_until: Instant,
     /// How often it was seen although its life as posted had ended.
@@ -27,9 +29,11 @@ impl Mark {
         let outlives = |&&seen: &&u32| known.facts.op(seen).invoked_at >= posted_end;
         let outlived = known.sightings.iter().filter(outlives).count();
         let nothing = super::log::NONE;
+        let taken_from = known.taken_from(nothing);
         Self {
             stored_from: known.stored_from.unwrap_or(Instant::NEVER),
-            active_until: known.lives_until.min(known.taken_from(nothing)),
+            active_until: known.lives_until.min(taken_from),
+            may_be_taken: taken_from < known.lives_until,
             stays_until: known.lives_until.min(known.may_be_gone_from(nothing)),
             outlived: u32::try_from(outlived).unwrap_or(u32::MAX),
             deliveries: u8::try_from(known.deliveries.len().min(2)).unwrap_or(2),

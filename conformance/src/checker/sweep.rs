@@ -23,10 +23,13 @@ pub(super) struct Candidate {
     pub(super) active_from: Instant,
     /// Until when.
     pub(super) active_until: Instant,
-    /// Whether it was missing once, and unanswered pops explain that.
+    /// Whether it was missing once, and something without an answer explains that: a pop, or a removal
+    /// of it by name.
     pub(super) is_accounted_for: bool,
     /// Whether nobody was told that it is stored, but others of its batch are.
     pub(super) is_inferred: bool,
+    /// Whether what ends its being active is a removal, and not its lifetime.
+    pub(super) may_be_taken: bool,
 }
 
 impl Candidate {
@@ -56,6 +59,8 @@ pub(super) struct Sweep<'f> {
     asleep: Vec<Asleep>,
     /// Those that are never judged again.
     past: Vec<Candidate>,
+    /// When the last answer began that had room for more.
+    last_short_at: Option<Instant>,
 }
 
 /// A message that a claim may hold.
@@ -88,6 +93,7 @@ impl<'f> Sweep<'f> {
             held: BinaryHeap::new(),
             asleep: Vec::new(),
             past: Vec::new(),
+            last_short_at: None,
         }
     }
 
@@ -106,6 +112,7 @@ impl<'f> Sweep<'f> {
         self.wake(from);
         let mut left_out = LeftOut::default();
         if is_short {
+            self.last_short_at = Some(from);
             left_out.missing = self.missing(take);
         } else {
             self.pass(take, &mut left_out);
@@ -289,11 +296,18 @@ impl<'f> Sweep<'f> {
             held,
             asleep,
             mut past,
+            last_short_at,
             ..
         } = self;
         past.extend(active.into_values().chain(passed.into_values()));
         past.extend(held.into_iter().map(|(_, place)| asleep[place].candidate));
         past.extend(waiting);
+        // What something may have taken away by name was not there when somebody looked: no more will be
+        // known of it.
+        for candidate in &mut past {
+            let is_gone = last_short_at.is_some_and(|at| candidate.active_until <= at);
+            candidate.is_accounted_for |= candidate.may_be_taken && is_gone;
+        }
         past
     }
 }
