@@ -49,11 +49,10 @@ pub(super) fn unexpected_answers(facts: &Facts<'_>, findings: &mut Findings) {
 /// What a read by identifiers shows, but was not asked for.
 fn not_asked_for(facts: &Facts<'_>, index: Index, findings: &mut Findings) {
     let op = facts.op(index);
-    let asked = match &op.act {
-        Act::Get { id } => std::slice::from_ref(id),
-        Act::GetMany { ids } => ids.of(&facts.log.named),
-        _ => return,
-    };
+    if !matches!(op.act, Act::Get { .. } | Act::GetMany { .. }) {
+        return;
+    }
+    let asked = facts.log.ids(op);
     for sight in facts.seen(op) {
         findings.exercised += 1;
         if !asked.contains(&sight.id) {

@@ -46,26 +46,33 @@ fn judge(known: &Known<'_>, take: Index, used: Index, findings: &mut Findings) {
         Outcome::Fail { status } => status,
         Outcome::Ok | Outcome::Info => None,
     };
-    let broken = match op.act {
-        Act::ClaimGet { is_found, .. } if op.is_ok() => {
-            let mut shown = facts.seen(op).iter();
-            if !is_found {
-                Some("the claim was not there, although its lease surely lasted")
-            } else if !shown.any(|sight| sight.token == known.message.token) {
-                Some("the claim did not show it, although its lease surely lasted")
-            } else {
-                None
+    let is_renewal = matches!(op.act, Act::Renew { .. });
+    let is_delete = matches!(op.act, Act::Delete { .. });
+    let is_shown = || {
+        let mut shown = facts.seen(op).iter();
+        shown.any(|sight| sight.token == known.message.token)
+    };
+    let broken = if op.is_ok() {
+        let is_look = matches!(op.act, Act::ClaimGet { .. });
+        if matches!(
+            op.act,
+            Act::ClaimGet {
+                is_found: false,
+                ..
             }
+        ) {
+            Some("the claim was not there, although its lease surely lasted")
+        } else {
+            (is_look && !is_shown())
+                .then_some("the claim did not show it, although its lease surely lasted")
         }
-        Act::Renew { .. } if status == Some(404) => {
-            Some("the renewal was refused, although the lease surely lasted")
-        }
-        Act::Delete { .. } if matches!(status, Some(400 | 403 | 404)) => {
-            Some("the holder's delete was refused, although its lease surely lasted")
-        }
+    } else if is_renewal && status == Some(404) {
+        Some("the renewal was refused, although the lease surely lasted")
+    } else if is_delete && matches!(status, Some(400 | 403 | 404)) {
+        Some("the holder's delete was refused, although its lease surely lasted")
+    } else {
         // What was refused for another reason, or never sent, tells nothing.
-        _ if !op.is_ok() => return,
-        _ => None,
+        return;
     };
     findings.exercised += 1;
     if let Some(summary) = broken {

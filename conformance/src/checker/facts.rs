@@ -138,25 +138,19 @@ impl<'l> Facts<'l> {
         for (index, op) in log.numbered() {
             let owner = |id: u32| Some(self.owner_of[id as usize]).filter(|&owner| owner != NONE);
             let is_shown = |id: u32| self.seen(op).iter().any(|sight| sight.id == id);
-            let mut read = |id: u32| {
-                if let Some(message) = owner(id).filter(|_| op.is_ok()) {
-                    let reads = if is_shown(id) {
-                        &mut finds
-                    } else {
-                        &mut absences
-                    };
-                    reads.push((message, index));
-                }
-            };
-            match op.act {
-                Act::Delete { id, .. } => deletes.extend(owner(id).map(|message| (message, index))),
-                Act::BulkDelete { ids } => {
-                    let messages = ids.of(&log.named).iter().filter_map(|&id| owner(id));
-                    bulk_deletes.extend(messages.map(|message| (message, index)));
-                }
-                Act::Get { id } => read(id),
-                Act::GetMany { ids } => ids.of(&log.named).iter().copied().for_each(read),
-                _ => {}
+            for &id in log.ids(op) {
+                let list = if matches!(op.act, Act::Delete { .. }) {
+                    &mut deletes
+                } else if matches!(op.act, Act::BulkDelete { .. }) {
+                    &mut bulk_deletes
+                } else if !op.is_ok() {
+                    continue;
+                } else if is_shown(id) {
+                    &mut finds
+                } else {
+                    &mut absences
+                };
+                list.extend(owner(id).map(|message| (message, index)));
             }
         }
         let of = |pairs: Vec<(u32, u32)>| Groups::of(log.messages.len(), &pairs);
@@ -175,20 +169,18 @@ impl<'l> Facts<'l> {
             if claim == NONE {
                 continue;
             }
-            match op.act {
-                Act::Claim { .. } => {
-                    let grant = &mut grants[claim as usize];
-                    *grant = index.min(*grant);
+            if matches!(op.act, Act::Claim { .. }) {
+                let grant = &mut grants[claim as usize];
+                *grant = index.min(*grant);
+            } else if matches!(op.act, Act::Renew { .. }) {
+                renewals.push((claim, index));
+                if !op.is_ok() {
+                    failed.push((claim, index));
                 }
-                Act::Renew { .. } => {
-                    renewals.push((claim, index));
-                    if !op.is_ok() {
-                        failed.push((claim, index));
-                    }
-                }
-                Act::Release { .. } => releases.push((claim, index)),
-                Act::ClaimGet { .. } if op.is_ok() => reads.push((claim, index)),
-                _ => {}
+            } else if matches!(op.act, Act::Release { .. }) {
+                releases.push((claim, index));
+            } else if matches!(op.act, Act::ClaimGet { .. }) && op.is_ok() {
+                reads.push((claim, index));
             }
         }
         let of = |pairs: Vec<(u32, u32)>| Groups::of(log.claims.count(), &pairs);
@@ -257,7 +249,19 @@ impl<'l> Facts<'l> {
                     queue.settings.push(index);
                     self.settle(queue, op.place, &log.settings[settings as usize]);
                 }
-                _ => {}
+                Act::Purge
+                | Act::DeleteQueue
+                | Act::CreateQueue { .. }
+                | Act::SetMetadata { .. }
+                | Act::ClaimGet { .. }
+                | Act::Renew { .. }
+                | Act::Release { .. }
+                | Act::Delete { .. }
+                | Act::BulkDelete { .. }
+                | Act::Get { .. }
+                | Act::GetMany { .. }
+                | Act::List { .. }
+                | Act::Subscribe { .. } => {}
             }
         }
         for queue in &mut queues {
@@ -298,10 +302,10 @@ impl<'l> Facts<'l> {
 
     /// The messages that the answer shows. What a post was told is no observation.
     pub(super) fn seen(&self, op: &Op) -> &'l [Sight] {
-        match op.act {
-            Act::Post { .. } => &[],
-            _ => op.seen.of(&self.log.seen),
+        if matches!(op.act, Act::Post { .. }) {
+            return &[];
         }
+        op.seen.of(&self.log.seen)
     }
 
     /// The slack ε.

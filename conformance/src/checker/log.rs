@@ -312,11 +312,24 @@ impl Log {
 
     /// Most messages that the answer may hold, if the question says so.
     pub(super) fn limit(&self, op: &Op) -> Option<u32> {
-        match op.act {
-            Act::Claim { limit, .. } | Act::Pop { limit } => Some(limit),
-            Act::List { page } => Some(self.pages[page as usize].limit),
-            _ => None,
+        if let Act::List { page } = op.act {
+            return Some(self.pages[page as usize].limit);
         }
+        let (Act::Claim { limit, .. } | Act::Pop { limit }) = op.act else {
+            return None;
+        };
+        Some(limit)
+    }
+
+    /// The identifiers that the question names.
+    pub(super) fn ids<'o>(&'o self, op: &'o Op) -> &'o [u32] {
+        if let Act::Delete { id, .. } | Act::Get { id } = &op.act {
+            return std::slice::from_ref(id);
+        }
+        let (Act::BulkDelete { ids } | Act::GetMany { ids }) = op.act else {
+            return &[];
+        };
+        ids.of(&self.named)
     }
 
     /// The message of that token, if somebody tried to post it.

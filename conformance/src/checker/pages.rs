@@ -41,10 +41,10 @@ pub(super) fn walks(facts: &Facts<'_>) -> Vec<Vec<Index>> {
         let follows = match walks[number].last().map(|&last| log.op(last)) {
             None => page.marker == NONE,
             Some(last) => {
-                let next = match last.act {
-                    Act::List { page } => log.pages[page as usize].next,
-                    _ => NONE,
+                let Act::List { page: before } = last.act else {
+                    unreachable!("walks are of pages");
                 };
+                let next = log.pages[before as usize].next;
                 last.completed_at <= op.invoked_at && next != NONE && next == page.marker
             }
         };

@@ -191,9 +191,8 @@ pub fn write<'a>(
     // By process: what it asked for last. Its completion says so once more.
     let mut asked: BTreeMap<u64, Value> = BTreeMap::new();
     for event in events {
-        let mut line = match serde_json::to_value(event)? {
-            Value::Object(line) => line,
-            _ => unreachable!("invariant: an event is an object"),
+        let Value::Object(mut line) = serde_json::to_value(event)? else {
+            unreachable!("invariant: an event is an object")
         };
         writeln!(out, "{}", map_of(&mut line, &mut asked))?;
     }

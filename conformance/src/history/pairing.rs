@@ -5,11 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Event, Header, History, Operation, Outcome, Phase, Posted, Push, Record, What};
 use crate::environment::Instant;
 
-/// What takes a history, operation by operation. Whatever it refuses, it says why in one line.
+/// What takes a history, operation by operation.
 pub trait Sink {
-    /// An operation begins, the `number`-th from 0; what it posts has tokens that are new.
+    /// An operation begins, the `number`-th from 0.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be taken, in one line: it posts a token that was posted before.
     fn begin(&mut self, number: usize, begun: Begun) -> Result<(), String>;
-    /// That operation ends; its answer, if there is one, answers what it asked.
+    /// That operation ends.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be taken, in one line: the answer is not one to what was asked.
     fn end(&mut self, number: usize, at: Instant, outcome: Outcome) -> Result<(), String>;
     /// Something else happens.
     fn note(&mut self, at: Instant, note: Note);

@@ -231,17 +231,18 @@ impl Builder {
                 subscriber,
                 ttl_secs,
                 ..
-            } => {
-                let subscriber = self.log.subscribers.number(0, subscriber);
-                let subscription = Subscription {
-                    subscriber,
-                    ttl_secs: *ttl_secs,
-                };
-                Act::Subscribe {
-                    subscription: add(&mut self.log.subscriptions, subscription),
-                }
-            }
+            } => Act::Subscribe {
+                subscription: self.subscription(subscriber, *ttl_secs),
+            },
         }
+    }
+
+    fn subscription(&mut self, subscriber: &str, ttl_secs: u64) -> u32 {
+        let subscription = Subscription {
+            subscriber: self.log.subscribers.number(0, subscriber),
+            ttl_secs,
+        };
+        add(&mut self.log.subscriptions, subscription)
     }
 
     fn posted(&mut self, home: Place, batch: &[Posted]) -> Act {
@@ -354,11 +355,13 @@ impl Builder {
                     self.log.seen.push(Sight { token, id, body });
                 }
             }
-            (Act::Claim { claim, .. }, Answer::Claim { claim: granted, .. }) => {
-                if let Some(granted) = granted {
-                    *claim = self.log.claims.number(place, granted);
-                }
-            }
+            (
+                Act::Claim { claim, .. },
+                Answer::Claim {
+                    claim: Some(granted),
+                    ..
+                },
+            ) => *claim = self.log.claims.number(place, granted),
             (Act::ClaimGet { is_found, .. }, Answer::ClaimGet { messages }) => {
                 *is_found = messages.is_some();
             }

@@ -1,3 +1,5 @@
+//! What is read, what is refused and with which line, and the way there and back.
+
 use std::fs;
 use std::path::Path;
 
