@@ -4,6 +4,7 @@
 
 pub mod child;
 pub mod core;
+pub mod judged;
 pub mod load;
 pub mod servers;
 #[cfg(madsim)]

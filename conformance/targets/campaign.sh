@@ -39,7 +39,7 @@ for entry in "${running[@]}"; do
   code=0
   wait "$pid" || code=$?
   told=$(grep -E '^[0-9]+ operations' "$runs/$workload.txt" || tail -n 1 "$runs/$workload.err")
-  broken=$(awk '$2 == "violation" { printf " %s (%s)", $1, $3 }' "$runs/$workload.txt")
+  broken=$(awk '$1 ~ "^[a-z]+/[a-z-]+$" && $2 == "violation" { printf " %s (%s)", $1, $3 }' "$runs/$workload.txt")
   printf '%-20s exit %s: %s;%s\n' "$workload" "$code" "$told" "${broken:- no rule broken}"
   case $code in
     0) ;;
