@@ -64,8 +64,9 @@ pub async fn run<B: Broker>(
         let permit = Arc::clone(&connections).acquire_owned();
         let permit = permit.await.expect("invariant: never closed");
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = &mut end => break,
+            accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(BREATH).await;
