@@ -64,7 +64,10 @@ fn ladder(longest: u64, threads: usize) -> anyhow::Result<()> {
             let began = Instant::now();
             let verdicts = judge_on(&history, threads);
             fastest = fastest.min(began.elapsed().as_secs_f64());
-            ensure!(verdicts.verdict() == Verdict::Valid, "the history is correct");
+            ensure!(
+                verdicts.verdict() == Verdict::Valid,
+                "the history is correct"
+            );
         }
         let nanos = fastest * 1e9 / events as f64;
         let first = *first.get_or_insert(nanos);
@@ -116,7 +119,10 @@ fn stored(events: u64, folder: PathBuf, threads: usize) -> anyhow::Result<()> {
     let open = || File::open(path).map(BufReader::new);
     let verdicts = judge_stored(open, threads)?;
     let took = began.elapsed().as_secs_f64();
-    ensure!(verdicts.verdict() == Verdict::Valid, "the history is correct");
+    ensure!(
+        verdicts.verdict() == Verdict::Valid,
+        "the history is correct"
+    );
     println!(
         "{events} events in a file of {} MB on {threads} threads: {:.2} M/s, {} MB of memory at most",
         size / 1_000_000,
