@@ -15,9 +15,11 @@
 #                 database of its own, named pool-1, pool-2, …; the catalogue is in
 #                 SQLite. Databases 10 to 19, 110 to 199 and so on are spare: for pools
 #                 that somebody adds.
+#   PERSISTENCE   no, everysec or always: what Redis keeps when it is killed, and that it is started again
+#                 then (default: none, and its end is the end of all)
 #   NANSHE_VENV   where the Python packages live (default: .venv/zaqar-23.0.1 below the repository)
 #
-# Every run has its own ports, its own empty Redis without persistence, and its own folder for
+# Every run has its own ports, its own empty Redis, and its own folder for
 # configuration and logs. On the way out, the processes are stopped and the folder is removed.
 # After a SIGKILL of this script the kernel ends the processes, and only the folder remains.
 #
@@ -140,6 +142,22 @@ if [[ $(cat "$venv/.complete" 2>/dev/null) != "${packages[*]}" ]]; then
 fi
 exec 9>&-
 
+# Runs Redis on port $1, with its data in $home; again and again, if somebody asked what it keeps.
+run_redis() {
+  local arguments=(--port "$1" --bind 127.0.0.1 --save '' --dir "$home" --databases 2000)
+  case ${PERSISTENCE:-none} in
+    none | no) arguments+=(--appendonly no) ;;
+    everysec | always) arguments+=(--appendonly yes --appendfsync "$PERSISTENCE") ;;
+    *) die "PERSISTENCE is no, everysec or always, not $PERSISTENCE" ;;
+  esac
+  if [[ ${PERSISTENCE:-} ]]; then
+    start bash -c 'while true; do "$@" || true; sleep 0.2; done' again redis-server "${arguments[@]}"
+  else
+    start redis-server "${arguments[@]}"
+  fi
+  redis=$!
+}
+
 # Redis. Only binding a port tells that it is free; these are below those the kernel hands out.
 deadline=$((SECONDS + start_secs_max))
 until grep -q 'Ready to accept connections' "$home/log" 2>/dev/null; do
@@ -147,9 +165,7 @@ until grep -q 'Ready to accept connections' "$home/log" 2>/dev/null; do
     ((SECONDS < deadline)) || die 'redis-server did not start'
     children=()
     port=$((20000 + RANDOM % 10000))
-    start redis-server --port $port --bind 127.0.0.1 --save '' --appendonly no --dir "$home" \
-      --databases 2000
-    redis=$!
+    run_redis "$port"
   fi
   pause 0.1
 done

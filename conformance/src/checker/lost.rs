@@ -2,6 +2,8 @@
 //! broken instead if more is known about why it was missing: `claims/stuck`, `claims/lifetime`,
 //! `delivery/partial-batch`.
 
+use std::collections::BTreeSet;
+
 use super::facts::{Facts, Queue};
 use super::findings::Findings;
 use super::known::Known;
@@ -113,6 +115,8 @@ pub(super) fn left_out(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Miss
     if !takes.is_empty() {
         candidates.sort_by_key(|candidate| candidate.active_from);
         let mut sweep = Sweep::of(facts, queue, candidates);
+        let mut passed = Vec::new();
+        let mut gone = BTreeSet::new();
         // Each message is missed once: a later answer without it proves nothing new.
         for take in takes {
             let of_take = sweep.judge(take.index, take.is_short);
@@ -121,19 +125,23 @@ pub(super) fn left_out(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Miss
                 let rule = missing.rule(&known, take.index);
                 rule.exercised += 1;
                 rule.violate(known.message.token, || tell_missing(&known, take.index));
+                gone.insert(message);
             }
             missing.passed.exercised += u64::from(of_take.could_pass);
-            for (message, younger) in of_take.passed {
-                let known = Known::of(facts, message);
-                let told = || tell_passed(&known, younger, take.index);
-                let is_over = facts.op(take.index).completed_at >= known.lives_as_posted();
-                let rule = if is_over {
-                    &mut missing.lifetime
-                } else {
-                    &mut missing.passed
-                };
-                rule.violate(known.message.token, told);
-            }
+            let of_take = of_take.passed.into_iter();
+            passed.extend(of_take.map(|(message, younger)| (message, younger, take.index)));
+        }
+        // What turned out to be missing altogether was not passed over by that answer alone.
+        passed.retain(|(message, ..)| !gone.contains(message));
+        for (message, younger, take) in passed {
+            let known = Known::of(facts, message);
+            let is_over = facts.op(take).completed_at >= known.lives_as_posted();
+            let rule = if is_over {
+                &mut missing.lifetime
+            } else {
+                &mut missing.passed
+            };
+            rule.violate(known.message.token, || tell_passed(&known, younger, take));
         }
         candidates = sweep.finish();
     }

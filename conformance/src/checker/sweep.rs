@@ -57,6 +57,8 @@ pub(super) struct Sweep<'f> {
     /// Those that a claim may hold, by when its lease has ended for certain; and their places.
     held: BinaryHeap<(Reverse<Instant>, usize)>,
     asleep: Vec<Asleep>,
+    /// Places among those that are free again.
+    places: Vec<usize>,
     /// Those that are never judged again.
     past: Vec<Candidate>,
     /// When the last answer began that had room for more.
@@ -92,6 +94,7 @@ impl<'f> Sweep<'f> {
             passed: BTreeMap::new(),
             held: BinaryHeap::new(),
             asleep: Vec::new(),
+            places: Vec::new(),
             past: Vec::new(),
             last_short_at: None,
         }
@@ -127,6 +130,7 @@ impl<'f> Sweep<'f> {
                 return;
             }
             self.held.pop();
+            self.places.push(place);
             let Asleep {
                 candidate,
                 was_passed,
@@ -171,15 +175,26 @@ impl<'f> Sweep<'f> {
         awake.remove(&age);
         match held_until {
             Some(until) if !is_past => {
-                self.held.push((Reverse(until), self.asleep.len()));
-                self.asleep.push(Asleep {
+                let asleep = Asleep {
                     candidate,
                     was_passed,
-                });
+                };
+                self.put_aside(asleep, until);
             }
             _ => self.past.push(candidate),
         }
         false
+    }
+
+    /// A claim may hold the message until then.
+    fn put_aside(&mut self, asleep: Asleep, until: Instant) {
+        let place = self.places.pop().unwrap_or(self.asleep.len());
+        if place == self.asleep.len() {
+            self.asleep.push(asleep);
+        } else {
+            self.asleep[place] = asleep;
+        }
+        self.held.push((Reverse(until), place));
     }
 
     /// Which of the active messages the short answer of `take` certainly had to hold, and did not.

@@ -54,7 +54,7 @@ impl Builder {
     /// The whole of a history in memory.
     pub(in crate::checker) fn log(history: &History) -> Log {
         let mut builder = Self::new(history.header.clone());
-        builder.log.operations.reserve_exact(history.records.len());
+        builder.reserve(history);
         for record in &history.records {
             let asked = (record.project.as_str(), &record.operation);
             let index = builder.invoke(record.invoked_at, record.process, asked);
@@ -75,6 +75,25 @@ impl Builder {
             builder.push(push);
         }
         builder.finish()
+    }
+
+    /// Makes room for what most of a history consists of.
+    fn reserve(&mut self, history: &History) {
+        let operations = || history.records.iter().map(|record| &record.operation);
+        let batch = |operation: &Operation| {
+            let Operation::Post { messages, .. } = operation else {
+                return 0;
+            };
+            messages.len()
+        };
+        let posted = operations().map(batch).sum();
+        let is_claim = |operation: &&Operation| matches!(operation, Operation::Claim { .. });
+        let log = &mut self.log;
+        log.operations.reserve_exact(history.records.len());
+        log.messages.reserve_exact(posted);
+        log.tokens.reserve(posted);
+        log.ids.reserve(posted);
+        log.claims.reserve(operations().filter(is_claim).count());
     }
 
     pub(in crate::checker) fn finish(self) -> Log {

@@ -51,6 +51,12 @@ impl Names {
         self.ends.len()
     }
 
+    /// Makes room for so many more, so that the table does not grow step by step.
+    pub(in crate::checker) fn reserve(&mut self, count: usize) {
+        self.ends.reserve(count);
+        self.table.reserve(count, |slot| Slot::spread(slot.hash));
+    }
+
     /// The number of `name` in `scope`, if it has one.
     pub(in crate::checker) fn find(&self, scope: u32, name: &str) -> Option<u32> {
         self.find_hashed(hash(scope, name), scope, name)
