@@ -96,7 +96,9 @@ fn without_a_claim(known: &Known<'_>, delete: Index, findings: &mut Findings) {
     let op = facts.op(delete);
     // Of many at once, nobody knows for whose sake they were refused.
     let is_one = matches!(op.act, Act::Delete { .. });
-    if is_one && op.outcome == REFUSED && op.place == known.message.home {
+    // What may have been moved may be held where it is now.
+    let is_home = op.place == known.message.home && op.completed_at < known.moved_from;
+    if is_one && op.outcome == REFUSED && is_home {
         findings.exercised += 1;
         if !known.may_be_held(op.invoked_at, op.completed_at) {
             findings.violate(known.message.token, || {
