@@ -14,6 +14,7 @@ use nanshe_conformance::suite::{
 };
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
 use nanshe_conformance::verdict::Verdict;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::pages;
 use crate::args::Conform;
@@ -261,12 +262,19 @@ async fn conform(
 }
 
 /// Ends when the user presses Ctrl-C. What the suite made is deleted then, which takes a minute at most.
-async fn interrupted() -> String {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Then it is the system that ends the process.
-        std::future::pending::<()>().await;
+fn interrupted() -> impl Future<Output = String> {
+    // From now on and not from when somebody waits: what was begun meanwhile would be left behind.
+    let pressed = signal(SignalKind::interrupt());
+    async move {
+        match pressed {
+            Ok(mut pressed) => {
+                pressed.recv().await;
+                "Ctrl-C was pressed".to_owned()
+            }
+            // Then it is the system that ends the process.
+            Err(_) => std::future::pending().await,
+        }
     }
-    "Ctrl-C was pressed".to_owned()
 }
 
 fn options(args: &Conform, seed: u64) -> Options {
