@@ -106,6 +106,15 @@ impl<'f> Sweep<'f> {
         (producer(self.facts, message), posted_by, message)
     }
 
+    /// Those that nothing holds, told or not.
+    fn awake(&mut self, was_passed: bool) -> &mut BTreeMap<Age, Candidate> {
+        if was_passed {
+            &mut self.passed
+        } else {
+            &mut self.active
+        }
+    }
+
     /// Judges the answer of `take`, which begins when the one before did or later.
     pub(super) fn judge(&mut self, take: Index, is_short: bool) -> LeftOut {
         let from = self.facts.op(take).invoked_at;
@@ -140,12 +149,7 @@ impl<'f> Sweep<'f> {
                 continue;
             }
             let age = self.age(candidate.message);
-            let awake = if was_passed {
-                &mut self.passed
-            } else {
-                &mut self.active
-            };
-            awake.insert(age, candidate);
+            self.awake(was_passed).insert(age, candidate);
         }
     }
 
@@ -167,12 +171,7 @@ impl<'f> Sweep<'f> {
             let sightings = facts.of_message.sightings.get(candidate.message);
             return !sightings.contains(&take);
         }
-        let awake = if was_passed {
-            &mut self.passed
-        } else {
-            &mut self.active
-        };
-        awake.remove(&age);
+        self.awake(was_passed).remove(&age);
         match held_until {
             Some(until) if !is_past => {
                 let asleep = Asleep {
@@ -202,12 +201,8 @@ impl<'f> Sweep<'f> {
     fn missing(&mut self, take: Index) -> Vec<u32> {
         let mut free = Vec::new();
         for was_passed in [false, true] {
-            let awake = if was_passed {
-                &self.passed
-            } else {
-                &self.active
-            };
-            let all: Vec<(Age, Candidate)> = awake.iter().map(|(&age, &it)| (age, it)).collect();
+            let awake = self.awake(was_passed).iter();
+            let all: Vec<(Age, Candidate)> = awake.map(|(&age, &it)| (age, it)).collect();
             for entry in all {
                 if self.is_free(entry, take, was_passed) {
                     free.push((entry, was_passed));
@@ -228,12 +223,7 @@ impl<'f> Sweep<'f> {
         } else if excused.len() <= limits(self.facts, pops) {
             // What an unanswered pop took never comes back: no later answer will tell.
             for ((age, _), was_passed) in excused {
-                let awake = if was_passed {
-                    &mut self.passed
-                } else {
-                    &mut self.active
-                };
-                if let Some(candidate) = awake.get_mut(&age) {
+                if let Some(candidate) = self.awake(was_passed).get_mut(&age) {
                     candidate.is_accounted_for = true;
                 }
             }

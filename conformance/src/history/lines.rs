@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, Write};
 
+use super::events::checked;
 use super::pairing::{Pairing, Sink, Whole};
 use super::raw::parse;
-use super::{Event, FORMAT, Header, History, VERSION, blocks};
+use super::{Event, FORMAT, Header, History, blocks};
 
 /// Why a history cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -80,13 +81,7 @@ pub fn feed<S: Sink>(
     }
     let at = |line| move |message| HistoryError::Line { line, message };
     let header: Header = parse(first.trim_end()).map_err(at(1))?;
-    if header.format != FORMAT || header.version != VERSION {
-        let message = format!(
-            "is `{}` version {}, expected `{FORMAT}` version {VERSION}",
-            header.format, header.version
-        );
-        return Err(at(1)(message));
-    }
+    let header = checked(header).map_err(at(1))?;
     let mut pairing = Pairing::new(sink(header));
     blocks::events(input, threads, |line, event| {
         pairing.add(event).map_err(at(line))
