@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Conform(Box<Conform>),
     /// Run failure scenarios over many seeds in virtual time, and judge what the clients saw
     Simulate(Simulate),
+    /// Draw scenarios, run them in virtual time, and shrink what fails to a scenario file
+    Explore(Explore),
     /// Run concurrent clients and faults against a real server, and judge what the clients saw
     Stress(Stress),
     /// Judge stored runs of `stress` again, by the rules of today
@@ -39,6 +41,9 @@ pub(crate) enum Command {
     List(List),
     /// Join stored reports of `conform --json`, or show them in other forms
     Report(Report),
+    /// Do what a parent process says on standard input
+    #[command(hide = true)]
+    Worker,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -193,19 +198,18 @@ pub(crate) struct Simulate {
     /// Scenario files
     #[arg(required = true, value_name = "SCENARIO")]
     pub(crate) scenarios: Vec<String>,
-    /// Number of seeds
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    pub(crate) seeds: u64,
-    /// The first seed
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 62))]
-    pub(crate) first_seed: u64,
+    /// Number of seeds [default: 10, or 1 of a scenario that names its seed]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) seeds: Option<u64>,
+    /// The first seed [default: 0, or the scenario's]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=1 << 62))]
+    pub(crate) first_seed: Option<u64>,
     /// What to run as the server, in place of what the scenario names: see `nanshe list
     /// implementations`
     #[arg(long, value_name = "NAME")]
     pub(crate) implementation: Option<String>,
-    /// Threads [default: one for each core]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) pool: PoolOptions,
     /// Where runs are stored
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     pub(crate) runs: PathBuf,
@@ -213,6 +217,58 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     pub(crate) keep: usize,
     /// Print the summaries as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where simulated runs take place.
+#[derive(Debug, Args)]
+pub(crate) struct PoolOptions {
+    /// Processes that run seeds [default: one for each core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
+    /// Run seeds on threads of this process: an implementation that never returns, or aborts, then takes
+    /// all of them along
+    #[arg(long)]
+    pub(crate) in_process: bool,
+    /// How many seconds one run may take, in real time, before it is given up and reported
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) limit_secs: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explore {
+    /// What to run as the server: see `nanshe list implementations`
+    #[arg(long, value_name = "NAME", default_value = "reference")]
+    pub(crate) implementation: String,
+    /// Number of seeds, each with a scenario of its own
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 62))]
+    pub(crate) first_seed: u64,
+    /// Stop at the first run that breaks a rule
+    #[arg(long)]
+    pub(crate) stop: bool,
+    /// Look for a run that breaks this rule, stop there, and shrink that: see `nanshe list rules`
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Option<String>,
+    /// Runs that shrinking one failure may take; 0: store it as it was drawn
+    #[arg(long, value_name = "COUNT", default_value_t = 3_000)]
+    pub(crate) shrink_runs: u64,
+    /// Fail if a situation that can come about never did
+    #[arg(long)]
+    pub(crate) every_goal: bool,
+    /// In place of one exploration: look for each specimen from this many first seeds, at most `--seeds` each, and
+    /// print the table of simulator/README.md
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["stop", "rule", "every_goal", "implementation", "json"], value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub(crate) specimens: Option<u64>,
+    #[command(flatten)]
+    pub(crate) pool: PoolOptions,
+    /// Where scenarios that fail are stored
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -11,6 +11,7 @@ use crate::output::{Exit, HarnessFailed, Shell};
 mod check;
 mod conform;
 mod convert;
+mod explore;
 mod list;
 mod pages;
 mod replay;
@@ -18,6 +19,7 @@ mod report;
 mod serve;
 mod simulate;
 mod stress;
+mod worker;
 
 /// Runs the command that `args` say, the program's name first.
 pub(crate) fn run(
@@ -31,6 +33,7 @@ pub(crate) fn run(
     let done = match cli.command {
         Command::Conform(args) => conform::run(&args, shell),
         Command::Simulate(args) => simulate::run(&args, shell),
+        Command::Explore(args) => explore::run(&args, shell),
         Command::Stress(args) => stress::run(&args, shell),
         Command::Replay(args) => replay::run(&args, shell),
         Command::Check(args) => check::run(&args, shell),
@@ -38,6 +41,7 @@ pub(crate) fn run(
         Command::Serve(args) => serve::run(&args, shell),
         Command::List(args) => list::run(&args, shell),
         Command::Report(args) => report::run(&args, shell),
+        Command::Worker => worker::run(shell),
     };
     done.unwrap_or_else(|error| {
         shell.say(&format!("nanshe: {error:#}"));

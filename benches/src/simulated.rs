@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 use nanshe_conformance::target::Client;
 use nanshe_simulator::implementations;
-use nanshe_simulator::world::{ClockSettings, Network, Node, endpoint};
+use nanshe_simulator::world::{Network, Node, endpoint};
 
 /// Runs a world of `clients` clients that post `requests` messages each, one a request.
 ///
@@ -22,7 +22,7 @@ pub fn requests(clients: usize, requests: usize) {
         let network = Network::new(latency, 1);
         let server = Node::new(&network, "server");
         let reference = implementations().next().expect("the reference comes first");
-        reference.serve_on(&server, ClockSettings::default(), 1);
+        reference.serve_alone(&server, "server", 1);
         let mut working = Vec::new();
         for number in 0..clients {
             let node = Node::new(&network, &format!("client-{number}"));

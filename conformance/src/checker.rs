@@ -10,7 +10,7 @@
 //! Every rule counts how often the history could have broken it. A rule that was never exercised is
 //! *unknown*, and so is one whose evidence is too thin; nothing turns that into *valid*.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::history::History;
 use crate::verdict::Verdict;
@@ -223,8 +223,39 @@ pub struct RuleVerdict {
     pub told: Vec<Violation>,
 }
 
+/// A rule's verdict as it is written down.
+#[derive(Deserialize)]
+struct Written {
+    rule: String,
+    verdict: Verdict,
+    #[serde(default)]
+    why: String,
+    exercised: u64,
+    violations: u64,
+    #[serde(default)]
+    told: Vec<Violation>,
+}
+
+impl<'de> Deserialize<'de> for RuleVerdict {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(from)?;
+        let rule = RULES.iter().find(|rule| rule.name == written.rule);
+        let rule = rule.ok_or_else(|| {
+            serde::de::Error::custom(format!("there is no rule `{}`", written.rule))
+        })?;
+        Ok(Self {
+            rule: rule.name,
+            verdict: written.verdict,
+            why: written.why,
+            exercised: written.exercised,
+            violations: written.violations,
+            told: written.told,
+        })
+    }
+}
+
 /// A broken promise, and the few operations that prove it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// The message's token.
     pub token: String,
@@ -251,7 +282,7 @@ impl Violation {
 }
 
 /// What became of every rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdicts {
     /// In the order of [`RULES`].
     pub rules: Vec<RuleVerdict>,

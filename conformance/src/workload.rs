@@ -5,17 +5,16 @@
 
 pub use self::actor::Actor;
 pub use self::board::{Board, UnderWay};
-pub use self::competing_consumers::{Consumer, Mix, Producer, drain};
 pub use self::drain::{Drained, drain_place};
 pub use self::kind::{Act, Action, Kind, Place, Turn, WORKLOADS};
 pub use self::plan::{Settings, Workload, WorkloadError};
 pub use self::process::Process;
+pub use self::pub_sub::pushed;
 
 mod actor;
 mod batches;
 mod board;
 mod claimers;
-mod competing_consumers;
 mod dead_letters;
 mod delayed;
 mod drain;

@@ -14,11 +14,11 @@ use nanshe_conformance::suite::{
 };
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 
-use crate::implementation::{Implementation, start_on};
+use crate::implementation::{Implementation, start_alone};
 use crate::mailer;
-use crate::run::{RunError, on_fresh_thread};
+use crate::thread::{RunError, on_fresh_thread};
 use crate::variant::{CORS_ORIGIN, SIGNING_KEY, Variant};
-use crate::world::{ClockSettings, Network, Node, endpoint};
+use crate::world::{Network, Node, endpoint};
 
 /// The time on a link: shortest and longest. Short, so that no case's slack is used up by the way.
 const LATENCY: (Duration, Duration) = (Duration::from_micros(100), Duration::from_micros(400));
@@ -98,7 +98,7 @@ fn stands(
         .map(|variant| {
             let host = format!("server-{}", variant.name);
             let node = Node::new(network, &host);
-            start_on(&node, variant.start, (ClockSettings::default(), seed));
+            start_alone(&node, &host, variant.start, seed);
             let (name, endpoint) = (implementation.name.to_owned(), endpoint(&host));
             let target = Description {
                 // Whatever has a model is held to it: nothing here is a matter of luck.

@@ -3,8 +3,9 @@
 //! * [`scenario`]: the typed form of a scenario file.
 //! * `implementation`: what can be run as the server: the reference, or one of the `specimens`.
 //! * `world`: nodes, clocks and our own simulated TCP on madsim's executor and timers.
-//! * `nemesis`: what goes wrong.
-//! * `run`: (scenario, seed) to history and verdicts; `campaign`: many seeds, and their `Summary`;
+//! * `fleet`: the servers; `troupe`: the clients; `nemesis`: what goes wrong; `goals`: what should come about.
+//! * `run`: (scenario, seed) to history and verdicts; `pool`: many of them, on threads or in `workers`, and their
+//!   `Summary`; `explore`: drawn scenarios, and what fails shrunk to a file;
 //!   `conform`: the API suite in virtual time; `model`: drawn sequences in virtual time.
 //!
 //! Simulating needs a build with `--cfg madsim`, as `.cargo/config.toml` sets it. A build without it
@@ -17,19 +18,27 @@ pub use self::simulating::*;
 
 #[cfg(madsim)]
 mod simulating {
-    pub use crate::campaign::campaign;
     pub use crate::conform::conform;
-    pub use crate::implementation::{Implementation, NodeContext, implementations};
+    pub use crate::goals::{GOALS, Goal, Reached};
+    pub use crate::implementation::{Implementation, NodeContext, Takes, implementations};
     pub use crate::model::model;
+    pub use crate::pool::{Done, Job, Pool, Threads, campaign};
     pub use crate::run::{Run, RunError, run};
     pub use crate::summary::Summary;
     pub use crate::variant::Variant;
+    pub use crate::workers::{Workers, work};
 }
 
 #[cfg(madsim)]
-mod campaign;
-#[cfg(madsim)]
 mod conform;
+#[cfg(madsim)]
+mod durable;
+#[cfg(madsim)]
+pub mod explore;
+#[cfg(madsim)]
+mod fleet;
+#[cfg(madsim)]
+mod goals;
 #[cfg(madsim)]
 pub mod implementation;
 #[cfg(madsim)]
@@ -41,6 +50,8 @@ mod nemesis;
 #[cfg(madsim)]
 mod notifier;
 #[cfg(madsim)]
+mod pool;
+#[cfg(madsim)]
 mod run;
 #[cfg(madsim)]
 mod sockets;
@@ -49,7 +60,13 @@ pub mod specimens;
 #[cfg(madsim)]
 mod summary;
 #[cfg(madsim)]
+mod thread;
+#[cfg(madsim)]
+mod troupe;
+#[cfg(madsim)]
 mod variant;
+#[cfg(madsim)]
+mod workers;
 #[cfg(madsim)]
 pub mod world;
 

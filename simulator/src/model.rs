@@ -6,9 +6,9 @@ use std::time::Duration;
 use nanshe_conformance::model::{self, Findings, Plan, Progress, Reached};
 use nanshe_conformance::target::Client;
 
-use crate::implementation::Implementation;
-use crate::run::{RunError, on_fresh_thread};
-use crate::world::{ClockSettings, Network, Node, endpoint};
+use crate::implementation::{Implementation, start_alone};
+use crate::thread::{RunError, on_fresh_thread};
+use crate::world::{Network, Node, endpoint};
 
 /// The time on a link: shortest and longest.
 const LATENCY: (Duration, Duration) = (Duration::from_micros(100), Duration::from_micros(400));
@@ -33,7 +33,7 @@ pub fn model(
         runtime.block_on(async move {
             let network = Network::new(LATENCY, seed);
             let server = Node::new(&network, "server");
-            implementation.serve_on(&server, ClockSettings::default(), seed);
+            start_alone(&server, "server", implementation.start, seed);
             let client = Node::new(&network, "client");
             let world = client.environment();
             let running = client.spawn({

@@ -4,52 +4,54 @@
 //! only. The same three give the same bytes in any process, alone or in a batch.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use madsim::task::JoinHandle;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Full};
 use nanshe_conformance::checker::{Verdicts, judge};
-use nanshe_conformance::environment::{Environment, Instant};
-use nanshe_conformance::history::{FORMAT, Header, Phase, Profile, Recorder, VERSION};
-use nanshe_conformance::workload::{Consumer, Process, Producer, drain};
+use nanshe_conformance::environment::Environment;
+use nanshe_conformance::history::{Phase, Recorder, What};
+use nanshe_conformance::workload::{Drained, pushed};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::implementation::Implementation;
-use crate::nemesis::{Clients, Nemesis};
+use crate::fleet::Fleet;
+use crate::goals::{self, Counts, Reached};
+use crate::implementation::{Answering, Implementation};
+use crate::nemesis::Nemesis;
 use crate::scenario::Scenario;
-use crate::world::{ClockSettings, Network, Node, endpoint};
+pub use crate::thread::RunError;
+use crate::thread::on_fresh_thread;
+use crate::troupe::Troupe;
+use crate::world::{Links, Network, Node, PORT, Processor, serve};
+
+/// Where the run's own subscriber lives.
+const SINK: &str = "sink";
 
 /// What a run found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// Its seed.
     pub seed: u64,
     /// The history, as JSON Lines.
-    pub lines: Vec<u8>,
+    pub lines: String,
     /// The verdicts.
     pub verdicts: Verdicts,
     /// Operations that clients began.
     pub operations: usize,
-    /// Faults that were injected.
-    pub faults: usize,
+    /// Faults that were injected, by kind.
+    pub faults: BTreeMap<String, u64>,
     /// Requests and answers that were lost.
     pub struck: u64,
     /// How much virtual time passed.
     pub virtual_time: Duration,
-}
-
-/// Why a run has no verdict.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// The implementation under test, or the harness itself, panicked.
-    #[error("seed {seed} panicked: {message}")]
-    Panicked {
-        /// The run's seed.
-        seed: u64,
-        /// What the panic said.
-        message: String,
-    },
+    /// Situations that came about, and how often.
+    pub reached: Reached,
+    /// Why nothing follows from it, if its end was not as planned.
+    pub trouble: Option<String>,
 }
 
 /// Runs `implementation` through `scenario` under `seed`.
@@ -67,26 +69,6 @@ pub fn run(
         let runtime =
             madsim::runtime::Runtime::with_seed_and_config(seed, madsim::Config::default());
         runtime.block_on(async move { Stage::set(scenario, implementation, seed).play().await })
-    })
-}
-
-/// Runs `work` on a thread of its own, and turns its panic into an error.
-pub(crate) fn on_fresh_thread<T: Send + 'static>(
-    seed: u64,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, RunError> {
-    let thread = std::thread::Builder::new()
-        .name(format!("seed-{seed}"))
-        .spawn(work);
-    let thread = thread.expect("the system has room for one more thread");
-    thread.join().map_err(|payload| {
-        let message = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| payload.downcast_ref::<&str>().copied())
-            .unwrap_or("without a message")
-            .to_owned();
-        RunError::Panicked { seed, message }
     })
 }
 
@@ -110,219 +92,154 @@ struct Stage {
     scenario: Scenario,
     network: Network,
     recorder: Arc<Recorder>,
-    cast: Arc<Cast>,
+    troupe: Arc<Troupe>,
+    fleet: Arc<Fleet>,
     world: Arc<dyn Environment>,
-    implementation: Implementation,
+    sink: Option<Node>,
     seed: u64,
 }
 
 impl Stage {
     /// Sets the stage. Call it inside the runtime.
     fn set(scenario: Scenario, implementation: Implementation, seed: u64) -> Self {
-        let network = Network::new(scenario.latency, source(seed, Source::Network).random());
+        let network = Network::new(links(&scenario), source(seed, Source::Network).random());
         let supervisor = Node::new(&network, "supervisor");
-        let recorder = Recorder::new(header(&scenario, implementation, seed));
-        let cast = Arc::new(Cast {
-            scenario: scenario.clone(),
-            network: network.clone(),
-            recorder: Arc::clone(&recorder),
-            state: Mutex::new(CastState {
-                random: source(seed, Source::Clients),
-                nodes: BTreeMap::new(),
-                working: Vec::new(),
-                processes: 0,
-            }),
-        });
         let world = supervisor.environment();
+        let recorder = Recorder::new(scenario.header(implementation.name, seed));
+        let mut random = source(seed, Source::Server);
+        let fleet = Fleet::new(&scenario, implementation, &network, &mut random);
+        let sink = scenario
+            .workload
+            .needs_sink()
+            .then(|| open_sink(&network, &recorder, &world));
+        let url = sink.as_ref().map(|_| format!("http://{SINK}:{PORT}/"));
+        let pens = (&network, &recorder, &world);
+        let troupe = Troupe::new(&scenario, url, pens, source(seed, Source::Clients));
         Self {
             scenario,
             network,
             recorder,
-            cast,
+            troupe,
+            fleet,
             world,
-            implementation,
+            sink,
             seed,
         }
     }
 
     async fn play(self) -> Run {
-        let server = self.start_server();
+        self.fleet.start_all();
+        let mut trouble = None;
+        if let Err(what) = self.troupe.set_up().await {
+            let workload = self.scenario.workload.kind.name;
+            trouble = Some(format!(
+                "`{workload}` needs {what}, which the server did not do"
+            ));
+        }
         self.recorder.phase(&self.world, Phase::Work);
-        let names = self.scenario.client_names();
-        names.iter().for_each(|name| self.cast.enter(name));
-        let clients: Arc<dyn Clients> = Arc::clone(&self.cast) as _;
-        let (network, world) = (self.network.clone(), Arc::clone(&self.world));
-        let nemesis = Nemesis::new(network, world, Arc::clone(&self.recorder), clients);
-        nemesis.unleash(
-            &self.scenario.faults,
-            &mut source(self.seed, Source::Nemesis),
-        );
-        self.world.sleep(self.scenario.work).await;
-        // Faults end with the work at the latest; a moment more, for those that end at that instant.
-        self.world.sleep(Duration::from_millis(1)).await;
-        self.recorder.phase(&self.world, Phase::Heal);
-        self.cast.curtain().await;
-        let lease = Duration::from_secs(self.scenario.mix.claim_ttl_secs);
-        let quiet = self.scenario.latest_effect() + lease + self.scenario.slack() * 2;
-        self.world.sleep(quiet).await;
-        self.recorder.phase(&self.world, Phase::Drain);
-        let drainer = self.cast.node("drain");
-        let process = self.cast.process(&drainer);
-        let mix = self.scenario.mix.clone();
-        drop(
-            drainer
-                .spawn(async move { drain(&process, &mix).await })
-                .await,
-        );
+        if trouble.is_none() {
+            trouble = self.work_and_drain().await;
+        }
         self.recorder.phase(&self.world, Phase::End);
         let virtual_time = self.world.now().since_start();
         let history = self.recorder.history();
+        let mut faults = BTreeMap::new();
+        for (_, what) in &history.faults {
+            if let Some(kind) = injected(what) {
+                *faults.entry(kind).or_default() += 1;
+            }
+        }
         let run = Run {
             seed: self.seed,
-            lines: self.recorder.lines(),
+            lines: String::from_utf8(self.recorder.lines()).expect("invariant: a history is text"),
             operations: history.records.len(),
-            faults: history.faults.len(),
+            faults,
             struck: self.network.struck(),
+            reached: goals::reached(&history, self.counts()),
             verdicts: judge(&history),
             virtual_time,
+            trouble,
         };
         // Unfinished tasks would leak with the runtime.
-        server.kill();
-        self.cast.kill_all();
-        drainer.kill();
+        self.fleet.end_all();
+        self.troupe.end_all();
+        self.sink.iter().for_each(Node::kill);
         self.world.sleep(Duration::from_secs(1)).await;
         run
     }
 
-    fn start_server(&self) -> Node {
-        let mut random = source(self.seed, Source::Server);
-        let (offset, drift) = (self.scenario.offset_ms, self.scenario.drift_ppm);
-        let settings = ClockSettings {
-            offset_ms: random.random_range(offset.0..=offset.1),
-            drift_ppm: random.random_range(drift.0..=drift.1),
-        };
-        let node = Node::new(&self.network, "server");
-        self.implementation
-            .serve_on(&node, settings, random.random());
-        node
-    }
-}
-
-fn header(scenario: &Scenario, implementation: Implementation, seed: u64) -> Header {
-    let nanos = nanshe_conformance::environment::nanos;
-    Header {
-        format: FORMAT.to_owned(),
-        version: VERSION,
-        seed,
-        scenario: scenario.name.clone(),
-        target: implementation.name.to_owned(),
-        slack_ns: nanos(scenario.slack()),
-        latest_effect_ns: Some(nanos(scenario.latest_effect())),
-        profile: Profile::default(),
-    }
-}
-
-/// The clients of a run, each on a node of its own.
-struct Cast {
-    scenario: Scenario,
-    network: Network,
-    recorder: Arc<Recorder>,
-    state: Mutex<CastState>,
-}
-
-struct CastState {
-    random: ChaCha8Rng,
-    nodes: BTreeMap<String, Node>,
-    working: Vec<JoinHandle<()>>,
-    processes: u64,
-}
-
-impl Cast {
-    fn lock(&self) -> std::sync::MutexGuard<'_, CastState> {
-        self.state.lock().expect("no holder of this lock panics")
-    }
-
-    fn node(&self, name: &str) -> Node {
-        let node = Node::new(&self.network, name);
-        self.lock().nodes.insert(name.to_owned(), node.clone());
-        node
-    }
-
-    /// A new process on `node`, with a number that no other had.
-    fn process(&self, node: &Node) -> Process {
-        let number = {
-            let mut state = self.lock();
-            state.processes += 1;
-            state.processes
-        };
-        let endpoint = endpoint("server");
-        let patience = self.scenario.patience;
-        let recorder = Arc::clone(&self.recorder);
-        Process::new(node.environment(), (endpoint, patience), (recorder, number))
-    }
-
-    /// The client of that name begins to work.
-    fn enter(&self, name: &str) {
-        let node = self.node(name);
-        let process = self.process(&node);
-        let number = self.lock().processes;
-        let random = ChaCha8Rng::from_rng(&mut self.lock().random);
-        let mix = self.scenario.mix.clone();
-        let until = Instant::START.plus(self.scenario.work);
-        let working = if name.starts_with("producer") {
-            // A token is unique in the run, also when another takes a dead producer's place.
-            let name = format!("{name}.{number}");
-            node.spawn(
-                Producer {
-                    process,
-                    name,
-                    mix,
-                    random,
-                }
-                .work(until),
-            )
-        } else {
-            node.spawn(
-                Consumer {
-                    process,
-                    mix,
-                    random,
-                }
-                .work(until),
-            )
-        };
-        self.lock().working.push(working);
-    }
-
-    /// Waits until everybody has finished, or is dead.
-    async fn curtain(&self) {
-        loop {
-            let working = std::mem::take(&mut self.lock().working);
-            if working.is_empty() {
-                return;
-            }
-            for client in working {
-                // A client that was killed has nothing to say.
-                drop(client.await);
-            }
+    fn counts(&self) -> Counts {
+        let (lost_tails, torn) = self.fleet.losses();
+        Counts {
+            lost_tails,
+            torn,
+            repeated: self.network.repeated(),
         }
     }
 
-    fn kill_all(&self) {
-        let nodes = std::mem::take(&mut self.lock().nodes);
-        nodes.values().for_each(Node::kill);
+    /// Clients work while faults strike, everything heals, and what is left is taken. What went otherwise.
+    async fn work_and_drain(&self) -> Option<String> {
+        self.troupe.enter();
+        let nemesis = Nemesis::new(
+            (self.network.clone(), Arc::clone(&self.world)),
+            Arc::clone(&self.recorder),
+            (Arc::clone(&self.troupe), Arc::clone(&self.fleet)),
+        );
+        let mut random = source(self.seed, Source::Nemesis);
+        nemesis.unleash(&self.scenario.faults, &mut random);
+        self.world.sleep(self.scenario.work).await;
+        // Faults end with the work at the latest; a moment more, for those that end at that instant.
+        self.world.sleep(Duration::from_millis(1)).await;
+        self.recorder.phase(&self.world, Phase::Heal);
+        self.troupe.curtain().await;
+        self.world.sleep(self.scenario.quiet()).await;
+        self.recorder.phase(&self.world, Phase::Drain);
+        match self.troupe.drain().await {
+            Drained::Empty => None,
+            Drained::Dead => {
+                Some("nobody answers the drain, though all faults have ended".to_owned())
+            }
+        }
     }
 }
 
-impl Clients for Cast {
-    fn kill(&self, node: &str) {
-        let node = self.lock().nodes.remove(node);
-        if let Some(node) = node {
-            node.kill();
-        }
+fn links(scenario: &Scenario) -> Links {
+    let link = scenario.link;
+    let micros = Duration::from_micros;
+    Links {
+        latency: (micros(link.latency_us.0), micros(link.latency_us.1)),
+        spike_share: link.spike_share,
+        spike: micros(link.spike_us),
+        bytes_a_second: Some(link.bytes_a_second).filter(|rate| *rate > 0),
     }
+}
 
-    fn replace(&self, node: &str) {
-        self.enter(node);
-    }
+/// The word of the fault that is injected, if one is.
+fn injected(what: &str) -> Option<String> {
+    what.split(' ').next().map(str::to_owned)
+}
+
+/// The run's own subscriber: it writes every push down, and says that it has it.
+fn open_sink(network: &Network, recorder: &Arc<Recorder>, world: &Arc<dyn Environment>) -> Node {
+    let node = Node::new(network, SINK);
+    let (recorder, world) = (Arc::clone(recorder), Arc::clone(world));
+    let answering: Answering = Arc::new(move |request| {
+        let (recorder, world) = (Arc::clone(&recorder), Arc::clone(&world));
+        Box::pin(async move {
+            let status = StatusCode::CREATED;
+            let body = request.into_body().collect().await;
+            let subscriber = format!("http://{SINK}:{PORT}/");
+            let push: Option<What> = body
+                .ok()
+                .and_then(|body| pushed(&body.to_bytes(), subscriber, Some(status.as_u16())));
+            if let Some(push) = push {
+                recorder.add(&world, push);
+            }
+            let mut answer = Response::new(Full::<Bytes>::default());
+            *answer.status_mut() = status;
+            answer
+        })
+    });
+    serve(&node, answering, Processor::new((0, 0), 0));
+    node
 }

@@ -11,7 +11,6 @@ use futures_util::future::{Either, select};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use nanshe_conformance::environment::Environment;
@@ -23,6 +22,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use crate::implementation::Inbound;
 
 /// The sockets that are open, and what waits to be written to each.
 #[derive(Clone, Default)]
@@ -42,7 +43,7 @@ impl Sockets {
     /// Answers a request for a WebSocket, and serves it beside; `None` if it is none.
     pub(crate) fn upgrade(
         &self,
-        request: &mut Request<Incoming>,
+        request: &mut Request<Inbound>,
         (service, environment): (&Service, &Arc<dyn Environment>),
     ) -> Option<Response<Full<Bytes>>> {
         if !request.headers().contains_key(header::UPGRADE) {

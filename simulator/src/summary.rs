@@ -1,5 +1,6 @@
 //! What a campaign found: as text for people, as JSON for programs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -26,18 +27,24 @@ pub struct Summary {
     pub first_seed: u64,
     /// Seeds run.
     pub seeds: u64,
+    /// The rules that have to be broken: the scenario says that this implementation does so.
+    pub expected: BTreeSet<String>,
     /// The verdict over all of them.
     pub verdict: Verdict,
     /// Virtual time of all runs together.
     pub virtual_secs: u64,
     /// Operations that clients began.
     pub operations: u64,
-    /// Faults that were injected.
-    pub faults: u64,
+    /// Faults that were injected, by kind.
+    pub faults: BTreeMap<String, u64>,
     /// Requests and answers that were lost.
     pub struck: u64,
+    /// Situations that came about, and how often.
+    pub reached: BTreeMap<String, u64>,
     /// Runs without a verdict, and why.
     pub errors: Vec<String>,
+    /// Runs that the implementation did not survive: a panic, an endless loop, an abort.
+    pub findings: Vec<RunError>,
     /// Each rule over all runs.
     pub rules: Tally,
 }
@@ -53,14 +60,35 @@ impl Summary {
             implementation: implementation.to_owned(),
             first_seed,
             seeds: 0,
+            expected: BTreeSet::new(),
             verdict: Verdict::Unknown,
             virtual_secs: 0,
             operations: 0,
-            faults: 0,
+            faults: BTreeMap::new(),
             struck: 0,
+            reached: BTreeMap::new(),
             errors: Vec::new(),
+            findings: Vec::new(),
             rules: Tally::default(),
         }
+    }
+
+    /// From now on exactly these rules have to be broken.
+    pub fn expect(&mut self, rules: &BTreeSet<String>) {
+        self.expected.clone_from(rules);
+    }
+
+    /// Whether what was found is what was expected: every rule that has to be broken is, and no other. Without
+    /// expectations it is whether nothing was found.
+    pub fn is_as_expected(&self) -> bool {
+        if self.expected.is_empty() {
+            return self.verdict == Verdict::Valid;
+        }
+        let rules = self.rules.rules.iter();
+        let broken = rules.filter(|rule| rule.violation > 0);
+        let broken: BTreeSet<&str> = broken.map(|rule| rule.rule).collect();
+        let expected: BTreeSet<&str> = self.expected.iter().map(String::as_str).collect();
+        broken == expected && self.findings.is_empty() && self.errors.is_empty()
     }
 
     /// Adds a run. Add them in the order of their seeds.
@@ -71,13 +99,22 @@ impl Summary {
             Ok(run) => {
                 self.virtual_secs += run.virtual_time.as_secs();
                 self.operations += count(run.operations);
-                self.faults += count(run.faults);
+                for (kind, times) in &run.faults {
+                    *self.faults.entry(kind.clone()).or_default() += times;
+                }
+                for (goal, times) in &run.reached {
+                    *self.reached.entry(goal.clone()).or_default() += times;
+                }
+                if let Some(trouble) = &run.trouble {
+                    self.errors.push(format!("seed {}: {trouble}", run.seed));
+                }
                 self.struck += run.struck;
                 self.rules.add(run.seed, &run.verdicts);
             }
-            Err(error) => self.errors.push(error.to_string()),
+            Err(error) => self.findings.push(error.clone()),
         }
         self.verdict = match self.rules.verdict() {
+            _ if !self.findings.is_empty() => Verdict::Violation,
             // A run that broke off shows nothing, and nothing turns that into valid.
             Verdict::Valid if !self.errors.is_empty() => Verdict::Unknown,
             verdict @ (Verdict::Valid | Verdict::Unknown | Verdict::Violation) => verdict,
@@ -118,6 +155,15 @@ impl Summary {
             text.push_str(&violation.told(rule.rule));
             writeln!(text, "  repeat: {}\n", self.repeat(*seed))?;
         }
+        for finding in &self.findings {
+            writeln!(text, "VIOLATION {finding}")?;
+            if let RunError::Panicked { backtrace, .. } = finding {
+                for frame in backtrace {
+                    writeln!(text, "    {frame}")?;
+                }
+            }
+            writeln!(text, "  repeat: {}\n", self.repeat(finding.seed()))?;
+        }
         for error in &self.errors {
             writeln!(text, "NO VERDICT {error}\n")?;
         }
@@ -149,15 +195,44 @@ impl Summary {
             self.implementation,
             self.seeds,
             self.operations,
-            self.faults,
+            self.faults.values().sum::<u64>(),
             self.struck,
             self.virtual_secs / 3600,
             self.virtual_secs / 60 % 60,
         )?;
         if let Some(elapsed) = elapsed {
-            write!(text, " in {:.1}s", elapsed.as_secs_f64())?;
+            let real = elapsed.as_secs_f64();
+            let virtual_secs = f64::from(u32::try_from(self.virtual_secs).unwrap_or(u32::MAX));
+            let dilation = virtual_secs / real.max(0.001);
+            write!(text, " in {real:.1}s ({dilation:.0} times as fast)")?;
         }
-        writeln!(text, ": {}", self.verdict)
+        write!(text, ": {}", self.verdict)?;
+        if !self.expected.is_empty() {
+            let said = self
+                .expected
+                .iter()
+                .cloned()
+                .collect::<Vec<String>>()
+                .join(", ");
+            let is = if self.is_as_expected() {
+                "as"
+            } else {
+                "not as"
+            };
+            write!(text, ", {is} the scenario says: it breaks {said}")?;
+        }
+        writeln!(text)?;
+        let told = |counts: &BTreeMap<String, u64>| {
+            let told = counts.iter().map(|(name, times)| format!("{name} {times}"));
+            told.collect::<Vec<String>>().join(", ")
+        };
+        if !self.faults.is_empty() {
+            writeln!(text, "faults: {}", told(&self.faults))?;
+        }
+        if !self.reached.is_empty() {
+            writeln!(text, "came about: {}", told(&self.reached))?;
+        }
+        Ok(())
     }
 }
 
@@ -177,12 +252,14 @@ mod tests {
         let history = history::read(lines.as_bytes()).unwrap();
         Ok(Run {
             seed,
-            lines: lines.as_bytes().to_vec(),
+            lines: lines.to_owned(),
             verdicts: judge(&history),
             operations: history.records.len(),
-            faults: 2,
+            faults: BTreeMap::from([("kill".to_owned(), 2)]),
             struck: 5,
             virtual_time: Duration::from_secs(4_000),
+            reached: BTreeMap::from([("redelivered".to_owned(), 4)]),
+            trouble: None,
         })
     }
 
@@ -197,6 +274,7 @@ mod tests {
         Err(RunError::Panicked {
             seed: 5,
             message: "index out of bounds".to_owned(),
+            backtrace: vec!["broker::claim".to_owned()],
         })
     }
 
@@ -213,15 +291,15 @@ mod tests {
     }
 
     #[test]
-    fn run_that_panicked_leaves_no_campaign_valid() {
+    fn panic_is_a_finding_and_trouble_leaves_no_campaign_valid() {
         assert_eq!(summary(&[]).verdict, Verdict::Unknown);
-        let valid = |rules: &Tally| rules.rules.iter().all(|rule| rule.violation == 0);
         let with_panic = summary(&[run(3, VALID), panicked()]);
+        let valid = |rules: &Tally| rules.rules.iter().all(|rule| rule.violation == 0);
         assert!(valid(&with_panic.rules));
-        assert_eq!(with_panic.verdict, Verdict::Unknown);
-        assert_eq!(
-            summary(&[run(3, OVERLAP), panicked()]).verdict,
-            Verdict::Violation
-        );
+        assert_eq!(with_panic.verdict, Verdict::Violation);
+        let mut undrained = run(4, VALID).unwrap();
+        undrained.trouble = Some("nobody answers".to_owned());
+        let with_trouble = summary(&[run(3, VALID), Ok(undrained)]);
+        assert_eq!(with_trouble.verdict, Verdict::Unknown);
     }
 }

@@ -128,6 +128,7 @@ fn reference(context: NodeContext, settings: Settings) -> Answering {
         clock,
         environment,
         seed,
+        ..
     } = context;
     let service = Service::new(settings, seed, Arc::new(clock));
     let sockets = Sockets::default();

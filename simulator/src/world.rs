@@ -11,13 +11,18 @@ use std::time::Duration;
 use nanshe_conformance::environment::{Address, BoxFuture, Environment, Instant, Listener, Stream};
 
 pub use self::clock::{ClockSettings, NodeClock};
-pub use self::network::{Losses, Network, NodeId};
+pub use self::disk::{Disk, DiskSettings};
+pub(crate) use self::network::Balancer;
+pub use self::network::{Direction, Links, Losses, Network, NodeId};
+pub use self::processor::Processor;
 pub use self::server::{PORT, endpoint, serve};
 pub(crate) use self::time::sleep;
 
 mod clock;
 mod connection;
+mod disk;
 mod network;
+mod processor;
 mod server;
 mod time;
 
@@ -65,7 +70,25 @@ impl Node {
     /// Ends all tasks of this node at once. Its connections close, as when a process is killed and the
     /// operating system lives on.
     pub fn kill(&self) {
+        self.network.close(self.id);
         madsim::runtime::Handle::current().kill(self.handle.id());
+    }
+
+    /// The machine loses its power: nothing of it is heard any more, not even that its connections
+    /// are gone.
+    pub(crate) fn crash(&self, name: &str) {
+        self.network.swallow(name);
+        self.kill();
+    }
+
+    /// Nothing runs on this node until it is resumed; what it is sent waits.
+    pub(crate) fn pause(&self) {
+        madsim::runtime::Handle::current().pause(self.handle.id());
+    }
+
+    /// Ends [`Node::pause`].
+    pub(crate) fn resume(&self) {
+        madsim::runtime::Handle::current().resume(self.handle.id());
     }
 }
 

@@ -169,12 +169,7 @@ async fn open_sink(
     plan: &Plan,
     recorder: &Arc<Recorder>,
 ) -> std::io::Result<Option<(String, tokio::task::JoinHandle<()>)>> {
-    // Whether it subscribes shows only once there is something to subscribe with.
-    let mut workload = plan.workload.clone();
-    workload.settings.sink = Some("http://nowhere/".to_owned());
-    let subscribes =
-        |(_, operation): &(String, Operation)| matches!(operation, Operation::Subscribe { .. });
-    if !workload.set_up().iter().any(subscribes) {
+    if !plan.workload.needs_sink() {
         return Ok(None);
     }
     let told = stage.target.sink_address.clone();

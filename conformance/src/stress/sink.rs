@@ -9,10 +9,10 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use serde_json::Value;
 
 use crate::environment::{Address, Listener, World};
-use crate::history::{Recorder, What};
+use crate::history::Recorder;
+use crate::workload::pushed;
 
 /// Largest push that is read, in bytes.
 const PUSH_BYTES_MAX: usize = 1024 * 1024;
@@ -64,7 +64,7 @@ async fn accept(
             async move {
                 let body = Limited::new(request.into_body(), PUSH_BYTES_MAX);
                 if let Ok(body) = body.collect().await
-                    && let Some(push) = push(&body.to_bytes(), subscriber)
+                    && let Some(push) = pushed(&body.to_bytes(), subscriber, Some(STATUS.as_u16()))
                 {
                     recorder.add(&world, push);
                 }
@@ -76,21 +76,4 @@ async fn accept(
         let connection = http1::Builder::new().serve_connection(stream, service);
         drop(tokio::spawn(async move { drop(connection.await) }));
     }
-}
-
-/// The event of a push; `None` if it is no message of this run, as a request to confirm is not.
-fn push(body: &[u8], subscriber: String) -> Option<What> {
-    let json: Value = serde_json::from_slice(body).ok()?;
-    let message = &json["body"];
-    let token = message["token"].as_str()?.to_owned();
-    let queue = json["queue_name"].as_str().unwrap_or_default().to_owned();
-    let id = json["id"].as_str().map(str::to_owned);
-    Some(What::Push {
-        project: String::new(),
-        queue,
-        subscriber,
-        token,
-        id,
-        status: Some(STATUS.as_u16()),
-    })
 }

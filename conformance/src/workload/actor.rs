@@ -42,9 +42,12 @@ impl Actor {
         }
     }
 
-    /// Takes turns until `until`: the next when one is over, and a pause between (closed loop).
-    pub async fn work(&mut self, until: Instant) {
-        while self.process.world().now() < until {
+    /// Takes turns until `until`, and `turns_max` at most: the next when one is over, and a pause between
+    /// (closed loop).
+    pub async fn work(&mut self, until: Instant, turns_max: Option<u64>) {
+        let mut left = turns_max.unwrap_or(u64::MAX);
+        while left > 0 && self.process.world().now() < until {
+            left -= 1;
             self.turn().await;
             self.pause().await;
         }

@@ -2,8 +2,12 @@
 
 use rand::RngExt;
 
-use super::kind::{no_set_up, plain_places};
-use super::{Action, Actor, Kind};
+use super::kind::plain_places;
+use super::{Action, Actor, Kind, Settings};
+use crate::history::{Operation, QueueSettings};
+
+/// The longest delay of messages that name none.
+const DEFAULT_DELAY_SECS_MAX: u64 = 2;
 
 /// The workload.
 pub(super) const KIND: Kind = Kind {
@@ -33,15 +37,29 @@ pub(super) const KIND: Kind = Kind {
     ],
     tune: |_| {},
     places: plain_places,
-    set_up: no_set_up,
+    set_up,
 };
+
+/// A message's own delay counts only where the queue has one (Zaqar v2, section 5.9).
+fn set_up(settings: &Settings) -> Vec<(String, Operation)> {
+    let create = |(project, queue)| {
+        let settings = QueueSettings {
+            default_delay_secs: Some(settings.delay_secs_max.clamp(1, DEFAULT_DELAY_SECS_MAX)),
+            ..QueueSettings::default()
+        };
+        (project, Operation::CreateQueue { queue, settings })
+    };
+    plain_places(settings).into_iter().map(create).collect()
+}
 
 async fn post(actor: &mut Actor) {
     let (queue, count) = (actor.queue(), actor.some());
     let mut messages = actor.batch(count);
     let longest = actor.settings.delay_secs_max;
     for message in &mut messages {
-        message.delay_secs = Some(actor.random.random_range(0..=longest));
+        // Some leave it to the queue.
+        let own = actor.random.random_range(0..=longest);
+        message.delay_secs = actor.chance(0.8).then_some(own);
     }
     actor.post_these(&queue, messages).await;
 }

@@ -28,7 +28,7 @@ pub(super) const KIND: Kind = Kind {
         },
         Action {
             word: "stats",
-            weight: 1,
+            weight: 2,
             act: |actor| Box::pin(stats(actor)),
         },
     ],

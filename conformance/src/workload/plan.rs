@@ -135,6 +135,18 @@ impl Workload {
             let message = "expected one table `[workload.NAME]`";
             return Err(document.error(None, message));
         };
+        Self::of_table(document, (name, table))
+    }
+
+    /// Reads the table `[workload.NAME]` of a document that may have more than that.
+    ///
+    /// # Errors
+    ///
+    /// With file, line and key.
+    pub fn of_table(
+        document: Document<'_>,
+        (name, table): (String, toml::Table),
+    ) -> Result<Self, DocumentError> {
         let refuse = |key: &str, message: String| DocumentError {
             key: Some(key.to_owned()),
             ..document.error(line_of(document.text, key), message)
@@ -224,6 +236,16 @@ impl Workload {
     /// Where its messages are, in the order of the drain.
     pub fn places(&self) -> Vec<Place> {
         (self.kind.places)(&self.settings)
+    }
+
+    /// Whether it needs somebody who listens for pushes, and whose URL is then in [`Settings::sink`].
+    pub fn needs_sink(&self) -> bool {
+        // Whether it subscribes shows only once there is something to subscribe with.
+        let mut settings = self.settings.clone();
+        settings.sink = Some("http://nowhere/".to_owned());
+        let subscribes =
+            |(_, operation): &(String, Operation)| matches!(operation, Operation::Subscribe { .. });
+        (self.kind.set_up)(&settings).iter().any(subscribes)
     }
 
     /// What is done before its clients come, each as a tenant.

@@ -1,8 +1,10 @@
 //! Messages that are pushed to a subscriber as well, which writes down what comes.
 
+use serde_json::Value;
+
 use super::kind::plain_places;
 use super::{Action, Actor, Kind, Settings};
-use crate::history::Operation;
+use crate::history::{Operation, What};
 
 /// The workload.
 pub(super) const KIND: Kind = Kind {
@@ -54,4 +56,21 @@ async fn post(actor: &mut Actor) {
 async fn consume(actor: &mut Actor) {
     let queue = actor.queue();
     actor.consume(&queue).await;
+}
+
+/// The event of a push to `subscriber` that was answered with `status`; `None` if it is no message of this
+/// run, as a request to confirm is not.
+pub fn pushed(body: &[u8], subscriber: String, status: Option<u16>) -> Option<What> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    let token = json["body"]["token"].as_str()?.to_owned();
+    let queue = json["queue_name"].as_str().unwrap_or_default().to_owned();
+    let id = json["id"].as_str().map(str::to_owned);
+    Some(What::Push {
+        project: String::new(),
+        queue,
+        subscriber,
+        token,
+        id,
+        status,
+    })
 }

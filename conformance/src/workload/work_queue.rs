@@ -12,6 +12,9 @@ const RELEASED: f64 = 0.1;
 /// Share of claims whose holder works for longer than its lease, and deletes then.
 const OVERRUN: f64 = 0.02;
 
+/// Share of those that ask for more time first, be it too late.
+const LATE_RENEWAL: f64 = 0.5;
+
 /// The workload.
 pub(super) const KIND: Kind = Kind {
     name: "competing-consumers",
@@ -57,6 +60,9 @@ async fn serve(actor: &mut Actor) {
         let lease = std::time::Duration::from_secs(ttl_secs);
         let share = rand::RngExt::random_range(&mut actor.random, 0.9..1.3);
         actor.process.world().sleep(lease.mul_f64(share)).await;
+        if actor.chance(LATE_RENEWAL) {
+            actor.renew(&queue, &claim, ttl_secs).await;
+        }
     }
     let release = actor.chance(RELEASED);
     let served = if release { ids.len() / 2 } else { ids.len() };

@@ -3,14 +3,16 @@
 //!
 //! Modelled on Zaqar's Redis driver before LP 1367033 (H-02), which listed before it watched.
 
-use super::http::{WorkQueue, answering};
-use super::store::{Granted, Lease, Store};
-use crate::implementation::Implementation;
+use super::front::{WorkQueue, answering};
+use super::store::Store;
+use super::tables::{Granted, Lease, Place, Tables};
+use crate::implementation::{Implementation, Takes};
 
 pub(super) const SPECIMEN: Implementation = Implementation {
     name: "check-then-claim",
     about: "lists free messages in one round trip and takes them in the next (H-02)",
     caught_by: Some("claims/overlap"),
+    takes: Takes::MANY_BEFORE_A_STORE,
     variants: &[],
     start: |context| {
         answering(CheckThenClaim {
@@ -28,11 +30,12 @@ impl WorkQueue for CheckThenClaim {
         &self.store
     }
 
-    async fn claim(&self, queue: String, lease: Lease) -> Granted {
-        let free = |tables: &mut super::store::Tables, now| tables.active(&queue, now, lease.limit);
+    async fn claim(&self, place: Place, lease: Lease) -> Granted {
+        let free = |tables: &mut Tables, now| tables.active(&place, now, lease.limit);
         let ranks = self.store.transact(free).await;
         self.store
             .transact(|tables, now| {
+                let ranks = tables.divert(&place, ranks, now);
                 let claim = tables.open_claim(lease, now);
                 let take = |rank| tables.take(rank, &claim, lease, now);
                 let rows = ranks.into_iter().filter_map(take).collect();

@@ -6,9 +6,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::http::{WorkQueue, answering};
-use super::store::{Granted, Lease, Row, Store, Tables};
-use crate::implementation::{Answering, Implementation, NodeContext};
+use super::front::{WorkQueue, answering};
+use super::store::Store;
+use super::tables::{Granted, Lease, Place, Row, Tables};
+use crate::implementation::{Answering, Implementation, NodeContext, Takes};
 use crate::world;
 
 /// How often the replica catches up.
@@ -18,6 +19,7 @@ pub(super) const SPECIMEN: Implementation = Implementation {
     name: "stale-replica",
     about: "deletes at the primary, and claims from a replica that follows late (H-01)",
     caught_by: Some("delivery/resurrected"),
+    takes: Takes::MANY_BEFORE_A_STORE,
     variants: &[],
     start,
 };
@@ -48,20 +50,16 @@ impl WorkQueue for StaleReplica {
         &self.primary
     }
 
-    async fn claim(&self, queue: String, lease: Lease) -> Granted {
+    async fn claim(&self, place: Place, lease: Lease) -> Granted {
         let replica = Arc::clone(&self.replica);
         self.primary
             .transact(move |tables, now| {
                 let replica = replica.lock().expect("no holder of this lock panics");
-                let ranks = replica.active(&queue, now, lease.limit);
+                let ranks = replica.active(&place, now, lease.limit);
                 let claim = tables.open_claim(lease, now);
                 let rows = ranks.into_iter().filter_map(|rank| {
                     let row = tables.rows.get(&rank).or(replica.rows.get(&rank))?.clone();
-                    let held = |row: &Row| {
-                        row.claim
-                            .as_ref()
-                            .is_some_and(|holder| tables.is_live(holder, now))
-                    };
+                    let held = |row: &Row| tables.is_held(row, now);
                     if held(&row) {
                         return None;
                     }

@@ -3,14 +3,16 @@
 //!
 //! Modelled on Zaqar's Swift driver before 1b0bf4e7 (H-12).
 
-use super::http::{WorkQueue, answering};
-use super::store::{Granted, Lease, Store};
-use crate::implementation::Implementation;
+use super::front::{WorkQueue, answering};
+use super::store::Store;
+use super::tables::{Granted, Lease, Place, Row};
+use crate::implementation::{Implementation, Takes};
 
 pub(super) const SPECIMEN: Implementation = Implementation {
     name: "sticky-claims",
     about: "takes the mark of a claim off when it is released, but not when it expires (H-12)",
     caught_by: Some("delivery/lost"),
+    takes: Takes::MANY_BEFORE_A_STORE,
     variants: &[],
     start: |context| {
         answering(StickyClaims {
@@ -28,13 +30,14 @@ impl WorkQueue for StickyClaims {
         &self.store
     }
 
-    async fn claim(&self, queue: String, lease: Lease) -> Granted {
+    async fn claim(&self, place: Place, lease: Lease) -> Granted {
         self.store
             .transact(|tables, now| {
-                let ranks = tables.active(&queue, now, usize::MAX).into_iter();
                 // The mark is what counts here, not whether the claim that left it still lives.
-                let unmarked = ranks.filter(|rank| tables.rows[rank].claim.is_none());
-                let ranks: Vec<u64> = unmarked.take(lease.limit).collect();
+                let is_free = |row: &Row| row.claim.is_none() && row.active_at <= now;
+                let mut ranks = tables.ranks(&place, now, is_free);
+                ranks.truncate(lease.limit);
+                let ranks = tables.divert(&place, ranks, now);
                 let claim = tables.open_claim(lease, now);
                 let take = |rank| tables.take(rank, &claim, lease, now);
                 let rows = ranks.into_iter().filter_map(take).collect();

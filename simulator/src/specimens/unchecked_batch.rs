@@ -3,14 +3,16 @@
 //!
 //! Modelled on Zaqar's MongoDB driver before LP 1270263 (H-14): partial batches.
 
-use super::http::{WorkQueue, answering};
-use super::store::{New, Store};
-use crate::implementation::Implementation;
+use super::front::{WorkQueue, answering};
+use super::store::Store;
+use super::tables::{New, Place};
+use crate::implementation::{Implementation, Takes};
 
 pub(super) const SPECIMEN: Implementation = Implementation {
     name: "unchecked-batch",
     about: "stores a batch message by message, and refuses it when it meets a bad one (H-14)",
     caught_by: Some("delivery/unexpected"),
+    takes: Takes::MANY_BEFORE_A_STORE,
     variants: &[],
     start: |context| {
         answering(UncheckedBatch {
@@ -28,17 +30,16 @@ impl WorkQueue for UncheckedBatch {
         &self.store
     }
 
-    async fn post(&self, queue: String, batch: Vec<New>) -> Option<Vec<String>> {
+    async fn post(&self, place: Place, batch: Vec<New>) -> Option<Vec<String>> {
         let mut ids = Vec::new();
         for new in batch {
             if !new.is_valid() {
                 return None;
             }
-            ids.push(
-                self.store
-                    .transact(|tables, now| tables.insert(&queue, new, now))
-                    .await,
-            );
+            let insert = self
+                .store
+                .transact(|tables, now| tables.insert(&place, new, now));
+            ids.push(insert.await);
         }
         Some(ids)
     }

@@ -1,5 +1,8 @@
 //! A node's own clock: what it believes the time to be.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use nanshe_reference::broker::Timestamp;
 use nanshe_reference::service::Clock;
 
@@ -18,23 +21,34 @@ pub struct ClockSettings {
     pub drift_ppm: i64,
 }
 
-/// A node's clock.
-#[derive(Clone, Copy, Debug)]
+/// A node's clock. It outlives the processes of its node; clones are one clock.
+#[derive(Clone, Debug)]
 pub struct NodeClock {
     settings: ClockSettings,
+    /// How far it was set forward since, in milliseconds.
+    jumped_ms: Arc<AtomicI64>,
 }
 
 impl NodeClock {
     /// A clock with this error.
     pub fn new(settings: ClockSettings) -> Self {
-        Self { settings }
+        Self {
+            settings,
+            jumped_ms: Arc::default(),
+        }
+    }
+
+    /// Sets it forward by so many milliseconds, or back.
+    pub(crate) fn jump(&self, millis: i64) {
+        self.jumped_ms.fetch_add(millis, Ordering::Relaxed);
     }
 
     /// What it shows when `elapsed_nanos` of true time have passed: nanoseconds since the Unix epoch.
-    fn reading(self, elapsed_nanos: u64) -> u64 {
+    fn reading(&self, elapsed_nanos: u64) -> u64 {
         let elapsed = i128::from(elapsed_nanos);
         let drifted = elapsed + elapsed * i128::from(self.settings.drift_ppm) / 1_000_000;
-        let reading = EPOCH_NANOS + i128::from(self.settings.offset_ms) * 1_000_000 + drifted;
+        let ahead_ms = self.settings.offset_ms + self.jumped_ms.load(Ordering::Relaxed);
+        let reading = EPOCH_NANOS + i128::from(ahead_ms) * 1_000_000 + drifted;
         u64::try_from(reading).expect("scenarios bound offset and drift: the year stays near 2026")
     }
 }
@@ -62,5 +76,14 @@ mod tests {
         assert_eq!(at(-1_500, 0, 10), 8_500_000_000);
         assert_eq!(at(0, 100, 10_000), 10_001_000_000_000);
         assert_eq!(at(0, -100, 10_000), 9_999_000_000_000);
+    }
+
+    #[test]
+    fn clock_that_was_set_shows_it_and_so_do_its_clones() {
+        let clock = NodeClock::new(ClockSettings::default());
+        clock.clone().jump(-3_000);
+        assert_eq!(i128::from(clock.reading(0)) - EPOCH_NANOS, -3_000_000_000);
+        clock.jump(3_000);
+        assert_eq!(i128::from(clock.reading(0)) - EPOCH_NANOS, 0);
     }
 }

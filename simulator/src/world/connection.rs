@@ -37,6 +37,8 @@ struct Pipe {
     segments: VecDeque<(Instant, Bytes)>,
     in_flight: usize,
     last_arrives_at: Instant,
+    /// When what was written before is on the link, and the next can follow.
+    sent_at: Instant,
     held: bool,
     /// The stream ends, in the way given, when everything before has arrived.
     end: Option<(Instant, End)>,
@@ -65,6 +67,7 @@ impl Pipe {
             segments: VecDeque::new(),
             in_flight: 0,
             last_arrives_at: Instant::START,
+            sent_at: Instant::START,
             held: network.is_held(from, to),
             end: None,
             deaf_from: None,
@@ -77,8 +80,12 @@ impl Pipe {
     }
 
     /// When what is sent now arrives: never before what was sent earlier.
-    fn arrival(&mut self, network: &Network) -> Instant {
-        let arrives_at = time::now().plus(network.latency());
+    fn arrival(&mut self, network: &Network, bytes: usize) -> Instant {
+        self.sent_at = self
+            .sent_at
+            .max(time::now())
+            .plus(network.transmission(bytes));
+        let arrives_at = self.sent_at.plus(network.latency(self.from, self.to));
         self.last_arrives_at = self.last_arrives_at.max(arrives_at);
         self.last_arrives_at
     }
@@ -87,7 +94,7 @@ impl Pipe {
         if self.swallows {
             return;
         }
-        let arrives_at = self.arrival(network);
+        let arrives_at = self.arrival(network, bytes.len());
         self.in_flight += bytes.len();
         self.segments
             .push_back((arrives_at, Bytes::copy_from_slice(bytes)));
@@ -96,7 +103,7 @@ impl Pipe {
 
     fn finish(&mut self, network: &Network, end: End) {
         if self.end.is_none() && !self.swallows {
-            let arrives_at = self.arrival(network);
+            let arrives_at = self.arrival(network, 0);
             self.end = Some((arrives_at, end));
             self.alarm();
         }
@@ -128,7 +135,7 @@ impl Pipe {
     fn heal(&mut self, network: &Network) {
         self.held = false;
         // What was on its way sets out again.
-        let arrives_at = time::now().plus(network.latency());
+        let arrives_at = time::now().plus(network.latency(self.from, self.to));
         for (at, _) in &mut self.segments {
             *at = arrives_at.max(*at);
         }
@@ -173,6 +180,26 @@ impl Connection {
                 let writer = self.pipes[1 - side].writer.take();
                 writer.into_iter().for_each(Waker::wake);
             }
+        }
+    }
+
+    pub(super) fn touches(&self, node: NodeId) -> bool {
+        let [pipe, _] = &self.pipes;
+        pipe.from == node || pipe.to == node
+    }
+
+    pub(super) fn reset(&mut self, network: &Network) {
+        for pipe in &mut self.pipes {
+            pipe.finish(network, End::Reset);
+            // Whoever waits for room learns it at once.
+            pipe.writer.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// What is written from now on goes nowhere; what is on its way arrives.
+    pub(super) fn swallow(&mut self) {
+        for pipe in &mut self.pipes {
+            pipe.swallows = true;
         }
     }
 
@@ -318,7 +345,8 @@ impl Drop for Stream {
         connection.pipes[self.side].finish(&self.network, End::Closed);
         let network = &self.network;
         let incoming = &mut connection.pipes[1 - self.side];
-        incoming.deaf_from = Some(time::now().plus(network.latency()));
+        let latency = network.latency(incoming.from, incoming.to);
+        incoming.deaf_from = Some(time::now().plus(latency));
         if let Some(writer) = incoming.writer.take() {
             writer.wake();
         }

@@ -11,6 +11,8 @@ use nanshe_conformance::environment::Address;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub use crate::scenario::Direction;
+
 use super::connection::{Connection, Stream};
 use super::time;
 
@@ -30,6 +32,30 @@ pub(super) enum Strike {
     Reset,
     /// It vanishes, and so does everything after it.
     Swallow,
+}
+
+/// What all links have in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Links {
+    /// The shortest and the longest time that something takes.
+    pub latency: (Duration, Duration),
+    /// The share of what is sent that takes longer by [`Links::spike`]: the tail of the distribution.
+    pub spike_share: f64,
+    /// How much longer.
+    pub spike: Duration,
+    /// Bytes in a second that fit through one connection in one direction; `None`: any number.
+    pub bytes_a_second: Option<u64>,
+}
+
+impl From<(Duration, Duration)> for Links {
+    fn from(latency: (Duration, Duration)) -> Self {
+        Self {
+            latency,
+            spike_share: 0.0,
+            spike: Duration::ZERO,
+            bytes_a_second: None,
+        }
+    }
 }
 
 /// How often requests and answers between a client and a server are struck. Shares are between 0
@@ -67,6 +93,13 @@ pub struct Network {
 struct State {
     names: Vec<String>,
     latency_nanos: (u64, u64),
+    links: Links,
+    /// How many times slower the links of a node are.
+    slowness: BTreeMap<NodeId, u32>,
+    /// The share of requests that arrive twice.
+    duplicated: f64,
+    balancer: Option<Weak<dyn Balancer>>,
+    generations: u64,
     /// Links that are held, and how many partitions hold each.
     held: BTreeMap<(NodeId, NodeId), u32>,
     losses: Losses,
@@ -75,22 +108,39 @@ struct State {
     waiting: Vec<Waker>,
     random: ChaCha8Rng,
     struck: u64,
+    repeated: u64,
+}
+
+/// Who stands before the servers, and may send a request a second time.
+pub(crate) trait Balancer: Send + Sync {
+    /// The client of that number has a request under way that is sent a second time from here on. What to call
+    /// when that is over; `None` if this request must not be repeated.
+    fn repeats(&self, client: u64) -> Option<Box<dyn FnOnce() + Send>>;
 }
 
 #[derive(Default)]
 struct Backlog {
+    /// Which of the listeners that were there it belongs to.
+    generation: u64,
     streams: VecDeque<Stream>,
     acceptor: Option<Waker>,
 }
 
 impl Network {
-    /// A network whose links take between `latency.0` and `latency.1`, drawn from `seed`.
-    pub fn new(latency: (Duration, Duration), seed: u64) -> Self {
+    /// A network with such links, whose times are drawn from `seed`.
+    pub fn new(links: impl Into<Links>, seed: u64) -> Self {
         let nanos = nanshe_conformance::environment::nanos;
+        let links = links.into();
+        let latency = links.latency;
         Self {
             state: Arc::new(Mutex::new(State {
                 names: Vec::new(),
                 latency_nanos: (nanos(latency.0), nanos(latency.1)),
+                links,
+                slowness: BTreeMap::new(),
+                duplicated: 0.0,
+                balancer: None,
+                generations: 0,
                 held: BTreeMap::new(),
                 losses: Losses::default(),
                 listeners: BTreeMap::new(),
@@ -98,6 +148,7 @@ impl Network {
                 waiting: Vec::new(),
                 random: ChaCha8Rng::seed_from_u64(seed),
                 struck: 0,
+                repeated: 0,
             })),
         }
     }
@@ -125,42 +176,113 @@ impl Network {
             .map(NodeId)
     }
 
-    /// How long the next thing on a link takes.
-    pub(super) fn latency(&self) -> Duration {
+    /// How long the next thing on the link takes.
+    pub(super) fn latency(&self, from: NodeId, to: NodeId) -> Duration {
         let mut state = self.lock();
         let (min, max) = state.latency_nanos;
-        Duration::from_nanos(state.random.random_range(min..=max))
+        let mut drawn = Duration::from_nanos(state.random.random_range(min..=max));
+        let Links {
+            spike_share, spike, ..
+        } = state.links;
+        if spike_share > 0.0 && state.random.random_bool(spike_share) {
+            drawn += spike;
+        }
+        let factor = |node| state.slowness.get(&node).copied().unwrap_or(1);
+        drawn * factor(from).max(factor(to))
     }
 
-    /// Cuts the node off from everybody: its links, both ways, hold back all that is on them. Several
+    /// How long so many bytes take to be put on a link, beside the way.
+    pub(super) fn transmission(&self, bytes: usize) -> Duration {
+        let Some(rate) = self.lock().links.bytes_a_second else {
+            return Duration::ZERO;
+        };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / rate.max(1))
+    }
+
+    /// From now on the links of the node take so many times as long; 1 is as they were.
+    pub fn slow_down(&self, name: &str, factor: u32) {
+        if let Some(node) = self.find(name) {
+            self.lock().slowness.insert(node, factor);
+        }
+    }
+
+    /// From now on this share of requests arrives twice, as from a balancer that tries again.
+    pub fn duplicate(&self, share: f64) {
+        self.lock().duplicated = share;
+    }
+
+    /// From now on `balancer` decides what may arrive twice.
+    pub(crate) fn put_before(&self, balancer: &Arc<dyn Balancer>) {
+        self.lock().balancer = Some(Arc::downgrade(balancer));
+    }
+
+    /// If the request of that client arrives twice, what to call when the first has been answered.
+    pub(super) fn draws_duplicate(&self, client: u64) -> Option<Box<dyn FnOnce() + Send>> {
+        let balancer = {
+            let mut state = self.lock();
+            let share = state.duplicated;
+            if share == 0.0 || !state.random.random_bool(share) {
+                return None;
+            }
+            state.balancer.clone()
+        };
+        let over = balancer?.upgrade()?.repeats(client);
+        self.lock().repeated += u64::from(over.is_some());
+        over
+    }
+
+    /// How many requests have arrived twice.
+    pub fn repeated(&self) -> u64 {
+        self.lock().repeated
+    }
+
+    /// Cuts the node off from everybody: its links hold back all that is on them. Several
     /// partitions may hold one link; it is free when all of them have ended.
-    pub fn isolate(&self, name: &str) {
-        for (from, to) in self.links_of(name) {
+    pub fn isolate(&self, name: &str, direction: Direction) {
+        for (from, to) in self.links_of(name, direction) {
             *self.lock().held.entry((from, to)).or_default() += 1;
             for connection in self.connections() {
-                connection
-                    .lock()
-                    .expect("no holder of this lock panics")
-                    .hold(from, to);
+                lock(&connection).hold(from, to);
             }
         }
     }
 
     /// Ends one [`Network::isolate`].
-    pub fn rejoin(&self, name: &str) {
-        for (from, to) in self.links_of(name) {
+    pub fn rejoin(&self, name: &str, direction: Direction) {
+        for (from, to) in self.links_of(name, direction) {
             if self.is_still_held(from, to) {
                 continue;
             }
             for connection in self.connections() {
-                connection
-                    .lock()
-                    .expect("no holder of this lock panics")
-                    .heal(self, from, to);
+                lock(&connection).heal(self, from, to);
             }
         }
         let waiting = std::mem::take(&mut self.lock().waiting);
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Resets every open connection of the node.
+    pub fn reset(&self, name: &str) {
+        self.each_of(name, |connection, network| connection.reset(network));
+    }
+
+    /// Every open connection of the node is half-open from now on: what is sent on it goes nowhere, and
+    /// nobody is told.
+    pub fn swallow(&self, name: &str) {
+        self.each_of(name, |connection, _| connection.swallow());
+    }
+
+    fn each_of(&self, name: &str, act: impl Fn(&mut Connection, &Self)) {
+        let Some(node) = self.find(name) else {
+            return;
+        };
+        for connection in self.connections() {
+            let mut connection = lock(&connection);
+            if connection.touches(node) {
+                act(&mut connection, self);
+            }
+        }
     }
 
     /// Takes one partition off the link, and tells whether another holds it still.
@@ -183,10 +305,10 @@ impl Network {
         self.lock().held.contains_key(&(from, to))
     }
 
-    /// Waits until no partition holds the links between the two.
-    async fn until_free(&self, one: NodeId, other: NodeId) {
+    /// Waits until no partition holds the link.
+    async fn until_free(&self, from: NodeId, to: NodeId) {
         poll_fn(|context| {
-            if self.is_held(one, other) || self.is_held(other, one) {
+            if self.is_held(from, to) {
                 self.lock().waiting.push(context.waker().clone());
                 return Poll::Pending;
             }
@@ -198,12 +320,12 @@ impl Network {
     /// Something without a body travels from `from` to `to`; a partition delays it.
     async fn travel(&self, from: NodeId, to: NodeId) {
         self.until_free(from, to).await;
-        time::sleep(self.latency()).await;
+        time::sleep(self.latency(from, to)).await;
         // What a partition caught on its way arrives after the heal.
         self.until_free(from, to).await;
     }
 
-    fn links_of(&self, name: &str) -> Vec<(NodeId, NodeId)> {
+    fn links_of(&self, name: &str, direction: Direction) -> Vec<(NodeId, NodeId)> {
         let Some(node) = self.find(name) else {
             return Vec::new();
         };
@@ -211,7 +333,11 @@ impl Network {
             .map(NodeId)
             .filter(|other| *other != node);
         others
-            .flat_map(|other| [(node, other), (other, node)])
+            .flat_map(|other| match direction {
+                Direction::Both => vec![(node, other), (other, node)],
+                Direction::In => vec![(other, node)],
+                Direction::Out => vec![(node, other)],
+            })
             .collect()
     }
 
@@ -313,16 +439,41 @@ impl Network {
 
     /// Listens on `port` of `node`, until the listener is dropped.
     pub fn listen(&self, node: NodeId, port: u16) -> Listener {
-        let before = self
-            .lock()
-            .listeners
-            .insert((node, port), Backlog::default());
-        assert!(before.is_none(), "two listeners at one address");
+        let generation = {
+            let mut state = self.lock();
+            state.generations += 1;
+            let backlog = Backlog {
+                generation: state.generations,
+                ..Backlog::default()
+            };
+            let before = state.listeners.insert((node, port), backlog);
+            assert!(before.is_none(), "two listeners at one address");
+            state.generations
+        };
         Listener {
             network: self.clone(),
             place: (node, port),
+            generation,
         }
     }
+
+    /// Nobody listens on that node any more: its process is gone, though its tasks may not know yet.
+    pub(super) fn close(&self, node: NodeId) {
+        let mut gone = Vec::new();
+        self.lock().listeners.retain(|(at, _), backlog| {
+            let stays = *at != node;
+            if !stays {
+                gone.push(std::mem::take(backlog));
+            }
+            stays
+        });
+        // Streams nobody accepted lock the network when they are dropped: not under its lock.
+        drop(gone);
+    }
+}
+
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().expect("no holder of this lock panics")
 }
 
 impl State {
@@ -347,6 +498,7 @@ impl State {
 pub struct Listener {
     network: Network,
     place: (NodeId, u16),
+    generation: u64,
 }
 
 impl Listener {
@@ -354,7 +506,12 @@ impl Listener {
     pub async fn accept(&self) -> Stream {
         poll_fn(|context| {
             let mut state = self.network.lock();
-            let backlog = state.listeners.entry(self.place).or_default();
+            let backlog = state.listeners.get_mut(&self.place);
+            let own = backlog.filter(|backlog| backlog.generation == self.generation);
+            let Some(backlog) = own else {
+                // Its process is gone.
+                return Poll::Pending;
+            };
             match backlog.streams.pop_front() {
                 Some(stream) => Poll::Ready(stream),
                 None => {
@@ -370,7 +527,11 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         // Streams nobody accepted lock the network when they are dropped: not under its lock.
-        let backlog = self.network.lock().listeners.remove(&self.place);
+        let mut state = self.network.lock();
+        let found = state.listeners.get(&self.place);
+        let is_own = found.is_some_and(|backlog| backlog.generation == self.generation);
+        let backlog = is_own.then(|| state.listeners.remove(&self.place));
+        drop(state);
         drop(backlog);
     }
 }

@@ -1,13 +1,15 @@
 //! An implementation on a node, behind real hyper.
 
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-
 use nanshe_conformance::environment::Address;
 use nanshe_conformance::target::Endpoint;
 
-use super::Node;
-use crate::implementation::Answering;
+use super::{Network, Node, Processor};
+use crate::implementation::{Answer, Answering, Inbound};
 
 /// The port that every server listens on.
 pub const PORT: u16 = 8888;
@@ -25,16 +27,21 @@ pub fn endpoint(name: &str) -> Endpoint {
     }
 }
 
-/// Serves `answering` on `node` until the node dies.
-pub fn serve(node: &Node, answering: Answering) {
-    let listener = node.network.listen(node.id, PORT);
+/// Serves `answering` on `node` until the node dies. Every request costs the time of `processor`.
+pub fn serve(node: &Node, answering: Answering, processor: Processor) {
+    let (network, listener) = (node.network.clone(), node.network.listen(node.id, PORT));
     drop(node.spawn(async move {
         loop {
             let stream = listener.accept().await;
-            let answering = answering.clone();
+            let (answering, network) = (answering.clone(), network.clone());
+            let processor = processor.clone();
             let service = service_fn(move |request| {
-                let answer = answering(request);
-                async move { Ok::<_, std::convert::Infallible>(answer.await) }
+                let (answering, network) = (answering.clone(), network.clone());
+                let processor = processor.clone();
+                async move {
+                    processor.work().await;
+                    Ok::<_, std::convert::Infallible>(answer(&answering, &network, request).await)
+                }
             });
             drop(madsim::task::spawn(async move {
                 // A connection that breaks is the client's to tell.
@@ -47,4 +54,32 @@ pub fn serve(node: &Node, answering: Answering) {
             }));
         }
     }));
+}
+
+/// The answer to a request, or to its repetition: a balancer that tries again passes on the last.
+async fn answer(answering: &Answering, network: &Network, request: Request<Incoming>) -> Answer {
+    let Some(over) = client(&request).and_then(|client| network.draws_duplicate(client)) else {
+        return answering(request.map(Inbound::new)).await;
+    };
+    let (parts, body) = request.into_parts();
+    // A body that breaks off is one that was sent once.
+    let bytes = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes);
+    let bytes = bytes.unwrap_or_default();
+    let again = || {
+        let body = Full::new(bytes.clone()).map_err(|never| match never {});
+        Request::from_parts(parts.clone(), Inbound::new(body))
+    };
+    drop(answering(again()).await);
+    over();
+    answering(again()).await
+}
+
+/// The number of the client that asks: a workload's clients have it at the end of their id.
+fn client(request: &Request<Incoming>) -> Option<u64> {
+    let id = request.headers().get("client-id")?.to_str().ok()?;
+    let (_, number) = id.rsplit_once('-')?;
+    u64::from_str_radix(number, 16).ok()
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use nanshe_simulator::campaign;
+use nanshe_simulator::{Threads, campaign};
 
 use crate::{implementation, run_one, scenario};
 
@@ -13,13 +13,13 @@ const SEED: u64 = 5;
 /// Where the child writes the history of [`SEED`].
 const CHILD_WRITES_TO: &str = "NANSHE_TEST_HISTORY";
 
-fn batch(threads: usize) -> BTreeMap<u64, Vec<u8>> {
+fn batch(threads: usize) -> BTreeMap<u64, String> {
     let (scenario, reference) = (
         scenario("delivery/lost-acknowledgement"),
         implementation("reference"),
     );
     let mut histories = BTreeMap::new();
-    campaign(&scenario, reference, 0..12, threads, |result| {
+    campaign(&scenario, reference, 0..12, &Threads(threads), |result| {
         let run = result.unwrap();
         histories.insert(run.seed, run.lines);
         true
@@ -79,7 +79,7 @@ fn two_processes_give_the_same_bytes() {
         String::from_utf8_lossy(&child.stdout)
     );
     assert!(
-        theirs.unwrap() == run_one(SEED, "reference").lines,
+        theirs.unwrap() == run_one(SEED, "reference").lines.as_bytes(),
         "two processes differ"
     );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBuf, Write};
 use nanshe_conformance::environment::{Address, Environment, Stream, within};
-use nanshe_simulator::world::{Losses, Network, Node};
+use nanshe_simulator::world::{Direction, Losses, Network, Node};
 
 const LATENCY: Duration = Duration::from_millis(2);
 
@@ -131,7 +131,7 @@ fn partition_holds_back_data_until_it_heals() {
         Box::pin(async move {
             scene.echo();
             let mut stream = scene.connect(7).await.unwrap();
-            scene.network.isolate("client");
+            scene.network.isolate("client", Direction::Both);
             write(&mut *stream, 3).await.unwrap();
             let (world, patience) = (scene.world(), Duration::from_secs(30));
             assert!(
@@ -143,7 +143,7 @@ fn partition_holds_back_data_until_it_heals() {
                 within(&*world, patience, scene.connect(7)).await.is_none(),
                 "it hangs"
             );
-            scene.network.rejoin("client");
+            scene.network.rejoin("client", Direction::Both);
             let (millis, byte) = scene.millis_of(read(&mut *stream)).await;
             assert_eq!((millis, byte.unwrap()), (4, Some(3)));
             assert!(scene.connect(7).await.is_ok());
@@ -158,12 +158,12 @@ fn partition_holds_back_the_end_of_the_stream_too() {
             scene.echo();
             let mut stream = scene.connect(7).await.unwrap();
             assert_eq!(round_trip(&mut *stream).await.unwrap(), Some(9));
-            scene.network.isolate("server");
+            scene.network.isolate("server", Direction::Both);
             scene.server.kill();
             let world = scene.world();
             let quiet = within(&*world, Duration::from_secs(9), read(&mut *stream)).await;
             assert!(quiet.is_none(), "the end passed through a partition");
-            scene.network.rejoin("server");
+            scene.network.rejoin("server", Direction::Both);
             let (millis, end) = scene.millis_of(read(&mut *stream)).await;
             assert_eq!((millis, end.unwrap()), (2, None));
         })
@@ -179,9 +179,9 @@ fn connection_that_a_partition_catches_on_its_way_arrives_after_the_heal() {
             let sleeper = std::sync::Arc::clone(&world);
             world.spawn(Box::pin(async move {
                 sleeper.sleep(LATENCY / 2).await;
-                network.isolate("server");
+                network.isolate("server", Direction::Both);
                 sleeper.sleep(Duration::from_secs(5)).await;
-                network.rejoin("server");
+                network.rejoin("server", Direction::Both);
             }));
             let (millis, stream) = scene.millis_of(scene.connect(7)).await;
             assert!((5_000..5_010).contains(&millis), "{millis}");
@@ -197,11 +197,11 @@ fn link_is_free_when_every_partition_that_holds_it_has_ended() {
             scene.echo();
             let mut stream = scene.connect(7).await.unwrap();
             for name in ["server", "client", "server"] {
-                scene.network.isolate(name);
+                scene.network.isolate(name, Direction::Both);
             }
             write(&mut *stream, 3).await.unwrap();
             for name in ["client", "server"] {
-                scene.network.rejoin(name);
+                scene.network.rejoin(name, Direction::Both);
                 let world = scene.world();
                 let quiet = within(&*world, Duration::from_secs(5), read(&mut *stream)).await;
                 assert!(
@@ -209,7 +209,7 @@ fn link_is_free_when_every_partition_that_holds_it_has_ended() {
                     "{name} joined, but another partition held the link"
                 );
             }
-            scene.network.rejoin("server");
+            scene.network.rejoin("server", Direction::Both);
             assert_eq!(read(&mut *stream).await.unwrap(), Some(3));
         })
     });

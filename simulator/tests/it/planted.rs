@@ -12,13 +12,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use nanshe_conformance::environment::{Address, BoxFuture, Environment, Instant, Listener, Stream};
 use nanshe_conformance::report::Standing;
 use nanshe_conformance::suite::{Options, Selection};
 use nanshe_conformance::target::KnownFailures;
-use nanshe_simulator::implementation::Answering;
-use nanshe_simulator::{Implementation, NodeContext, Variant, conform, implementations};
+use nanshe_simulator::implementation::{Answering, Inbound};
+use nanshe_simulator::{Implementation, NodeContext, Takes, Variant, conform, implementations};
 
 /// What is wrong with a server.
 trait Fault: 'static {
@@ -28,7 +27,7 @@ trait Fault: 'static {
     const CONNECTIONS: usize = usize::MAX;
 
     /// Changes a request, or answers it in the server's place.
-    fn meddle(_: &mut Request<Incoming>) -> Option<StatusCode> {
+    fn meddle(_: &mut Request<Inbound>) -> Option<StatusCode> {
         None
     }
 }
@@ -76,6 +75,7 @@ pub(crate) fn caught(of: usize, faulty: fn(NodeContext) -> Answering, paths: &[&
             name: "planted",
             about: "the reference with a fault",
             caught_by: None,
+            takes: Takes::ONE_IN_MEMORY,
             start,
             variants: Box::leak(Box::new([variant])),
         };
@@ -94,23 +94,23 @@ pub(crate) fn caught(of: usize, faulty: fn(NodeContext) -> Answering, paths: &[&
     }
 }
 
-fn header(request: &mut Request<Incoming>, name: &'static str, value: &str) {
+fn header(request: &mut Request<Inbound>, name: &'static str, value: &str) {
     let value = value.parse().unwrap();
     request.headers_mut().insert(name, value);
 }
 
-fn text(request: &Request<Incoming>, name: &str) -> String {
+fn text(request: &Request<Inbound>, name: &str) -> String {
     let value = request.headers().get(name);
     let value = value.and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }
 
-fn redirect(request: &mut Request<Incoming>, from: &str, to: &str) {
+fn redirect(request: &mut Request<Inbound>, from: &str, to: &str) {
     let uri = request.uri().to_string().replace(from, to);
     *request.uri_mut() = uri.parse().unwrap();
 }
 
-fn is(request: &Request<Incoming>, method: &Method, part: &str) -> bool {
+fn is(request: &Request<Inbound>, method: &Method, part: &str) -> bool {
     request.method() == method && request.uri().path().contains(part)
 }
 
@@ -169,7 +169,7 @@ planted!(
 planted!(
     signature_is_good_for_every_path,
     EveryPath {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             if is(request, &Method::POST, "/claims") {
                 request.headers_mut().remove("url-signature");
             }
@@ -181,7 +181,7 @@ planted!(
 planted!(
     signature_is_not_looked_at,
     NoSignatures {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             request.headers_mut().remove("url-signature");
             None
         }
@@ -198,7 +198,7 @@ planted!(
 planted!(
     subscription_is_seen_from_another_project,
     OneProject {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             let project = text(request, "x-project-id");
             if request.uri().path().contains("/subscriptions") {
                 header(request, "x-project-id", project.trim_end_matches("-stranger"));
@@ -214,7 +214,7 @@ planted!(
 planted!(
     subscription_is_seen_from_another_queue,
     OneQueue {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             redirect(request, "/q2/subscriptions/", "/q/subscriptions/");
             None
         }
@@ -224,7 +224,7 @@ planted!(
 planted!(
     purge_does_nothing,
     NoPurge {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             is(request, &Method::POST, "/purge").then_some(StatusCode::NO_CONTENT)
         }
     },
@@ -237,7 +237,7 @@ planted!(
 planted!(
     deleted_subscription_stays,
     NoUnsubscription {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             is(request, &Method::DELETE, "/subscriptions/").then_some(StatusCode::NO_CONTENT)
         }
     },
@@ -249,7 +249,7 @@ planted!(
 planted!(
     patch_of_a_subscription_does_nothing,
     NoPatch {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             is(request, &Method::PATCH, "/subscriptions/").then_some(StatusCode::NO_CONTENT)
         }
     },
@@ -264,7 +264,7 @@ planted!(
 planted!(
     marker_is_not_looked_at,
     NoMarker {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             redirect(request, "marker=", "nothing=");
             None
         }
@@ -279,7 +279,7 @@ planted!(
     everybody_is_an_operator,
     NoRoles {
         const VARIANT: usize = 2;
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             header(request, "x-roles", "admin");
             None
         }
@@ -293,7 +293,7 @@ planted!(
 planted!(
     every_origin_is_allowed,
     EveryOrigin {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             let origin = text(request, "origin");
             if !origin.is_empty() {
                 header(request, "origin", "https://console.example:8443");
@@ -310,7 +310,7 @@ planted!(
     clients_are_told_apart_by_their_beginning,
     ShortClients {
         const VARIANT: usize = 1;
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             let client = text(request, "client-id");
             if client.starts_with("worker-number") {
                 header(request, "client-id", &client[..client.len().min(15)]);
@@ -323,7 +323,7 @@ planted!(
 planted!(
     release_does_nothing,
     NoRelease {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             is(request, &Method::DELETE, "/claims/").then_some(StatusCode::NO_CONTENT)
         }
     },
@@ -336,7 +336,7 @@ planted!(
 planted!(
     names_end_at_a_dot,
     NoDots {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             redirect(request, "/a.b", "/a");
             None
         }
@@ -346,7 +346,7 @@ planted!(
 planted!(
     projects_end_at_a_star,
     NoStars {
-        fn meddle(request: &mut Request<Incoming>) -> Option<StatusCode> {
+        fn meddle(request: &mut Request<Inbound>) -> Option<StatusCode> {
             let project = text(request, "x-project-id");
             header(request, "x-project-id", project.trim_end_matches('*'));
             None

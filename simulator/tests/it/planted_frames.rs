@@ -8,14 +8,13 @@ use futures_util::future::{Either, select};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use nanshe_conformance::environment::BoxFuture;
 use nanshe_simulator::NodeContext;
-use nanshe_simulator::implementation::Answering;
+use nanshe_simulator::implementation::{Answering, Inbound};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_tungstenite::tungstenite::Message;
@@ -45,7 +44,7 @@ trait Fault: Send + 'static {
 fn start<F: Fault>(context: NodeContext) -> Answering {
     let environment = Arc::clone(&context.environment);
     let inner = (reference(0).start)(context);
-    Arc::new(move |mut request: Request<Incoming>| {
+    Arc::new(move |mut request: Request<Inbound>| {
         if !request.headers().contains_key(header::UPGRADE) {
             return inner(request);
         }
@@ -62,8 +61,8 @@ fn start<F: Fault>(context: NodeContext) -> Answering {
 /// The reference, on one end of a pipe.
 fn serving(inner: &Answering, stream: tokio::io::DuplexStream) -> BoxFuture<()> {
     let inner = Arc::clone(inner);
-    let service = service_fn(move |request| {
-        let answer = inner(request);
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let answer = inner(request.map(Inbound::new));
         async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);

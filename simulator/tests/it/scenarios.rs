@@ -1,7 +1,11 @@
-//! Malformed scenarios are refused in one line that names file, line and key.
+//! Malformed scenarios are refused in one line that names file, line and key; good ones are written as
+//! they are read.
 
 use nanshe_conformance::document::Document;
+use nanshe_simulator::implementations;
 use nanshe_simulator::scenario::Scenario;
+
+use crate::implementation;
 
 const GOOD: &str = r#"name = "delivery/sample"
 about = "a sample"
@@ -10,48 +14,34 @@ work_secs = 60
 patience_ms = 1000
 [link]
 latency_us = [100, 2000]
-[server_clock]
+[server]
 offset_ms = [0, 0]
 drift_ppm = [-10, 10]
 [workload.competing-consumers]
-producers = 1
-consumers = 2
+clients = 2
 queues = 1
-posts = 3
-batch_max = 2
-pause_ms_max = 10
 message_ttl_secs = 7200
-claim_ttl_secs = 60
-claim_grace_secs = 60
-invalid_post_share = 0.0
-renew_share = 0.0
-release_share = 0.0
-overrun_share = 0.0
 [[fault]]
 kind = "kill"
-node = "consumer-1"
+node = "client-1"
 from_secs = [5, 10]
 for_secs = [1, 2]
 "#;
 
+fn parse(text: &str) -> Result<Scenario, String> {
+    let file = "s.toml";
+    Scenario::parse(Document { file, text }).map_err(|error| error.to_string())
+}
+
 fn error(from: &str, to: &str) -> String {
     let text = GOOD.replacen(from, to, 1);
     assert_ne!(text, GOOD, "{from} is not there");
-    Scenario::parse(Document {
-        file: "s.toml",
-        text: &text,
-    })
-    .unwrap_err()
-    .to_string()
+    parse(&text).unwrap_err()
 }
 
 #[test]
 fn sample_is_good() {
-    Scenario::parse(Document {
-        file: "s.toml",
-        text: GOOD,
-    })
-    .unwrap();
+    parse(GOOD).unwrap();
 }
 
 /// What is changed, into what, and how the error begins.
@@ -63,8 +53,8 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ),
     (
         "[[fault]]",
-        "[[fault]]\nkind = \"kill\"\nnode = \"consumer-1\"\nfrom_secs = [9, 20]\nfor_secs = [1, 2]\n[[fault]]",
-        "s.toml:33: `from_secs`: may begin while another kill of that node is in force",
+        "[[fault]]\nkind = \"pause\"\nnode = \"client-1\"\nfrom_secs = [9, 20]\nfor_secs = [1, 2]\n[[fault]]",
+        "s.toml:23: `from_secs`: may begin while the pause of that node is in force",
     ),
     (
         "work_secs = 60",
@@ -77,41 +67,51 @@ const ERRORS: &[(&str, &str, &str)] = &[
         "s.toml:7: `latency_us`: is [9, 1], expected [at least, at most] from 1 to 10000000",
     ),
     (
-        "producers = 1",
-        "producers = 0",
-        "s.toml:12: `producers`: is 0, expected 1 to 1000",
+        "clients = 2",
+        "clients = 0",
+        "s.toml:12: `clients`: is 0, expected 1 to 10000",
     ),
     (
-        "renew_share = 0.0",
-        "renew_share = 1.5",
-        "s.toml:22: `renew_share`: is 1.5, expected 0 to 1",
+        "queues = 1",
+        "queue = 1",
+        "s.toml:13: `queue`: unknown field `queue`, expected one of",
+    ),
+    (
+        "[workload.competing-consumers]",
+        "[workload.competing-consumer]",
+        "s.toml:11: `competing-consumer`: there is no such workload (did you mean `competing-consumers`?)",
     ),
     (
         "message_ttl_secs = 7200",
         "message_ttl_secs = 60",
-        "s.toml:18: `message_ttl_secs`: is 60, but the drain may end only",
+        "s.toml:14: `message_ttl_secs`: is 60, but the drain may end only",
     ),
     (
-        "node = \"consumer-1\"",
-        "node = \"consumer-2\"",
-        "s.toml:27: `node`: there is no node `consumer-2` (did you mean `consumer-0`?), expected \
-             server, producer-0 to producer-0 or consumer-0 to consumer-1",
-    ),
-    (
-        "node = \"consumer-1\"",
-        "share = 0.5",
-        "s.toml:27: `share`: belongs to losses, not to a fault of one node",
+        "node = \"client-1\"",
+        "node = \"client-2\"",
+        "s.toml:17: `node`: there is no node `client-2` (did you mean `client-0`?) that `kill` can strike, \
+         expected server-0 to server-0 or client-0 to client-1",
     ),
     (
         "kind = \"kill\"",
-        "kind = \"lose-answers\"",
-        "s.toml:27: `node`: strikes every client, it has no `node`",
+        "kind = \"crash\"",
+        "s.toml:17: `node`: there is no node `client-1` that `crash` can strike, expected server-0 to \
+         server-0",
+    ),
+    (
+        "node = \"client-1\"",
+        "share = 0.5",
+        "s.toml:16: `kind`: `kill` needs `node`",
+    ),
+    (
+        "kind = \"kill\"",
+        "kind = \"duplicate\"\nshare = 0.1",
+        "s.toml:18: `node`: `duplicate` has no `node`",
     ),
     (
         "for_secs = [1, 2]",
         "for_secs = [1, 59]",
-        "s.toml:29: `for_secs`: the fault may end after 69 s, but faults end with the work, after \
-             60 s",
+        "s.toml:19: `for_secs`: the fault may end after 69 s, but faults end with the work, after 60 s",
     ),
     (
         "name = \"delivery/sample\"",
@@ -121,12 +121,12 @@ const ERRORS: &[(&str, &str, &str)] = &[
     (
         "kind = \"kill\"",
         "kind = \"kil\"",
-        "s.toml:26: `kind`: unknown variant `kil`, expected one of",
+        "s.toml:16: `kind`: unknown variant `kil`, expected one of",
     ),
     (
-        "[link]\nlatency_us = [100, 2000]\n",
-        "",
-        "s.toml: missing field `link`",
+        "work_secs = 60",
+        "breaks = [\"delivery/losst\"]\nwork_secs = 60",
+        "s.toml:4: `breaks`: there is no rule `delivery/losst` (did you mean `delivery/lost`?)",
     ),
     (
         "about = \"a sample\"",
@@ -142,4 +142,42 @@ fn errors_name_file_line_key_and_what_would_be_right() {
         assert!(error.starts_with(message), "{error}\nexpected: {message}");
         assert!(!error.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn scenario_is_written_as_it_is_read() {
+    for seed in 0..300 {
+        let of = implementations()
+            .nth(usize::try_from(seed).unwrap() % 3)
+            .unwrap();
+        let drawn = nanshe_simulator::explore::draw(seed, of, &Default::default());
+        let text = drawn.to_toml();
+        let read = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(read.to_toml(), text);
+        assert_eq!(format!("{read:?}"), format!("{drawn:?}"));
+    }
+}
+
+#[test]
+fn what_an_implementation_cannot_take_is_refused() {
+    let with = |from: &str, to: &str| parse(&GOOD.replacen(from, to, 1)).unwrap();
+    let refusal = |scenario: &Scenario, name| implementation(name).refuses(scenario);
+    let deadly = with("client-1", "server-0");
+    assert_eq!(
+        refusal(&deadly, "reference").unwrap(),
+        "`reference` keeps everything in memory, so `kill server-0` proves nothing"
+    );
+    assert_eq!(refusal(&deadly, "durable"), None);
+    let two = with("offset_ms", "count = 2\noffset_ms");
+    assert_eq!(
+        refusal(&two, "durable").unwrap(),
+        "`durable` runs on 1 server at most, not on 2"
+    );
+    assert_eq!(refusal(&two, "transactional"), None);
+    let pushes = with("competing-consumers", "pub-sub");
+    assert_eq!(
+        refusal(&pushes, "durable").unwrap(),
+        "`durable` has no subscriptions, which `pub-sub` needs"
+    );
+    assert_eq!(refusal(&pushes, "reference"), None);
 }

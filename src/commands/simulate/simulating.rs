@@ -6,13 +6,18 @@ use anyhow::Context as _;
 use nanshe_conformance::document::suggestion;
 use nanshe_conformance::verdict::Verdict;
 use nanshe_simulator::scenario::Scenario;
-use nanshe_simulator::{Implementation, Run, Summary, campaign, implementations};
+use nanshe_simulator::{
+    Implementation, Pool, Run, Summary, Threads, Workers, campaign, implementations,
+};
 
-use crate::args::Simulate;
+use crate::args::{PoolOptions, Simulate};
 use crate::output::{Exit, Shell, point_latest_to, write_whole};
 
-/// Threads if the system does not tell how many cores there are.
-const THREADS_DEFAULT: usize = 1;
+/// Workers if the system does not tell how many cores there are.
+const WORKERS_DEFAULT: usize = 1;
+
+/// Seeds of a scenario that names none.
+const SEEDS: u64 = 10;
 
 pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     // Everything is read before the first seed runs.
@@ -27,11 +32,16 @@ pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit
             Some(_) => "--implementation".to_owned(),
             None => format!("{file}: `implementation`"),
         })?;
+        if let Some(why) = implementation.refuses(&scenario) {
+            anyhow::bail!("{file}: {why}");
+        }
         scenarios.push((file, scenario, implementation));
     }
+    let pool = pool(&args.pool)?;
     let mut summaries = Vec::new();
     for (file, scenario, implementation) in &scenarios {
-        let summary = simulate(args, file, (scenario, *implementation), shell)?;
+        let chosen = (scenario, *implementation);
+        let summary = simulate(args, file, chosen, (&*pool, shell))?;
         if !args.json {
             shell.print(&summary.0.terminal(Some(summary.1)))?;
         }
@@ -47,10 +57,36 @@ pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit
                 .join(",")
         ))?;
     }
-    Ok(Verdict::worst(summaries.iter().map(|summary| summary.verdict)).into())
+    // What was expected is no news.
+    let verdict = |summary: &Summary| match (summary.is_as_expected(), summary.verdict) {
+        (true, _) => Verdict::Valid,
+        // It keeps what the scenario says it breaks.
+        (false, Verdict::Valid) => Verdict::Violation,
+        (false, verdict) => verdict,
+    };
+    Ok(Verdict::worst(summaries.iter().map(verdict)).into())
 }
 
-fn find(name: &str) -> anyhow::Result<Implementation> {
+/// Where runs take place.
+pub(crate) fn pool(options: &PoolOptions) -> anyhow::Result<Box<dyn Pool>> {
+    let count = options.workers.map_or_else(
+        || std::thread::available_parallelism().map_or(WORKERS_DEFAULT, usize::from),
+        usize::from,
+    );
+    if options.in_process {
+        return Ok(Box::new(Threads(count)));
+    }
+    let program = std::env::current_exe().context("this program cannot find itself")?;
+    let start = move || {
+        let mut command = std::process::Command::new(&program);
+        command.arg("worker");
+        command
+    };
+    let limit = std::time::Duration::from_secs(options.limit_secs);
+    Ok(Box::new(Workers::new(start, count, limit)))
+}
+
+pub(crate) fn find(name: &str) -> anyhow::Result<Implementation> {
     implementations()
         .find(|implementation| implementation.name == name)
         .with_context(|| {
@@ -67,27 +103,36 @@ fn simulate(
     args: &Simulate,
     file: &str,
     (scenario, implementation): (&Scenario, Implementation),
-    shell: &Shell<'_>,
+    (pool, shell): (&dyn Pool, &Shell<'_>),
 ) -> anyhow::Result<(Summary, std::time::Duration)> {
-    let mut summary = Summary::new(&scenario.name, file, implementation.name, args.first_seed);
-    let mut folder = RunFolder::create(args, &summary)?;
+    let first = args.first_seed.or(scenario.seed).unwrap_or(0);
+    // A scenario that names its seed is about that one.
+    let count = args
+        .seeds
+        .unwrap_or(if scenario.seed.is_some() { 1 } else { SEEDS });
+    let mut summary = Summary::new(&scenario.name, file, implementation.name, first);
+    if implementation.name == scenario.implementation {
+        summary.expect(&scenario.breaks);
+    }
+    let mut folder = RunFolder::create(args, &summary, count)?;
     let started_at = std::time::Instant::now();
-    let threads = args.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(THREADS_DEFAULT, usize::from),
-        usize::from,
-    );
-    let bar = shell.progress(args.seeds);
+    let bar = shell.progress(count);
     let mut stored = Ok(());
-    let seeds = args.first_seed..args.first_seed + args.seeds;
-    campaign(scenario, implementation, seeds, threads, |result| {
-        bar.inc(1);
-        bar.set_message(summary.verdict.to_string());
-        summary.add(&result);
-        if let Ok(run) = &result {
-            stored = folder.store(run);
-        }
-        stored.is_ok()
-    });
+    campaign(
+        scenario,
+        implementation,
+        first..first + count,
+        pool,
+        |result| {
+            bar.inc(1);
+            bar.set_message(summary.verdict.to_string());
+            summary.add(&result);
+            if let Ok(run) = &result {
+                stored = folder.store(run);
+            }
+            stored.is_ok()
+        },
+    );
     bar.finish_and_clear();
     stored?;
     let elapsed = started_at.elapsed();
@@ -107,13 +152,12 @@ struct RunFolder {
 }
 
 impl RunFolder {
-    fn create(args: &Simulate, summary: &Summary) -> anyhow::Result<Self> {
+    fn create(args: &Simulate, summary: &Summary, count: u64) -> anyhow::Result<Self> {
         let name = format!(
-            "{}-{}-{}-{}",
+            "{}-{}-{}-{count}",
             summary.scenario.replace('/', "-"),
             summary.implementation,
-            args.first_seed,
-            args.seeds
+            summary.first_seed,
         );
         let partial = args
             .runs
@@ -142,7 +186,7 @@ impl RunFolder {
         }
         write_whole(
             &self.partial.join(format!("seed-{}.jsonl", run.seed)),
-            &run.lines,
+            run.lines.as_bytes(),
         )
     }
 
@@ -201,8 +245,15 @@ mod tests {
     #[test]
     fn campaign_is_stored_whole_and_its_histories_can_be_checked_again() {
         let runs = Folder::new("stored");
-        let (exit, out, error) =
-            nanshe(&["simulate", SCENARIO, "--seeds", "3", "--runs", &runs.path()]);
+        let (exit, out, error) = nanshe(&[
+            "simulate",
+            SCENARIO,
+            "--in-process",
+            "--seeds",
+            "3",
+            "--runs",
+            &runs.path(),
+        ]);
         assert_eq!((exit, error.as_str()), (Exit::Valid, ""), "{out}");
         let stored = runs.0.join("delivery-lost-acknowledgement-reference-0-3");
         assert_eq!(
@@ -227,6 +278,7 @@ mod tests {
         let runs = Folder::new("violation");
         let path = runs.path();
         let args = [
+            "--in-process",
             "--implementation",
             "sticky-claims",
             "--seeds",
@@ -240,7 +292,7 @@ mod tests {
             .lines()
             .find_map(|line| line.trim().strip_prefix("repeat: nanshe "));
         let mut words: Vec<&str> = repeat.unwrap().split_whitespace().collect();
-        words.extend(["--runs", &path]);
+        words.extend(["--in-process", "--runs", &path]);
         assert_eq!(nanshe(&words).0, Exit::Violation, "{words:?}");
     }
 
@@ -248,7 +300,15 @@ mod tests {
     fn histories_beyond_the_limit_are_not_kept_unless_they_broke_a_rule() {
         let runs = Folder::new("kept");
         let path = runs.path();
-        let keep = ["--seeds", "4", "--keep", "1", "--runs", &path];
+        let keep = [
+            "--in-process",
+            "--seeds",
+            "4",
+            "--keep",
+            "1",
+            "--runs",
+            &path,
+        ];
         let count = |implementation: &str| {
             let args = ["simulate", SCENARIO, "--implementation", implementation];
             nanshe(&[&args, &keep[..]].concat());

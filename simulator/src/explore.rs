@@ -1,0 +1,163 @@
+//! Drawn scenarios: topology, workload, faults and every setting from a seed, with a bias towards situations
+//! that no run has reached yet; what fails is shrunk to a scenario file.
+//!
+//! Each seed draws what it uses at all before it draws how much of it (swarm testing: Groce et al., ISSTA 2012):
+//! a run with everything at once hides what a run with three things shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::goals::{GOALS, Goal, Reached};
+use crate::implementation::Implementation;
+use crate::pool::{Done, Job, Pool};
+use crate::run::Run;
+use crate::scenario::Scenario;
+
+pub use self::draw::{Weights, draw};
+pub use self::shrink::{Shrunk, shrink};
+
+mod draw;
+mod shrink;
+
+/// Seeds between two looks at what was reached: the same whatever runs at once.
+const ROUND: u64 = 100;
+
+/// An exploration under way.
+pub struct Explorer {
+    implementation: Implementation,
+    weights: Weights,
+    reached: Reached,
+}
+
+/// A rule that a run broke.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The rule.
+    pub rule: String,
+    /// What was drawn.
+    pub scenario: Scenario,
+    /// The seed of the run, and of the draw.
+    pub seed: u64,
+    /// Runs before it, this one included.
+    pub runs: u64,
+}
+
+impl Explorer {
+    /// An exploration of `implementation` in which nothing was reached yet.
+    pub fn new(implementation: Implementation) -> Self {
+        Self {
+            implementation,
+            weights: Weights::default(),
+            reached: Reached::new(),
+        }
+    }
+
+    /// Draws and runs `seeds`, one scenario each; `tell` gets what was drawn and what became of it, in order,
+    /// and says whether to go on.
+    pub fn explore(
+        &mut self,
+        seeds: std::ops::Range<u64>,
+        pool: &dyn Pool,
+        mut tell: impl FnMut(&Scenario, u64, Done) -> bool,
+    ) {
+        let (mut from, mut goes_on) = (seeds.start, true);
+        while from < seeds.end && goes_on {
+            let until = seeds.end.min(from.saturating_add(ROUND));
+            let (implementation, weights) = (self.implementation, self.weights.clone());
+            let mut jobs = (from..until).map(|seed| Job {
+                scenario: Arc::new(draw(seed, implementation, &weights)),
+                implementation,
+                seed,
+            });
+            let reached = &mut self.reached;
+            pool.run(&mut jobs, &mut |job, done| {
+                if let Ok(run) = &done {
+                    for (goal, times) in &run.reached {
+                        *reached.entry(goal.clone()).or_default() += times;
+                    }
+                }
+                goes_on = tell(&job.scenario, job.seed, done);
+                goes_on
+            });
+            let missing: Vec<&Goal> = self.missing().collect();
+            self.weights = Weights::in_favour_of(&missing);
+            from = until;
+        }
+    }
+
+    /// What was reached, and how often.
+    pub fn reached(&self) -> &Reached {
+        &self.reached
+    }
+
+    /// The goals that are open to the implementation and that nothing has reached yet.
+    pub fn missing(&self) -> impl Iterator<Item = &'static Goal> {
+        let takes = self.implementation.takes;
+        GOALS
+            .iter()
+            .filter(move |goal| goal.is_open_to(takes) && !self.reached.contains_key(goal.name))
+    }
+}
+
+/// The rules that a run broke.
+pub fn broken(run: &Run) -> BTreeSet<String> {
+    let rules = run.verdicts.rules.iter();
+    let broken = rules.filter(|rule| rule.violations > 0);
+    broken.map(|rule| rule.rule.to_owned()).collect()
+}
+
+/// Explores `implementation` from `first_seed` on, `seeds_max` seeds at most, until a run breaks `rule`.
+pub fn hunt(
+    implementation: Implementation,
+    rule: &str,
+    (first_seed, seeds_max): (u64, u64),
+    pool: &dyn Pool,
+) -> Option<(Broken, u64)> {
+    let (mut found, mut virtual_secs) = (None, 0);
+    let mut explorer = Explorer::new(implementation);
+    let seeds = first_seed..first_seed + seeds_max;
+    explorer.explore(seeds, pool, |scenario, seed, done| {
+        if let Ok(run) = done {
+            virtual_secs += run.virtual_time.as_secs();
+            if broken(&run).contains(rule) {
+                found = Some(Broken {
+                    rule: rule.to_owned(),
+                    scenario: scenario.clone(),
+                    seed,
+                    runs: seed - first_seed + 1,
+                });
+            }
+        }
+        found.is_none()
+    });
+    found.map(|found| (found, virtual_secs))
+}
+
+/// The first run of an exploration that broke each rule.
+#[derive(Default)]
+pub struct Firsts(BTreeMap<String, Broken>);
+
+impl Firsts {
+    /// Takes a run into account, as far as the rules that it broke are wanted.
+    pub fn add(
+        &mut self,
+        scenario: &Scenario,
+        seed: u64,
+        run: &Run,
+        is_wanted: impl Fn(&str) -> bool,
+    ) {
+        for rule in broken(run).into_iter().filter(|rule| is_wanted(rule)) {
+            self.0.entry(rule.clone()).or_insert_with(|| Broken {
+                rule,
+                scenario: scenario.clone(),
+                seed,
+                runs: 0,
+            });
+        }
+    }
+
+    /// By their rules.
+    pub fn iter(&self) -> impl Iterator<Item = &Broken> {
+        self.0.values()
+    }
+}

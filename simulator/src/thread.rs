@@ -1,0 +1,174 @@
+//! A thread of its own for every run: the order of a `HashMap` is the same on a fresh one only, and a panic
+//! ends no more than that.
+
+use std::backtrace::Backtrace;
+use std::cell::RefCell;
+use std::sync::Once;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a run has no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunError {
+    /// The implementation under test, or the harness itself, panicked.
+    #[error("seed {seed} panicked: {message}")]
+    Panicked {
+        /// The run's seed.
+        seed: u64,
+        /// What the panic said, and where.
+        message: String,
+        /// Which functions were under way, those of the runtime left out.
+        backtrace: Vec<String>,
+    },
+    /// It took longer than a run may take: it loops, or waits for ever.
+    #[error("seed {seed} did not end within {limit_secs} s")]
+    Hung {
+        /// The run's seed.
+        seed: u64,
+        /// What it was given.
+        limit_secs: u64,
+    },
+    /// The process that it ran in is gone: an abort, or too much memory.
+    #[error("seed {seed} took its process along: {status}")]
+    Died {
+        /// The run's seed.
+        seed: u64,
+        /// How the process ended.
+        status: String,
+    },
+}
+
+impl RunError {
+    /// The seed that it happened to.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Panicked { seed, .. } | Self::Hung { seed, .. } | Self::Died { seed, .. } => {
+                *seed
+            }
+        }
+    }
+}
+
+/// Functions that a backtrace shows at most.
+const FRAMES_MAX: usize = 12;
+
+thread_local! {
+    /// What the panic of this thread said: filled in by the hook, if this is a thread of ours.
+    static PANIC: RefCell<Option<Option<(String, Vec<String>)>>> = const { RefCell::new(None) };
+}
+
+/// Runs `work` on a thread of its own, and turns its panic into an error.
+pub(crate) fn on_fresh_thread<T: Send + 'static>(
+    seed: u64,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RunError> {
+    listen_for_panics();
+    let thread = std::thread::Builder::new()
+        .name(format!("seed-{seed}"))
+        .spawn(move || {
+            PANIC.set(Some(None));
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            done.map_err(|_| PANIC.take().flatten())
+        });
+    let thread = thread.expect("the system has room for one more thread");
+    let told = match thread.join() {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(told)) => told,
+        Err(_) => None,
+    };
+    let (message, backtrace) = told.unwrap_or_else(|| ("without a message".to_owned(), Vec::new()));
+    Err(RunError::Panicked {
+        seed,
+        message,
+        backtrace,
+    })
+}
+
+/// Panics on threads of ours are kept rather than printed; others are told as before.
+fn listen_for_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let is_ours = PANIC.with_borrow(Option::is_some);
+            if !is_ours {
+                return before(info);
+            }
+            let message = info.payload_as_str().unwrap_or("without a message");
+            let place = info.location().map_or_else(String::new, |location| {
+                format!(" at {}:{}", location.file(), location.line())
+            });
+            let told = (format!("{message}{place}"), frames());
+            PANIC.with_borrow_mut(|panic| {
+                // The first panic is the cause; what unwinding brings about is not.
+                panic.get_or_insert_default().get_or_insert(told);
+            });
+        }));
+    });
+}
+
+/// The functions under way, without those of the panic, of the runtime and of the standard library.
+fn frames() -> Vec<String> {
+    let trace = Backtrace::force_capture().to_string();
+    let names = trace.lines().filter_map(|line| {
+        let (number, name) = line.trim().split_once(": ")?;
+        number.parse::<u32>().ok().map(|_| name.to_owned())
+    });
+    let foreign = [
+        "std::",
+        "core::",
+        "alloc::",
+        "madsim::",
+        "__",
+        "rust_",
+        "<core::",
+        "<alloc::",
+        "<std::",
+        "async_task::",
+        "_start",
+        "main",
+        "clone",
+        "start_thread",
+        "nanshe_simulator::thread::",
+        "<nanshe_simulator::thread::",
+    ];
+    names
+        .filter(|name| !foreign.iter().any(|start| name.starts_with(start)))
+        .take(FRAMES_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planted(index: usize) -> usize {
+        [1, 2, 3][index]
+    }
+
+    #[test]
+    fn panic_tells_what_it_said_where_and_how_it_came_there() {
+        let done = on_fresh_thread(7, || planted(std::hint::black_box(3)));
+        let Err(RunError::Panicked {
+            seed: 7,
+            message,
+            backtrace,
+        }) = done
+        else {
+            panic!("{done:?}");
+        };
+        assert!(message.starts_with("index out of bounds"), "{message}");
+        assert!(message.contains("thread.rs:"), "{message}");
+        assert!(
+            backtrace.iter().any(|frame| frame.contains("planted")),
+            "{backtrace:?}"
+        );
+    }
+
+    #[test]
+    fn next_run_does_not_hear_of_the_panic_before() {
+        let _panicked = on_fresh_thread(1, || panic!("the first"));
+        assert_eq!(on_fresh_thread(2, || 5), Ok(5));
+    }
+}

@@ -1,0 +1,218 @@
+//! Runs in processes of their own: a panic in a destructor, an endless loop or a leak of the implementation
+//! under test costs one seed, and becomes a finding.
+//!
+//! A worker reads a job a line and writes what became of it a line, both as JSON. The parent has the clock: a
+//! worker that does not answer in time is killed, and another takes its place.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use nanshe_conformance::document::Document;
+use serde::{Deserialize, Serialize};
+
+use crate::implementation::implementations;
+use crate::pool::{Done, Job, Pool, in_order};
+use crate::run::{RunError, run};
+use crate::scenario::Scenario;
+
+/// Runs after which a worker is replaced: what leaks a little does not pile up.
+const RUNS_MAX: u32 = 5_000;
+
+/// How a worker is told what to run.
+#[derive(Serialize, Deserialize)]
+struct Order {
+    /// The scenario as a file; none: the same as before.
+    scenario: Option<String>,
+    implementation: String,
+    seed: u64,
+}
+
+/// Does what comes in on standard input until it ends. The heart of a worker process.
+///
+/// # Errors
+///
+/// If the parent does not keep to the protocol, or is gone.
+pub fn work(input: impl BufRead, mut output: impl Write) -> std::io::Result<()> {
+    let mut scenario: Option<Scenario> = None;
+    for line in input.lines() {
+        let order: Order = serde_json::from_str(&line?)?;
+        if let Some(text) = &order.scenario {
+            let file = "the parent's scenario";
+            let parsed = Scenario::parse(Document { file, text });
+            scenario = Some(parsed.map_err(std::io::Error::other)?);
+        }
+        let implementation = implementations().find(|known| known.name == order.implementation);
+        let (Some(scenario), Some(implementation)) = (&scenario, implementation) else {
+            return Err(std::io::Error::other("no such scenario or implementation"));
+        };
+        let done = run(scenario, implementation, order.seed);
+        serde_json::to_writer(&mut output, &done)?;
+        output.write_all(b"\n")?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+/// Worker processes.
+pub struct Workers {
+    start: Arc<dyn Fn() -> Command + Send + Sync>,
+    count: usize,
+    limit: Duration,
+    /// Those that have nothing to do just now.
+    idle: Mutex<Vec<Worker>>,
+}
+
+impl Workers {
+    /// `count` processes that `start` starts, each of which calls [`work`]. A run may take as long as `limit`,
+    /// in real time.
+    pub fn new(
+        start: impl Fn() -> Command + Send + Sync + 'static,
+        count: usize,
+        limit: Duration,
+    ) -> Self {
+        Self {
+            start: Arc::new(start),
+            count: count.max(1),
+            limit,
+            idle: Mutex::default(),
+        }
+    }
+}
+
+impl Pool for Workers {
+    fn run(
+        &self,
+        jobs: &mut (dyn Iterator<Item = Job> + Send),
+        tell: &mut dyn FnMut(&Job, Done) -> bool,
+    ) {
+        let workers = (0..self.count).map(|_| {
+            let mut seat = Seat {
+                workers: self,
+                worker: None,
+            };
+            move |job: &Job| seat.run(job)
+        });
+        in_order(workers, jobs, tell);
+    }
+}
+
+/// A place at work; whoever sits there when it is over may be asked again.
+struct Seat<'a> {
+    workers: &'a Workers,
+    worker: Option<Worker>,
+}
+
+impl Seat<'_> {
+    fn run(&mut self, job: &Job) -> Done {
+        let sitting = self.worker.take().or_else(|| self.workers.idle().pop());
+        let mut worker = match sitting {
+            Some(worker) if worker.runs < RUNS_MAX => worker,
+            _ => Worker::start(&self.workers.start)
+                .unwrap_or_else(|error| panic!("a worker cannot be started: {error}")),
+        };
+        let done = worker.run(job, self.workers.limit);
+        // One that has failed is not asked again.
+        if !matches!(done, Err(RunError::Hung { .. } | RunError::Died { .. })) {
+            self.worker = Some(worker);
+        }
+        done
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.workers.idle().extend(self.worker.take());
+    }
+}
+
+impl Workers {
+    fn idle(&self) -> MutexGuard<'_, Vec<Worker>> {
+        self.idle.lock().expect("no holder of this lock panics")
+    }
+}
+
+struct Worker {
+    child: Child,
+    input: Option<ChildStdin>,
+    answers: Receiver<String>,
+    scenario: Option<Arc<Scenario>>,
+    runs: u32,
+}
+
+impl Worker {
+    fn start(start: &Arc<dyn Fn() -> Command + Send + Sync>) -> std::io::Result<Self> {
+        let mut child = start()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let input = child.stdin.take();
+        let output = child.stdout.take().map(BufReader::new);
+        let (sender, answers) = mpsc::channel();
+        // Nothing else waits for a line and a clock at once. It ends with the process.
+        std::thread::spawn(move || {
+            for line in output
+                .into_iter()
+                .flat_map(BufRead::lines)
+                .map_while(Result::ok)
+            {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            input,
+            answers,
+            scenario: None,
+            runs: 0,
+        })
+    }
+
+    fn run(&mut self, job: &Job, limit: Duration) -> Done {
+        self.runs += 1;
+        let known = self.scenario.as_ref();
+        let is_known = known.is_some_and(|known| Arc::ptr_eq(known, &job.scenario));
+        let order = Order {
+            scenario: (!is_known).then(|| job.scenario.to_toml()),
+            implementation: job.implementation.name.to_owned(),
+            seed: job.seed,
+        };
+        self.scenario = Some(Arc::clone(&job.scenario));
+        let mut line = serde_json::to_vec(&order).expect("invariant: an order can be written");
+        line.push(b'\n');
+        // If it is gone, there will be no answer either.
+        let _told_by_the_answer = self
+            .input
+            .iter_mut()
+            .try_for_each(|input| input.write_all(&line));
+        let seed = job.seed;
+        match self.answers.recv_timeout(limit) {
+            Ok(answer) => serde_json::from_str(&answer).unwrap_or_else(|error| {
+                let status = format!("it answers what nobody understands: {error}");
+                Err(RunError::Died { seed, status })
+            }),
+            Err(RecvTimeoutError::Timeout) => Err(RunError::Hung {
+                seed,
+                limit_secs: limit.as_secs(),
+            }),
+            Err(RecvTimeoutError::Disconnected) => {
+                let status = self.child.wait();
+                let status = status.map_or_else(|error| error.to_string(), |it| it.to_string());
+                Err(RunError::Died { seed, status })
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Without input a worker ends by itself; one that loops does not. Both may have ended already.
+        drop(self.input.take());
+        let _already_gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
