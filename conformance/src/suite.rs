@@ -24,6 +24,7 @@ pub use self::verdict::{Exchange, Failure, Part, Stop};
 mod admin;
 mod admin_flavors;
 mod aftermath;
+mod backoff;
 mod bulk;
 mod capability;
 mod checksums;
@@ -259,6 +260,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         notifications::CASES,
         notification_scope::CASES,
         deliveries::CASES,
+        backoff::CASES,
         mail::CASES,
         confirmation::CASES,
         signing::CASES,

@@ -193,7 +193,7 @@ pub async fn run_until(
     let wanted = std::mem::take(&mut tally.differences);
     let is_known = |(_, _, known): &Signature| known.is_some();
     let (known, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(s, _)| is_known(s));
-    // What is under way ends here, and sends nothing more.
+    // The sequences end here; what they sent goes on its way.
     drop(running);
     for (place, (_, seen)) in wanted.into_iter().enumerate() {
         let shrinks = place < SHRUNK_MAX && stopped.is_none();
@@ -210,8 +210,6 @@ pub async fn run_until(
             None => tell(&ground, plan, (seen, false)).await,
         });
     }
-    let mut unanswered = tally.unanswered;
-    unanswered.extend(stopped.map(|why| format!("stopped early: {why}")));
     found.sort_by_key(|found: &Found| found.first_sequence);
     let recognized = known.into_iter().filter_map(|((_, _, place), seen)| {
         let sequences = seen.count;
@@ -225,7 +223,8 @@ pub async fn run_until(
         requests: tally.requests,
         elapsed: served.now().since(started_at),
         found,
-        unanswered,
+        unanswered: tally.unanswered,
+        stopped,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Findings {
     pub recognized: Vec<Recognized>,
     /// Sequences that ended without an answer, and why.
     pub unanswered: Vec<String>,
+    /// Why it was stopped before its end, if it was: requests may have been under way then.
+    pub stopped: Option<String>,
 }
 
 /// Sequences that differ alike, and the shortest that was found.
@@ -87,7 +89,10 @@ impl Findings {
     pub fn verdict(&self) -> Verdict {
         if !self.found.is_empty() {
             Verdict::Violation
-        } else if !self.unanswered.is_empty() || self.sequences < self.sequences_wanted {
+        } else if !self.unanswered.is_empty()
+            || self.stopped.is_some()
+            || self.sequences < self.sequences_wanted
+        {
             Verdict::Unknown
         } else {
             Verdict::Valid
@@ -116,6 +121,9 @@ impl Findings {
         }
         for why in &self.unanswered {
             writeln!(text, "UNKNOWN {why}").expect("a string takes all");
+        }
+        if let Some(why) = &self.stopped {
+            writeln!(text, "UNKNOWN stopped early: {why}").expect("a string takes all");
         }
         let differing: u64 = self.found.iter().map(|found| found.sequences).sum();
         let count = self.found.len();
@@ -148,6 +156,7 @@ impl Findings {
             "differences": self.found,
             "known": self.recognized,
             "unanswered": self.unanswered,
+            "stopped": self.stopped,
         });
         format!("{document:#}\n")
     }

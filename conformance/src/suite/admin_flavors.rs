@@ -78,6 +78,15 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G18")
     .needs(NEEDS)
     .since(2),
+    case!(
+        Should,
+        "admin/pool-without-weight-takes-no-queue-until-it-has-one",
+        "12.3",
+        weight_returns
+    )
+    .guarantee("G18")
+    .needs(NEEDS)
+    .since(3),
 ];
 
 async fn flavor_is_shown(context: Context) -> CaseResult {
@@ -274,4 +283,28 @@ async fn weights_move_nothing(context: Context) -> CaseResult {
         .await?
         .expect("4.6", &[204])?;
     clear(&context, &["f"], &["p1", "p2"]).await
+}
+
+/// Nothing takes the first queue, unless there is a store of last resort, which cannot be seen from here.
+async fn weight_returns(context: Context) -> CaseResult {
+    add_pool(&context, "p", 0).await?;
+    add_flavor(&context, "f", &["p"]).await?;
+    let metadata = json!({ "_flavor": name(&context, "f") });
+    let none = Queue::new(&context, "none");
+    let put = context.put(none.at("")).json(&metadata).send().await?;
+    let put = put.expect("12.3", &[201, 503])?;
+    let patch = context.patch(pool(&context, "p"), &json!({ "weight": 1 }));
+    operator(patch).send().await?.expect("12.1", &[200])?;
+    let queue = Queue::new(&context, "q");
+    queue.create(&metadata).await?;
+    queue.post(&numbered(0..2, 300)).await?;
+    let page = queue.list(EVERYTHING).await?;
+    let whole = bodies(&page.messages) == json!([0, 1]);
+    page.reply.check("12.3", "both messages", whole)?;
+    let made = (put.status() == 201).then_some(&none);
+    for queue in made.into_iter().chain([&queue]) {
+        let delete = context.delete(queue.at("")).send().await?;
+        delete.expect("4.6", &[204])?;
+    }
+    clear(&context, &["f"], &["p"]).await
 }

@@ -23,6 +23,30 @@ pub(super) const CASES: &[Case] = &[
     case!(Must, "signing/share-has-defaults", "9.1", defaults)
         .needs(NEEDS)
         .since(2),
+    case!(
+        Must,
+        "signing/one-instant-has-many-spellings",
+        "9.1",
+        spellings
+    )
+    .needs(NEEDS)
+    .since(3),
+    case!(
+        Should,
+        "signing/seconds-may-be-missing-or-have-fractions",
+        "9.1",
+        fractions
+    )
+    .needs(NEEDS)
+    .since(3),
+    case!(
+        Should,
+        "signing/dates-that-are-none-are-refused",
+        "9.1",
+        no_dates
+    )
+    .needs(NEEDS)
+    .since(3),
     case!(Must, "signing/bad-share-is-refused", "9.1", bad_shares)
         .needs(NEEDS)
         .since(2),
@@ -199,6 +223,65 @@ async fn defaults(context: Context) -> CaseResult {
         && grant.methods.iter().any(|method| method == "GET");
     let expected: &[u16] = if may_list { &[200] } else { &[404] };
     listing.send().await?.expect("9.3", expected).map(drop)
+}
+
+/// Demands that each expiry is granted, and shown so.
+async fn expect_shown(context: &Context, expiries: &[(&str, &str)]) -> CaseResult {
+    let queue = Queue::new(context, "q");
+    for (given, shown) in expiries {
+        let body = json!({ "paths": ["messages"], "methods": ["GET"], "expires": given });
+        let reply = sharing(context, &queue, &body).send().await?;
+        let reply = reply.expect("9.1", &[200])?;
+        let grant = Grant::read(&reply)?;
+        let expected = format!("the expiry as {shown}");
+        reply.check("9.1", &expected, grant.expires == *shown)?;
+    }
+    Ok(())
+}
+
+/// ISO 8601: offsets to either side and in each of their forms, across midnight, leap days and the ends
+/// of years; a date alone is its first instant.
+async fn spellings(context: Context) -> CaseResult {
+    let expiries = [
+        ("2104-02-28T23:30:00-01:00", "2104-02-29T00:30:00"),
+        ("2104-03-01T00:15:00+00:30", "2104-02-29T23:45:00"),
+        ("2100-02-28T23:59:59-0001", "2100-03-01T00:00:59"),
+        ("2099-12-31T22:00:00-02", "2100-01-01T00:00:00"),
+        ("2101-01-01T05:29:59+05:30", "2100-12-31T23:59:59"),
+        ("2104-02-29", "2104-02-29T00:00:00"),
+        ("2999-12-31T23:59:59Z", "2999-12-31T23:59:59"),
+    ];
+    expect_shown(&context, &expiries).await
+}
+
+/// The expiry is shown in whole seconds: it must not be later than what was asked for.
+async fn fractions(context: Context) -> CaseResult {
+    let expiries = [
+        ("2999-07-31T12:30", "2999-07-31T12:30:00"),
+        ("2999-07-31T12:30:05.999", "2999-07-31T12:30:05"),
+        ("2999-07-31T23:59:59.5+00:30", "2999-07-31T23:29:59"),
+    ];
+    expect_shown(&context, &expiries).await
+}
+
+async fn no_dates(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    let texts = [
+        "2999-13-01T00:00:00",
+        "2999-00-01T00:00:00",
+        "2999-04-31T00:00:00",
+        "2999-02-29T00:00:00",
+        "2999-01-00T00:00:00",
+        "2999-01-01T24:30:00",
+        "2999-01-01T00:60:00",
+        "2999-01-01T00:00:00.x",
+        "2999-01-01T00:00:00+25:00",
+        "2999-01-01T00:00:00 and more",
+        "",
+    ];
+    let bodies = texts.map(|text| json!({ "expires": text }));
+    let requests = bodies.iter().map(|body| sharing(&context, &queue, body));
+    expect_each("9.1", &[400], requests.collect()).await
 }
 
 async fn bad_shares(context: Context) -> CaseResult {

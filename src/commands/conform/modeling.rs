@@ -27,8 +27,8 @@ const LONG_WAIT_EVERY: u64 = 25;
 /// How much later than its ttl says the documents let a message vanish, in seconds.
 const EXPIRY_LAG_SECS: u64 = 60;
 
-/// How long what was sent may take to arrive.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(1);
+/// How long what is under way when a run is stopped may take to be answered.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long deleting what the sequences made may take.
 const CLEAN_UP_WITHIN: Duration = Duration::from_secs(60);
@@ -140,12 +140,16 @@ async fn compare(
     );
     let findings = drawing.await;
     bar.finish_and_clear();
-    // What was on its way when everything was dropped arrives first, and is deleted too.
-    served.sleep(ARRIVES_WITHIN).await;
-    if !args.keep
-        && let Some(left) = served.clean_up(CLEAN_UP_WITHIN).await
-    {
-        shell.say(&left);
+    if !args.keep {
+        // What is still on its way would make its queue anew after that was deleted.
+        let late = match findings.stopped {
+            Some(_) => served.settle(ANSWERED_WITHIN).await,
+            None => None,
+        };
+        let left = served.clean_up(CLEAN_UP_WITHIN).await;
+        for trouble in [late, left].into_iter().flatten() {
+            shell.say(&trouble);
+        }
     }
     Ok(findings)
 }
