@@ -352,12 +352,15 @@ impl<'a> Search<'a> {
     }
 
     fn leases_of(&mut self, record: &'a Record) {
-        let named = match &record.operation {
-            Operation::Delete {
-                claim: Some(claim), ..
-            } => Some((claim, "delete-across-expiry")),
-            Operation::Renew { claim, .. } => Some((claim, "renewal-across-expiry")),
-            _ => None,
+        let named = if let Operation::Delete {
+            claim: Some(claim), ..
+        } = &record.operation
+        {
+            Some((claim, "delete-across-expiry"))
+        } else if let Operation::Renew { claim, .. } = &record.operation {
+            Some((claim, "renewal-across-expiry"))
+        } else {
+            None
         };
         if let Some((claim, across)) = named
             && let Some((earliest, latest)) = self.leases.get(claim.as_str()).copied()
@@ -371,15 +374,15 @@ impl<'a> Search<'a> {
         let Some((ttl_secs, _)) = record.operation.lease() else {
             return;
         };
-        let claim = match (&record.operation, record.answer()) {
-            (
-                _,
-                Some(Answer::Claim {
-                    claim: Some(claim), ..
-                }),
-            )
-            | (Operation::Renew { claim, .. }, Some(_)) => claim,
-            _ => return,
+        let claim = if let Some(Answer::Claim { claim, .. }) = record.answer() {
+            claim.as_ref()
+        } else if let Operation::Renew { claim, .. } = &record.operation {
+            record.is_ok().then_some(claim)
+        } else {
+            None
+        };
+        let Some(claim) = claim else {
+            return;
         };
         let ttl = Duration::from_secs(ttl_secs);
         let ends = (record.invoked_at.plus(ttl), record.completed_at.plus(ttl));

@@ -45,10 +45,8 @@ impl Nemesis {
     pub(crate) fn unleash(self: &Arc<Self>, faults: &[Fault], random: &mut ChaCha8Rng) {
         for (number, fault) in faults.iter().enumerate() {
             let (from, lasts) = (draw(fault.from, random), draw(fault.lasts, random));
-            let drawn_ms = match &fault.kind {
-                FaultKind::ClockJump { by_ms, .. } => random.random_range(by_ms.0..=by_ms.1),
-                _ => 0,
-            };
+            let jump_ms = fault.kind.jump_ms();
+            let drawn_ms = jump_ms.map_or(0, |(least, most)| random.random_range(least..=most));
             let (nemesis, kind) = (Arc::clone(self), fault.kind.clone());
             self.world.spawn(Box::pin(async move {
                 nemesis.world.sleep(from).await;

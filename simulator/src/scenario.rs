@@ -172,15 +172,18 @@ impl Scenario {
             1 => 0,
             _ => self.server.offset_ms.1.abs_diff(self.server.offset_ms.0),
         };
-        let jumps = self.faults.iter().map(|fault| match &fault.kind {
-            FaultKind::ClockJump { by_ms, .. } if self.server.excuses_jumps => {
-                by_ms.0.unsigned_abs().max(by_ms.1.unsigned_abs())
-            }
-            _ => 0,
+        let jumps = self.faults.iter().filter_map(|fault| {
+            let (least, most) = fault.kind.jump_ms()?;
+            Some(least.unsigned_abs().max(most.unsigned_abs()))
         });
+        let jumps: u64 = if self.server.excuses_jumps {
+            jumps.sum()
+        } else {
+            0
+        };
         Duration::from_secs(1)
             + Duration::from_micros(lives * drift_ppm)
-            + Duration::from_millis(between + jumps.sum::<u64>())
+            + Duration::from_millis(between + jumps)
     }
 
     /// How long nothing happens before the drain: until nothing can take effect any more, and every lease

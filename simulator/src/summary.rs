@@ -148,25 +148,7 @@ impl Summary {
     }
 
     fn write(&self, text: &mut String, elapsed: Option<Duration>) -> std::fmt::Result {
-        for rule in &self.rules.rules {
-            let Some((seed, violation)) = &rule.first else {
-                continue;
-            };
-            text.push_str(&violation.told(rule.rule));
-            writeln!(text, "  repeat: {}\n", self.repeat(*seed))?;
-        }
-        for finding in &self.findings {
-            writeln!(text, "VIOLATION {finding}")?;
-            if let RunError::Panicked { backtrace, .. } = finding {
-                for frame in backtrace {
-                    writeln!(text, "    {frame}")?;
-                }
-            }
-            writeln!(text, "  repeat: {}\n", self.repeat(finding.seed()))?;
-        }
-        for error in &self.errors {
-            writeln!(text, "NO VERDICT {error}\n")?;
-        }
+        self.write_broken(text)?;
         writeln!(
             text,
             "{:<24} {:>9} {:>9} {:>9} {:>12}",
@@ -206,6 +188,35 @@ impl Summary {
             let dilation = virtual_secs / real.max(0.001);
             write!(text, " in {real:.1}s ({dilation:.0} times as fast)")?;
         }
+        self.write_rest(text)
+    }
+
+    /// What was broken first, and how to repeat it.
+    fn write_broken(&self, text: &mut String) -> std::fmt::Result {
+        for rule in &self.rules.rules {
+            let Some((seed, violation)) = &rule.first else {
+                continue;
+            };
+            text.push_str(&violation.told(rule.rule));
+            writeln!(text, "  repeat: {}\n", self.repeat(*seed))?;
+        }
+        for finding in &self.findings {
+            writeln!(text, "VIOLATION {finding}")?;
+            if let RunError::Panicked { backtrace, .. } = finding {
+                for frame in backtrace {
+                    writeln!(text, "    {frame}")?;
+                }
+            }
+            writeln!(text, "  repeat: {}\n", self.repeat(finding.seed()))?;
+        }
+        for error in &self.errors {
+            writeln!(text, "NO VERDICT {error}\n")?;
+        }
+        Ok(())
+    }
+
+    /// The verdict, and what was done to come to it.
+    fn write_rest(&self, text: &mut String) -> std::fmt::Result {
         write!(text, ": {}", self.verdict)?;
         if !self.expected.is_empty() {
             let said = self

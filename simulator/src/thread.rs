@@ -53,9 +53,12 @@ impl RunError {
 /// Functions that a backtrace shows at most.
 const FRAMES_MAX: usize = 12;
 
+/// What a panic said, and which functions were under way.
+type Told = (String, Vec<String>);
+
 thread_local! {
     /// What the panic of this thread said: filled in by the hook, if this is a thread of ours.
-    static PANIC: RefCell<Option<Option<(String, Vec<String>)>>> = const { RefCell::new(None) };
+    static PANIC: RefCell<Option<Option<Told>>> = const { RefCell::new(None) };
 }
 
 /// Runs `work` on a thread of its own, and turns its panic into an error.

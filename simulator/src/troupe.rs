@@ -240,8 +240,10 @@ impl Balancer for Troupe {
 }
 
 fn describe(operation: &Operation) -> String {
-    match operation {
-        Operation::Subscribe { queue, .. } => format!("a subscription to `{queue}`"),
-        operation => format!("the queue `{}`", operation.queue()),
+    let queue = operation.queue();
+    if matches!(operation, Operation::Subscribe { .. }) {
+        format!("a subscription to `{queue}`")
+    } else {
+        format!("the queue `{queue}`")
     }
 }

@@ -152,7 +152,8 @@ impl Worker {
         let output = child.stdout.take().map(BufReader::new);
         let (sender, answers) = mpsc::channel();
         // Nothing else waits for a line and a clock at once. It ends with the process.
-        std::thread::spawn(move || {
+        let reader = std::thread::Builder::new().name("worker's answers".to_owned());
+        reader.spawn(move || {
             for line in output
                 .into_iter()
                 .flat_map(BufRead::lines)
@@ -162,7 +163,7 @@ impl Worker {
                     return;
                 }
             }
-        });
+        })?;
         Ok(Self {
             child,
             input,
@@ -214,5 +215,86 @@ impl Drop for Worker {
         drop(self.input.take());
         let _already_gone = self.child.kill();
         let _status = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::{Weights, draw};
+
+    /// What becomes of a job given to a shell that does `what`, and of a second one.
+    fn done_by(what: &'static str) -> Vec<RunError> {
+        let start = move || {
+            let mut command = Command::new("sh");
+            command.args(["-c", what]);
+            command
+        };
+        let workers = Workers::new(start, 1, Duration::from_secs(1));
+        let reference = implementations().next().unwrap();
+        let scenario = Arc::new(draw(1, reference, &Weights::default()));
+        let mut jobs = (8..10).map(|seed| Job {
+            scenario: Arc::clone(&scenario),
+            implementation: reference,
+            seed,
+        });
+        let mut errors = Vec::new();
+        workers.run(&mut jobs, &mut |_, done| {
+            errors.push(done.unwrap_err());
+            true
+        });
+        errors
+    }
+
+    #[test]
+    fn worker_that_never_answers_is_given_up_and_another_takes_its_place() {
+        let told: Vec<String> = done_by("exec sleep 60")
+            .iter()
+            .map(RunError::to_string)
+            .collect();
+        let expected = [
+            "seed 8 did not end within 1 s",
+            "seed 9 did not end within 1 s",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn worker_that_dies_costs_one_seed_and_says_how() {
+        let told: Vec<String> = done_by("read -r job; kill -ABRT $$")
+            .iter()
+            .map(RunError::to_string)
+            .collect();
+        assert_eq!(told.len(), 2);
+        assert!(
+            told[0].starts_with("seed 8 took its process along: signal: 6"),
+            "{told:?}"
+        );
+        assert!(told[1].starts_with("seed 9 took"), "{told:?}");
+    }
+
+    #[test]
+    fn orders_are_done_line_by_line() {
+        let reference = implementations().next().unwrap();
+        let scenario = draw(1, reference, &Weights::default());
+        let order = |scenario: Option<&Scenario>, seed| Order {
+            scenario: scenario.map(Scenario::to_toml),
+            implementation: "reference".to_owned(),
+            seed,
+        };
+        let orders = [order(Some(&scenario), 3), order(None, 4)];
+        let orders = orders.map(|order| serde_json::to_string(&order).unwrap() + "\n");
+        let mut output = Vec::new();
+        work(orders.concat().as_bytes(), &mut output).unwrap();
+        let done: Vec<Done> = output
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        for (seed, done) in (3..).zip(done) {
+            let here = run(&scenario, reference, seed).unwrap();
+            let there = done.unwrap();
+            assert_eq!((here.lines, here.verdicts), (there.lines, there.verdicts));
+        }
     }
 }

@@ -182,3 +182,26 @@ fn drawn_sequences_leave_no_queue_whether_or_not_they_are_interrupted() {
     run(&["--keep"]);
     assert!(queues(&admin) > 0);
 }
+
+#[test]
+fn seeds_in_processes_of_their_own_are_told_as_those_in_this_one() {
+    let run = |more: &[&str]| {
+        let runs =
+            std::env::temp_dir().join(format!("nanshe-{}-{}", std::process::id(), more.len()));
+        let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
+            .args(["simulate", "scenarios/delivery/lost-acknowledgement.toml"])
+            .args(["--seeds", "4", "--json", "--runs"])
+            .arg(&runs)
+            .args(more)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let seed = std::fs::read(runs.join("latest/seed-3.jsonl")).unwrap();
+        std::fs::remove_dir_all(runs).unwrap();
+        assert!(run.status.success(), "{run:?}");
+        (String::from_utf8(run.stdout).unwrap(), seed)
+    };
+    if cfg!(madsim) {
+        assert!(run(&["--in-process"]) == run(&["--workers", "2"]));
+    }
+}

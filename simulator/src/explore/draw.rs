@@ -234,11 +234,8 @@ impl Draw {
 
     fn is_open(&self, word: Word) -> bool {
         let takes = self.implementation.takes;
-        match word {
-            Word::Crash => takes.deaths,
-            Word::DiskFull | Word::SlowDisk | Word::ReadErrors => takes.writes,
-            _ => true,
-        }
+        let is_of_disks = matches!(word, Word::DiskFull | Word::SlowDisk | Word::ReadErrors);
+        (takes.deaths || word != Word::Crash) && (takes.writes || !is_of_disks)
     }
 
     fn node(&mut self, word: Word, scenario: &Scenario) -> String {
@@ -252,10 +249,12 @@ impl Draw {
 
     fn fault(&mut self, word: Word, scenario: &Scenario) -> Fault {
         let work = scenario.work.as_secs();
-        let lasts = match word {
-            Word::Reset => 0,
-            Word::Kill | Word::Crash => self.random.random_range(0..=20.min(work / 2)),
-            _ => self.random.random_range(1..=(work / 2).min(150)),
+        let lasts = if word == Word::Reset {
+            0
+        } else if matches!(word, Word::Kill | Word::Crash) {
+            self.random.random_range(0..=20.min(work / 2))
+        } else {
+            self.random.random_range(1..=(work / 2).min(150))
         };
         // Work is over soon where pauses are short: faults early in it meet somebody.
         let turns = scenario.turns.unwrap_or(60);

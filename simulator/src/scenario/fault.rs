@@ -179,6 +179,14 @@ impl FaultKind {
         }
     }
 
+    /// How far a clock jumps, at least and at most, in milliseconds, if one does.
+    pub fn jump_ms(&self) -> Option<(i64, i64)> {
+        if let Self::ClockJump { by_ms, .. } = self {
+            return Some(*by_ms);
+        }
+        None
+    }
+
     /// The node that it strikes, unless it strikes all.
     pub fn node(&self) -> Option<&str> {
         match self {

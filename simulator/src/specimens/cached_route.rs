@@ -108,7 +108,7 @@ impl WorkQueue for CachedRoute {
                 let insert = |new| {
                     let rank = tables.next();
                     let into = if stale { &mut *elsewhere } else { &mut *tables };
-                    into.insert_at(rank, format!("m{rank}"), &place, new, now)
+                    into.insert_at((rank, format!("m{rank}")), &place, new, now)
                 };
                 Some(batch.into_iter().map(insert).collect())
             })

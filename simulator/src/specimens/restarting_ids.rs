@@ -46,7 +46,7 @@ impl WorkQueue for RestartingIds {
                 let insert = |new| {
                     let id = format!("m{}", self.next.fetch_add(1, Ordering::Relaxed));
                     let rank = tables.next();
-                    tables.insert_at(rank, id, &place, new, now)
+                    tables.insert_at((rank, id), &place, new, now)
                 };
                 Some(batch.into_iter().map(insert).collect())
             })

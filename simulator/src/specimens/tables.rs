@@ -130,14 +130,13 @@ impl Tables {
     /// Stores a message at the end of its queue.
     pub(super) fn insert(&mut self, place: &Place, new: New, now: u64) -> String {
         let rank = self.next();
-        self.insert_at(rank, format!("m{rank}"), place, new, now)
+        self.insert_at((rank, format!("m{rank}")), place, new, now)
     }
 
     /// Stores a message under that rank and that identifier.
     pub(super) fn insert_at(
         &mut self,
-        rank: u64,
-        id: String,
+        (rank, id): (u64, String),
         place: &Place,
         new: New,
         now: u64,

@@ -41,7 +41,7 @@ fn start(context: NodeContext) -> Answering {
             let all = std::mem::take(&mut *from.lock().expect("no holder of this lock panics"));
             to.transact(|tables, now| {
                 for (rank, place, new) in all {
-                    tables.insert_at(rank, format!("m{rank}"), &place, new, now);
+                    tables.insert_at((rank, format!("m{rank}")), &place, new, now);
                 }
             })
             .await;

@@ -76,10 +76,11 @@ fn verdict(summary: &Summary) -> Verdict {
     };
     let mut core = RULES.iter().filter(|rule| rule.is_core);
     let all_judged = core.all(|rule| is_judged(rule.name));
-    match summary.verdict {
-        Verdict::Unknown if summary.errors.is_empty() && all_judged => Verdict::Valid,
-        verdict => verdict,
+    let is_judged = summary.errors.is_empty() && all_judged;
+    if summary.verdict == Verdict::Unknown && is_judged {
+        return Verdict::Valid;
     }
+    summary.verdict
 }
 
 /// Shrinks the first failure of every rule, and stores it: where.
@@ -93,7 +94,7 @@ fn store(
     for broken in firsts.iter() {
         let (rule, seed) = (broken.rule.as_str(), broken.seed);
         shell.say(&format!("seed {seed} breaks {rule}: shrinking it"));
-        let budget = (&*pool, args.shrink_runs);
+        let budget = (pool, args.shrink_runs);
         let shrunk = shrink((&broken.scenario, seed), rule, implementation, budget);
         let path = args.runs.join(format!("{}.toml", shrunk.scenario.name));
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -123,4 +124,66 @@ fn text(
         let _infallible = writeln!(text, "fails alone: nanshe simulate {path} --seeds 1");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::commands::tests::nanshe;
+    use crate::output::Exit;
+
+    fn folder(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("nanshe-{}-{name}", std::process::id()))
+    }
+
+    #[test]
+    fn what_is_found_is_a_file_that_fails_alone() {
+        let runs = folder("explored");
+        let path = runs.to_string_lossy().into_owned();
+        let told = ["--in-process", "--runs", &path];
+        let look = [
+            "explore",
+            "--implementation",
+            "check-then-claim",
+            "--rule",
+            "claims/overlap",
+        ];
+        let (exit, out, _) = nanshe(&[&look, &told[..]].concat());
+        assert_eq!(exit, Exit::Violation, "{out}");
+        let line = out
+            .lines()
+            .find_map(|line| line.strip_prefix("fails alone: nanshe "));
+        let words: Vec<&str> = line.unwrap().split_whitespace().collect();
+        // It does what its file says, which is no news.
+        let (exit, out, _) = nanshe(&[&words, &told[..]].concat());
+        assert_eq!(exit, Exit::Valid, "{out}");
+        assert!(
+            out.contains("as the scenario says: it breaks claims/overlap"),
+            "{out}"
+        );
+        let elsewhere = [&words[..], &["--implementation", "transactional"]].concat();
+        let (_, out, _) = nanshe(&[&elsewhere, &told[..]].concat());
+        assert!(!out.contains("VIOLATION"), "{out}");
+        std::fs::remove_dir_all(runs).unwrap();
+    }
+
+    #[test]
+    fn exploration_of_what_keeps_its_promises_is_valid() {
+        let told = ["explore", "--in-process", "--seeds", "60", "--json"];
+        let (exit, out, error) = nanshe(&told);
+        assert_eq!((exit, error.as_str()), (Exit::Valid, ""), "{out}");
+        let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(document["summary"]["seeds"], 60);
+        assert!(document["goals"]["redelivered"].as_u64() > Some(0), "{out}");
+    }
+
+    #[test]
+    fn bad_rule_is_one_line() {
+        let (exit, _, error) = nanshe(&["explore", "--in-process", "--rule", "claims/overlapp"]);
+        assert_eq!(exit, Exit::Usage);
+        let expected =
+            "nanshe: --rule: there is no rule `claims/overlapp` (did you mean `claims/overlap`?)\n";
+        assert_eq!(error, expected);
+    }
 }

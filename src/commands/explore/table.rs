@@ -38,7 +38,7 @@ pub(super) fn run(
             missed.push(specimen.name);
             continue;
         };
-        let budget = (&*pool, args.shrink_runs);
+        let budget = (pool, args.shrink_runs);
         let drawn = (&found.first.scenario, found.first.seed);
         let shrunk = shrink(drawn, rule, found.implementation, budget);
         let lines = shrunk.scenario.to_toml().lines().count();

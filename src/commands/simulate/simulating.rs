@@ -323,7 +323,8 @@ mod tests {
         let runs = Folder::new("refused");
         let path = runs.path();
         let refused = |args: &[&str]| {
-            let (exit, out, error) = nanshe(&[&["simulate", "--runs", &path], args].concat());
+            let told = ["simulate", "--in-process", "--runs", &path];
+            let (exit, out, error) = nanshe(&[&told, args].concat());
             assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
             error
         };
