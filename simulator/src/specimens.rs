@@ -5,7 +5,7 @@
 //! are how the harness itself is tested.
 //!
 //! Most put the API (`front`) before a `store` whose steps on its `tables` are right; those with a disk put it
-//! before the log of [`durable`](crate::durable).
+//! before the log of `durable`.
 
 use crate::implementation::{Answering, Implementation, Takes};
 
