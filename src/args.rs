@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Explore(Explore),
     /// Run concurrent clients and faults against a real server, and judge what the clients saw
     Stress(Stress),
-    /// Judge stored runs of `stress` again, by the rules of today
+    /// Judge stored runs of `stress` again, by the rules of today; run stored runs of `simulate` again, byte for byte
     Replay(Replay),
     /// Judge recorded histories, whoever recorded them
     Check(Check),
@@ -325,7 +325,7 @@ fn rate(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// Stored runs: folders that `stress` made
+    /// Stored runs: folders that `stress` or `simulate` made
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
     /// Print the verdicts as JSON

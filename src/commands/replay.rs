@@ -13,10 +13,23 @@ use super::stress::folder::{HISTORY, VERDICTS};
 use crate::args::Replay;
 use crate::output::{Exit, Shell};
 
+#[cfg(madsim)]
+mod simulated;
+
 pub(crate) fn run(args: &Replay, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     let mut all = Vec::new();
+    #[cfg_attr(
+        not(madsim),
+        expect(unused_mut, reason = "nothing was simulated by such a build")
+    )]
+    let mut worst = Verdict::Valid;
     // All are read before anything is printed: a broken one spoils no half of a report.
     for run in &args.runs {
+        #[cfg(madsim)]
+        if simulated::is_one(run) {
+            worst = worst.max(simulated::again(run, args.json, shell)?);
+            continue;
+        }
         let path = run.join(HISTORY);
         let verdicts = super::check::judge(&path.to_string_lossy())?;
         let difference = difference(run, &verdicts)?;
@@ -39,7 +52,13 @@ pub(crate) fn run(args: &Replay, shell: &mut Shell<'_>) -> anyhow::Result<Exit> 
             shell.print(&format!("  changed: {line}\n"))?;
         }
     }
-    Ok(Verdict::worst(all.iter().map(|(_, verdicts, _)| verdicts.verdict())).into())
+    let verdicts = all.iter().map(|(_, verdicts, _)| verdicts.verdict());
+    let worst = if all.is_empty() {
+        worst
+    } else {
+        Verdict::worst(verdicts.chain([worst]))
+    };
+    Ok(worst.into())
 }
 
 /// What the rules of today say differently from those that judged the run when it was stored.

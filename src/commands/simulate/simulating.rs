@@ -16,6 +16,10 @@ use crate::output::{Exit, Shell, point_latest_to, write_whole};
 /// Workers if the system does not tell how many cores there are.
 const WORKERS_DEFAULT: usize = 1;
 
+/// A stored campaign's scenario, as it was run, and what came of it.
+pub(crate) const SCENARIO: &str = "scenario.toml";
+pub(crate) const SUMMARY: &str = "summary.json";
+
 /// Seeds of a scenario that names none.
 const SEEDS: u64 = 10;
 
@@ -115,6 +119,8 @@ fn simulate(
         summary.expect(&scenario.breaks);
     }
     let mut folder = RunFolder::create(args, &summary, count)?;
+    let file = folder.partial.join(SCENARIO);
+    write_whole(&file, scenario.to_toml().as_bytes())?;
     let started_at = std::time::Instant::now();
     let bar = shell.progress(count);
     let mut stored = Ok(());
@@ -191,10 +197,7 @@ impl RunFolder {
     }
 
     fn finish(self, summary: &Summary) -> anyhow::Result<()> {
-        write_whole(
-            &self.partial.join("summary.json"),
-            summary.json().as_bytes(),
-        )?;
+        write_whole(&self.partial.join(SUMMARY), summary.json().as_bytes())?;
         let folder = self.runs.join(&self.name);
         if folder.exists() {
             // The same campaign again: the same bytes, unless the binary has changed.
@@ -222,6 +225,29 @@ mod tests {
     use crate::output::Exit;
 
     const SCENARIO: &str = "scenarios/delivery/lost-acknowledgement.toml";
+
+    #[test]
+    fn stored_runs_are_run_again_and_a_difference_is_told_with_its_event() {
+        let runs = Folder::new("again");
+        let path = runs.path();
+        let told = ["--in-process", "--seeds", "2", "--runs", &path];
+        nanshe(&[&["simulate", SCENARIO], &told[..]].concat());
+        let latest = runs.0.join("latest");
+        let latest = latest.to_string_lossy();
+        let (exit, out, error) = nanshe(&["replay", &latest]);
+        assert_eq!((exit, error.as_str()), (Exit::Valid, ""), "{out}");
+        assert!(out.contains("2 histories, the same byte for byte"), "{out}");
+
+        let history = runs.0.join("latest/seed-1.jsonl");
+        let text = std::fs::read_to_string(&history).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        let other = lines[6].replace("\"at\":", "\"at\":1");
+        lines[6] = &other;
+        std::fs::write(&history, lines.join("\n") + "\n").unwrap();
+        let (exit, out, _) = nanshe(&["replay", &latest]);
+        assert_eq!(exit, Exit::Violation, "{out}");
+        assert!(out.contains("seed-1.jsonl: they part at line 7"), "{out}");
+    }
 
     /// A folder of a test's own, removed at its end.
     struct Folder(PathBuf);
@@ -312,7 +338,7 @@ mod tests {
         let count = |implementation: &str| {
             let args = ["simulate", SCENARIO, "--implementation", implementation];
             nanshe(&[&args, &keep[..]].concat());
-            std::fs::read_dir(runs.0.join("latest")).unwrap().count() - 1
+            std::fs::read_dir(runs.0.join("latest")).unwrap().count() - 2
         };
         assert_eq!(count("reference"), 1);
         assert_eq!(count("sticky-claims"), 2);
