@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use nanshe_conformance::environment::BoxFuture;
 use nanshe_reference::broker::{Limits, Timestamp};
@@ -23,7 +23,7 @@ use tokio::sync::{Mutex, oneshot};
 use tower_service::Service as _;
 
 use crate::implementation::{
-    Answer, Answering, Implementation, Inbound, NodeContext, Takes, recovering,
+    Answer, Answering, Implementation, Inbound, NodeContext, Takes, empty, recovering,
 };
 use crate::world::{Disk, sleep};
 
@@ -199,7 +199,7 @@ impl<L: Log> Durable<L> {
 
     async fn answer(self: &Arc<Self>, request: Request<Inbound>) -> Answer {
         let Some(entry) = entry(request).await else {
-            return refusal(StatusCode::BAD_REQUEST);
+            return empty(StatusCode::BAD_REQUEST);
         };
         let (durable, (sender, receiver)) = (Arc::clone(self), oneshot::channel());
         // A task of its own: a client that goes away must not leave the log ahead of the state.
@@ -210,7 +210,7 @@ impl<L: Log> Durable<L> {
         }));
         receiver
             .await
-            .unwrap_or_else(|_| refusal(StatusCode::SERVICE_UNAVAILABLE))
+            .unwrap_or_else(|_| empty(StatusCode::SERVICE_UNAVAILABLE))
     }
 
     async fn handle(&self, mut entry: Entry) -> Answer {
@@ -221,7 +221,7 @@ impl<L: Log> Durable<L> {
         if self.log.keeps(&entry) {
             let writing = self.log.write(self.disk.clone(), entry.clone());
             if writing.await.is_err() {
-                return refusal(StatusCode::SERVICE_UNAVAILABLE);
+                return empty(StatusCode::SERVICE_UNAVAILABLE);
             }
         }
         self.carry_out(entry).await
@@ -235,7 +235,7 @@ impl<L: Log> Durable<L> {
             entry.uri.parse(),
         );
         let (Ok(method), Ok(uri)) = (method, uri) else {
-            return refusal(StatusCode::BAD_REQUEST);
+            return empty(StatusCode::BAD_REQUEST);
         };
         *request.method_mut() = method;
         *request.uri_mut() = uri;
@@ -268,12 +268,6 @@ async fn entry(request: Request<Inbound>) -> Option<Entry> {
         headers: HEADERS.iter().filter_map(header).collect(),
         body: String::from_utf8(body.to_vec()).ok()?,
     })
-}
-
-fn refusal(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = status;
-    answer
 }
 
 #[cfg(test)]

@@ -38,8 +38,6 @@ pub struct Broken {
     pub scenario: Scenario,
     /// The seed of the run, and of the draw.
     pub seed: u64,
-    /// Runs before it, this one included.
-    pub runs: u64,
 }
 
 impl Explorer {
@@ -124,7 +122,6 @@ pub fn hunt(
                     rule: rule.to_owned(),
                     scenario: scenario.clone(),
                     seed,
-                    runs: seed - first_seed + 1,
                 });
             }
         }
@@ -151,7 +148,6 @@ impl Firsts {
                 rule,
                 scenario: scenario.clone(),
                 seed,
-                runs: 0,
             });
         }
     }

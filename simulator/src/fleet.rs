@@ -28,8 +28,6 @@ struct Server {
     processor: Processor,
     random: ChaCha8Rng,
     process: Option<Node>,
-    /// What runs no more, but may have tasks that have not heard of it.
-    gone: Vec<Node>,
 }
 
 impl Fleet {
@@ -54,7 +52,6 @@ impl Fleet {
             processor: Processor::new(settings.service_us, random.random()),
             random: ChaCha8Rng::seed_from_u64(random.random()),
             process: None,
-            gone: Vec::new(),
         };
         let names = scenario.server_names();
         let servers = names.iter().map(|name| (name.clone(), server()));
@@ -124,7 +121,6 @@ impl Fleet {
         {
             node(&process);
             disk(&server.disk);
-            server.gone.push(process);
         }
     }
 

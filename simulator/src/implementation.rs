@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use nanshe_conformance::environment::{BoxFuture, Environment};
@@ -26,6 +26,13 @@ pub type Inbound = UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// What a request is answered with.
 pub type Answer = Response<Full<Bytes>>;
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = status;
+    answer
+}
 
 /// A service on a node: a request in, an answer out.
 pub type Answering = Arc<dyn Fn(Request<Inbound>) -> BoxFuture<Answer> + Send + Sync>;

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http::StatusCode;
+use http_body_util::BodyExt;
 use nanshe_conformance::checker::{Verdicts, judge};
 use nanshe_conformance::environment::Environment;
 use nanshe_conformance::history::{Phase, Recorder, What};
@@ -20,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::Fleet;
 use crate::goals::{self, Counts, Reached};
-use crate::implementation::{Answering, Implementation};
+use crate::implementation::{Answering, Implementation, empty};
 use crate::nemesis::Nemesis;
 use crate::scenario::Scenario;
 pub use crate::thread::RunError;
@@ -235,9 +234,7 @@ fn open_sink(network: &Network, recorder: &Arc<Recorder>, world: &Arc<dyn Enviro
             if let Some(push) = push {
                 recorder.add(&world, push);
             }
-            let mut answer = Response::new(Full::<Bytes>::default());
-            *answer.status_mut() = status;
-            answer
+            empty(status)
         })
     });
     serve(&node, answering, Processor::new((0, 0), 0));

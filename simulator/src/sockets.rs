@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use crate::implementation::Inbound;
+use crate::implementation::{Inbound, empty};
 
 /// The sockets that are open, and what waits to be written to each.
 #[derive(Clone, Default)]
@@ -50,10 +50,10 @@ impl Sockets {
             return None;
         }
         if !service.admits_socket(request.headers()) {
-            return Some(refusal(StatusCode::FORBIDDEN));
+            return Some(empty(StatusCode::FORBIDDEN));
         }
         let Ok(response) = create_response_with_body(request, Full::default) else {
-            return Some(refusal(StatusCode::BAD_REQUEST));
+            return Some(empty(StatusCode::BAD_REQUEST));
         };
         let upgrade = hyper::upgrade::on(request);
         let (sockets, service) = (self.clone(), service.clone());
@@ -72,12 +72,6 @@ impl Sockets {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(&socket);
     }
-}
-
-fn refusal(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response
 }
 
 /// Serves one socket until it closes.

@@ -138,13 +138,7 @@ impl Draw {
         settings.delay_secs_max = [5, 60, 300][self.random.random_range(0..3)];
         // Each run leaves out some of what its clients can do.
         if self.chance(0.4) {
-            let words: Vec<&str> = workload
-                .kind
-                .actions
-                .iter()
-                .map(|action| action.word)
-                .collect();
-            let left_out = words[self.random.random_range(0..words.len())];
+            let left_out = self.action(&workload);
             workload.settings.mix.insert(left_out.to_owned(), 0);
             if workload.validate().is_err() {
                 workload.settings.mix.clear();
@@ -152,16 +146,16 @@ impl Draw {
         }
         // And does more of one thing than of all others.
         if self.chance(0.4) {
-            let words: Vec<&str> = workload
-                .kind
-                .actions
-                .iter()
-                .map(|action| action.word)
-                .collect();
-            let often = words[self.random.random_range(0..words.len())];
+            let often = self.action(&workload);
             workload.settings.mix.insert(often.to_owned(), OFTEN);
         }
         workload
+    }
+
+    /// Something that the workload's clients do.
+    fn action(&mut self, workload: &Workload) -> &'static str {
+        let actions = workload.kind.actions;
+        actions[self.random.random_range(0..actions.len())].word
     }
 
     fn topology(&mut self, scenario: &mut Scenario) {

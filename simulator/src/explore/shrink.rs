@@ -43,8 +43,8 @@ pub fn shrink(
     loop {
         let mut better = false;
         let mut place = 0;
-        // Candidates are made anew from what is best now; those before `place` have failed to fail.
-        while let Some(candidate) = candidates(&best).nth(place) {
+        let mut left = candidates(&best);
+        while let Some(candidate) = left.next() {
             if runs >= runs_max {
                 return Shrunk {
                     scenario: best,
@@ -59,6 +59,9 @@ pub fn shrink(
                         ..candidate
                     };
                     better = true;
+                    // Made anew from what is best now; those before `place` have failed to fail.
+                    left = candidates(&best);
+                    left.by_ref().take(place).for_each(drop);
                 }
                 None => place += 1,
             }

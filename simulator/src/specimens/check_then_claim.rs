@@ -34,13 +34,7 @@ impl WorkQueue for CheckThenClaim {
         let free = |tables: &mut Tables, now| tables.active(&place, now, lease.limit);
         let ranks = self.store.transact(free).await;
         self.store
-            .transact(|tables, now| {
-                let ranks = tables.divert(&place, ranks, now);
-                let claim = tables.open_claim(lease, now);
-                let take = |rank| tables.take(rank, &claim, lease, now);
-                let rows = ranks.into_iter().filter_map(take).collect();
-                Granted { claim, rows }
-            })
+            .transact(|tables, now| tables.grant(&place, ranks, lease, now))
             .await
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::store::Store;
 use super::tables::{Attributes, Deleted, Granted, Lease, Listed, New, Page, Place, Row, Stats};
-use crate::implementation::{Answer, Answering, Inbound};
+use crate::implementation::{Answer, Answering, Inbound, empty};
 
 /// A work queue over a store. What a specimen does not override is one atomic step.
 pub(super) trait WorkQueue: Send + Sync + 'static {
@@ -167,11 +167,11 @@ struct Front<'a, Q>(&'a Q);
 impl<Q: WorkQueue> Front<'_, Q> {
     async fn answer(&self, request: Request<Inbound>) -> Answer {
         let Some(asked) = Asked::of(request).await else {
-            return status(StatusCode::BAD_REQUEST);
+            return empty(StatusCode::BAD_REQUEST);
         };
         let segments: Vec<&str> = asked.path.split('/').skip(3).collect();
         let Some((&queue, rest)) = segments.split_first() else {
-            return status(StatusCode::NOT_FOUND);
+            return empty(StatusCode::NOT_FOUND);
         };
         let place = self.0.place(&asked.project, queue);
         match rest.first() {
@@ -194,7 +194,7 @@ impl<Q: WorkQueue> Front<'_, Q> {
                 let mut rows = queues.get(place, vec![(*id).to_owned()]).await;
                 match rows.pop() {
                     Some(row) => json_answer(StatusCode::OK, &message(queue, &row, None)),
-                    None => status(StatusCode::NOT_FOUND),
+                    None => empty(StatusCode::NOT_FOUND),
                 }
             }
             (&Method::GET, None, Some(ids)) => {
@@ -225,14 +225,14 @@ impl<Q: WorkQueue> Front<'_, Q> {
                     tables.rows.retain(|_, row| !is_named(row));
                 };
                 queues.store().transact(delete).await;
-                status(StatusCode::NO_CONTENT)
+                empty(StatusCode::NO_CONTENT)
             }
             (&Method::DELETE, None, None) => {
                 let limit = asked.query("pop").and_then(|limit| limit.parse().ok());
                 let rows = queues.pop(place, limit.unwrap_or(1)).await;
                 found(StatusCode::OK, queue, &rows)
             }
-            _ => status(StatusCode::METHOD_NOT_ALLOWED),
+            _ => empty(StatusCode::METHOD_NOT_ALLOWED),
         }
     }
 
@@ -245,7 +245,7 @@ impl<Q: WorkQueue> Front<'_, Q> {
         let batch = asked.body["messages"].as_array();
         let batch = batch.into_iter().flatten().map(new).collect();
         let Some(ids) = self.0.post(place, batch).await else {
-            return status(StatusCode::BAD_REQUEST);
+            return empty(StatusCode::BAD_REQUEST);
         };
         let href = |id: String| format!("/v2/queues/{queue}/messages/{id}");
         let resources: Vec<String> = ids.into_iter().map(href).collect();
@@ -269,15 +269,15 @@ impl<Q: WorkQueue> Front<'_, Q> {
                     let body = json!({ "messages": rows.collect::<Vec<_>>() });
                     json_answer(StatusCode::OK, &body)
                 }
-                None => status(StatusCode::NOT_FOUND),
+                None => empty(StatusCode::NOT_FOUND),
             },
-            Method::PATCH => status(match queues.renew(claim, asked.lease()).await {
+            Method::PATCH => empty(match queues.renew(claim, asked.lease()).await {
                 true => StatusCode::NO_CONTENT,
                 false => StatusCode::NOT_FOUND,
             }),
             _ => {
                 queues.release(claim).await;
-                status(StatusCode::NO_CONTENT)
+                empty(StatusCode::NO_CONTENT)
             }
         }
     }
@@ -293,7 +293,7 @@ impl<Q: WorkQueue> Front<'_, Q> {
             }
             (&Method::POST, ["purge"]) => {
                 store.transact(|tables, _| tables.purge(&place)).await;
-                status(StatusCode::NO_CONTENT)
+                empty(StatusCode::NO_CONTENT)
             }
             (&Method::PUT, []) => {
                 let attributes = attributes(&asked.body);
@@ -302,7 +302,7 @@ impl<Q: WorkQueue> Front<'_, Q> {
                     tables.queues.entry(place).or_insert(attributes);
                     is_new
                 });
-                status(match create.await {
+                empty(match create.await {
                     true => StatusCode::CREATED,
                     false => StatusCode::NO_CONTENT,
                 })
@@ -328,9 +328,9 @@ impl<Q: WorkQueue> Front<'_, Q> {
                     tables.queues.remove(&place);
                 });
                 delete.await;
-                status(StatusCode::NO_CONTENT)
+                empty(StatusCode::NO_CONTENT)
             }
-            _ => status(StatusCode::NOT_FOUND),
+            _ => empty(StatusCode::NOT_FOUND),
         }
     }
 }
@@ -347,7 +347,7 @@ fn attributes(metadata: &Value) -> Attributes {
 }
 
 fn deleted(deleted: Deleted) -> Answer {
-    status(match deleted {
+    empty(match deleted {
         Deleted::Gone => StatusCode::NO_CONTENT,
         Deleted::NotYours => StatusCode::FORBIDDEN,
         Deleted::NoSuchClaim => StatusCode::BAD_REQUEST,
@@ -370,7 +370,7 @@ fn found(code: StatusCode, queue: &str, rows: &[Row]) -> Answer {
 
 fn granted(queue: &str, granted: &Granted) -> Answer {
     if granted.rows.is_empty() {
-        return status(StatusCode::NO_CONTENT);
+        return empty(StatusCode::NO_CONTENT);
     }
     let claim = &granted.claim;
     let rows = granted.rows.iter();
@@ -381,12 +381,6 @@ fn granted(queue: &str, granted: &Granted) -> Answer {
         answer.headers_mut().insert("location", location);
     }
     answer
-}
-
-fn status(status: StatusCode) -> Answer {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response
 }
 
 fn json_answer(code: StatusCode, body: &Value) -> Answer {

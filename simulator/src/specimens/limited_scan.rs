@@ -36,11 +36,7 @@ impl WorkQueue for LimitedScan {
                 let mut ranks = tables.ranks(&place, now, |row: &Row| row.active_at <= now);
                 ranks.truncate(lease.limit);
                 ranks.retain(|rank| !tables.is_held(&tables.rows[rank], now));
-                let ranks = tables.divert(&place, ranks, now);
-                let claim = tables.open_claim(lease, now);
-                let take = |rank| tables.take(rank, &claim, lease, now);
-                let rows = ranks.into_iter().filter_map(take).collect();
-                Granted { claim, rows }
+                tables.grant(&place, ranks, lease, now)
             })
             .await
     }

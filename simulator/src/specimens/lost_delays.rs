@@ -70,11 +70,7 @@ impl WorkQueue for LostDelays {
                 let mut ranks = tables.active(&place, now, usize::MAX);
                 ranks.retain(|rank| self.is_due(&tables.rows[rank].id, now));
                 ranks.truncate(lease.limit);
-                let ranks = tables.divert(&place, ranks, now);
-                let claim = tables.open_claim(lease, now);
-                let take = |rank| tables.take(rank, &claim, lease, now);
-                let rows = ranks.into_iter().filter_map(take).collect();
-                Granted { claim, rows }
+                tables.grant(&place, ranks, lease, now)
             })
             .await
     }

@@ -250,15 +250,22 @@ impl Tables {
     /// A whole claim in one step.
     pub(super) fn claim(&mut self, place: &Place, lease: Lease, now: u64) -> Granted {
         let ranks = self.active(place, now, lease.limit);
+        self.grant(place, ranks, lease, now)
+    }
+
+    /// A new claim takes those of `ranks` that were not claimed too often.
+    pub(super) fn grant(
+        &mut self,
+        place: &Place,
+        ranks: Vec<u64>,
+        lease: Lease,
+        now: u64,
+    ) -> Granted {
         let ranks = self.divert(place, ranks, now);
         let claim = self.open_claim(lease, now);
-        let rows = ranks
-            .into_iter()
-            .filter_map(|rank| self.take(rank, &claim, lease, now));
-        Granted {
-            rows: rows.collect(),
-            claim: claim.clone(),
-        }
+        let take = |rank| self.take(rank, &claim, lease, now);
+        let rows = ranks.into_iter().filter_map(take).collect();
+        Granted { claim, rows }
     }
 
     /// Ranks of what the claim holds.

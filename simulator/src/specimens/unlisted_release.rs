@@ -41,11 +41,7 @@ impl WorkQueue for UnlistedRelease {
                 };
                 let mut ranks = tables.ranks(&place, now, is_free);
                 ranks.truncate(lease.limit);
-                let ranks = tables.divert(&place, ranks, now);
-                let claim = tables.open_claim(lease, now);
-                let take = |rank| tables.take(rank, &claim, lease, now);
-                let rows = ranks.into_iter().filter_map(take).collect();
-                Granted { claim, rows }
+                tables.grant(&place, ranks, lease, now)
             })
             .await
     }

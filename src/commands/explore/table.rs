@@ -81,7 +81,7 @@ fn look_for(
     for start in 0..starts {
         let seeds = (args.first_seed + start * APART, args.seeds);
         let (broken, secs) = hunt(implementation, rule, seeds, pool)?;
-        runs.push(broken.runs);
+        runs.push(broken.seed - seeds.0 + 1);
         virtual_secs += secs;
         first.get_or_insert(broken);
     }
