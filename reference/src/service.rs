@@ -163,6 +163,14 @@ impl Service {
         self.with_broker(|broker, _| broker.census())
     }
 
+    /// What the broker has examined since the beginning, as [`Broker::work_done`] counts it; `None` if it is
+    /// broken. To ask changes nothing.
+    #[must_use]
+    pub fn work_done(&self) -> Option<u64> {
+        let state = self.shared.state.lock().ok()?;
+        Some(state.broker.work_done())
+    }
+
     /// Waits until there may be a notification, or until the time that [`Self::advance`] returned
     /// is no longer the next, or the broker is broken. Only one can wait at a time.
     pub async fn changed(&self, until: Option<Timestamp>) {

@@ -8,7 +8,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::implementation::{Beside, Implementation, NodeContext};
 use crate::scenario::Scenario;
-use crate::world::{ClockSettings, Disk, DiskSettings, Network, Node, NodeClock, Processor, serve};
+use crate::world::{
+    ClockSettings, Disk, DiskSettings, Network, Node, NodeClock, Processor, ProcessorSettings,
+    serve,
+};
 
 /// The servers of a run.
 pub(crate) struct Fleet {
@@ -43,13 +46,18 @@ impl Fleet {
             write_us: scenario.disk.write_us,
             sync_us: scenario.disk.sync_us,
         };
+        let costs = ProcessorSettings {
+            cores: settings.cores,
+            service_us: settings.service_us,
+            entry_ns: settings.entry_ns,
+        };
         let mut server = || Server {
             clock: NodeClock::new(ClockSettings {
                 offset_ms: random.random_range(settings.offset_ms.0..=settings.offset_ms.1),
                 drift_ppm: random.random_range(settings.drift_ppm.0..=settings.drift_ppm.1),
             }),
             disk: Disk::new(times, random.random()),
-            processor: Processor::new(settings.service_us, random.random()),
+            processor: Processor::new(costs, random.random()),
             random: ChaCha8Rng::seed_from_u64(random.random()),
             process: None,
         };
@@ -86,6 +94,7 @@ impl Fleet {
             clock: server.clock.clone(),
             environment: node.environment(),
             disk: server.disk.clone(),
+            processor: server.processor.clone(),
             beside: self.beside.clone(),
             seed: server.random.random(),
         };

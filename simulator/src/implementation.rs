@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub struct NodeContext {
     pub environment: Arc<dyn Environment>,
     /// Its disk: what was synced is there again after a crash.
     pub disk: Disk,
+    /// Its processor: every request costs something there already, and what an implementation does beside may.
+    pub processor: Processor,
     /// What all servers of the run share, and what none of them takes along when it dies.
     pub beside: Beside,
     /// Where all its choices come from: another one each time it starts.
@@ -100,6 +103,11 @@ impl Implementation {
     /// and serves it there.
     pub fn serve_alone(&self, node: &Node, name: &str, seed: u64) {
         start_alone(node, name, self.start, seed);
+    }
+
+    /// The same on a processor that is not free.
+    pub fn serve_on(&self, processor: Processor, node: &Node, name: &str, seed: u64) {
+        start_on(processor, (node, name), self.start, seed);
     }
 
     /// What `scenario` asks of it that it cannot take, if there is such a thing: then nothing would follow from a
@@ -172,6 +180,15 @@ impl Takes {
 /// Starts something on a node of its own, with a clock that is right and a disk and a processor that
 /// cost nothing.
 pub(crate) fn start_alone(node: &Node, name: &str, start: fn(NodeContext) -> Answering, seed: u64) {
+    start_on(Processor::free(), (node, name), start, seed);
+}
+
+fn start_on(
+    processor: Processor,
+    (node, name): (&Node, &str),
+    start: fn(NodeContext) -> Answering,
+    seed: u64,
+) {
     let settings = DiskSettings {
         write_us: (0, 0),
         sync_us: (0, 0),
@@ -182,10 +199,11 @@ pub(crate) fn start_alone(node: &Node, name: &str, start: fn(NodeContext) -> Ans
         clock: NodeClock::new(ClockSettings::default()),
         environment: node.environment(),
         disk: Disk::new(settings, seed),
+        processor: processor.clone(),
         beside: Beside::default(),
         seed,
     };
-    serve(node, start(context), Processor::new((0, 0), seed));
+    serve(node, start(context), processor);
 }
 
 /// Serves any `tower` service, as axum's router is one, unchanged: what it answers is collected and sent.
@@ -256,14 +274,33 @@ pub fn implementations() -> impl Iterator<Item = Implementation> {
 }
 
 fn reference(context: NodeContext) -> Answering {
-    let service = Service::new(Limits::default(), context.seed, Arc::new(context.clock));
+    let clock = Arc::new(context.clock);
+    let service = Service::new(Limits::default(), context.seed, clock);
     let sending = send_all(
         service.clone(),
         Sockets::default(),
         Arc::clone(&context.environment),
     );
     context.environment.spawn(Box::pin(sending));
-    answering(service)
+    charging(service, context.processor)
+}
+
+/// The reference's service, which spends on `processor` what its broker examines.
+fn charging(service: Service, processor: Processor) -> Answering {
+    let answering = answering(service.clone());
+    // What the broker has done by itself since the request before is charged to the next one.
+    let charged = Arc::new(AtomicU64::new(0));
+    Arc::new(move |request| {
+        let (answer, service) = (answering(request), service.clone());
+        let (charged, processor) = (Arc::clone(&charged), processor.clone());
+        Box::pin(async move {
+            let answer = answer.await;
+            let done = service.work_done().unwrap_or(0);
+            let before = charged.fetch_max(done, Ordering::Relaxed);
+            processor.spend(done.saturating_sub(before)).await;
+            answer
+        })
+    })
 }
 
 /// The reference's service as a node serves it.

@@ -237,6 +237,6 @@ fn open_sink(network: &Network, recorder: &Arc<Recorder>, world: &Arc<dyn Enviro
             empty(status)
         })
     });
-    serve(&node, answering, Processor::new((0, 0), 0));
+    serve(&node, answering, Processor::free());
     node
 }

@@ -75,8 +75,12 @@ pub struct Link {
 pub struct Servers {
     /// How many.
     pub count: u32,
+    /// How many requests a server's processor works on at once.
+    pub cores: u32,
     /// What a request costs its server's processor, in microseconds: least and most.
     pub service_us: (u64, u64),
+    /// What it costs there to examine an entry of what the implementation keeps, in nanoseconds.
+    pub entry_ns: u64,
     /// How far a server's clock is ahead at the start, in milliseconds: least and most.
     pub offset_ms: (i64, i64),
     /// How much too fast it runs, in millionths: least and most.
@@ -109,7 +113,9 @@ impl Default for Servers {
     fn default() -> Self {
         Self {
             count: 1,
+            cores: 1,
             service_us: (0, 0),
+            entry_ns: 0,
             offset_ms: (0, 0),
             drift_ppm: (0, 0),
             excuses_jumps: true,

@@ -14,7 +14,7 @@ pub use self::clock::{ClockSettings, NodeClock};
 pub use self::disk::{Disk, DiskSettings};
 pub(crate) use self::network::Balancer;
 pub use self::network::{Direction, Links, Losses, Network, NodeId};
-pub use self::processor::Processor;
+pub use self::processor::{Processor, ProcessorSettings};
 pub use self::server::{PORT, endpoint, serve};
 pub(crate) use self::time::sleep;
 

@@ -193,6 +193,8 @@ fn plainer(scenario: &Scenario, all: &mut Vec<Scenario>) {
     with(&|it| it.server.offset_ms = (0, 0));
     with(&|it| it.server.drift_ppm = (0, 0));
     with(&|it| it.server.service_us = (0, 0));
+    with(&|it| it.server.cores = 1);
+    with(&|it| it.server.entry_ns = 0);
     with(&|it| it.is_strict = false);
     with(&|it| it.workload.settings.mix = BTreeMap::new());
     let plain = nanshe_conformance::workload::Workload::named(scenario.workload.kind.name);

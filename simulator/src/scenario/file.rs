@@ -21,6 +21,8 @@ const OFFSET_MS_MAX: i64 = 86_400_000;
 const DRIFT_PPM_MAX: i64 = 10_000;
 const FAULTS_MAX: usize = 1_000;
 const SERVERS_MAX: u64 = 16;
+const CORES_MAX: u64 = 1_024;
+const ENTRY_NS_MAX: u64 = 1_000_000;
 const FACTOR_MAX: u64 = 10_000;
 const TURNS_MAX: u64 = 1_000_000;
 
@@ -64,7 +66,9 @@ struct LinkTable {
 #[serde(deny_unknown_fields)]
 struct ServerTable {
     count: Option<Spanned<u64>>,
+    cores: Option<Spanned<u64>>,
     service_us: Option<Spanned<[u64; 2]>>,
+    entry_ns: Option<Spanned<u64>>,
     offset_ms: Option<Spanned<[i64; 2]>>,
     drift_ppm: Option<Spanned<[i64; 2]>>,
     excuses_jumps: Option<bool>,
@@ -232,6 +236,14 @@ impl Check<'_> {
         if let Some(count) = &table.count {
             self.range(count, 1, SERVERS_MAX)?;
             servers.count = u32::try_from(*count.get_ref()).unwrap_or(1);
+        }
+        if let Some(cores) = &table.cores {
+            self.range(cores, 1, CORES_MAX)?;
+            servers.cores = u32::try_from(*cores.get_ref()).unwrap_or(1);
+        }
+        if let Some(entry) = &table.entry_ns {
+            self.range(entry, 0, ENTRY_NS_MAX)?;
+            servers.entry_ns = *entry.get_ref();
         }
         if let Some(service) = &table.service_us {
             servers.service_us = self.pair(service, 0, MICROS_MAX)?;

@@ -70,8 +70,14 @@ fn write_tables(text: &mut String, scenario: &Scenario) -> std::fmt::Result {
     if server.count != plain.count {
         lines.push(format!("count = {}", server.count));
     }
+    if server.cores != plain.cores {
+        lines.push(format!("cores = {}", server.cores));
+    }
     if server.service_us != plain.service_us {
         lines.push(format!("service_us = {}", pair(server.service_us)));
+    }
+    if server.entry_ns != plain.entry_ns {
+        lines.push(format!("entry_ns = {}", server.entry_ns));
     }
     if server.offset_ms != plain.offset_ms {
         lines.push(format!("offset_ms = {}", signed(server.offset_ms)));

@@ -159,6 +159,19 @@ fn scenario_is_written_as_it_is_read() {
 }
 
 #[test]
+fn processor_is_written_as_it_is_read_and_left_out_where_it_is_as_usual() {
+    let said = "cores = 4\nservice_us = [0, 3]\nentry_ns = 50\n";
+    let chosen = parse(&GOOD.replacen("offset_ms", &format!("{said}offset_ms"), 1)).unwrap();
+    assert_eq!((chosen.server.cores, chosen.server.entry_ns), (4, 50));
+    assert!(chosen.to_toml().contains(said), "{}", chosen.to_toml());
+    let usual = parse(GOOD).unwrap().to_toml();
+    assert!(
+        !usual.contains("cores") && !usual.contains("entry_ns"),
+        "{usual}"
+    );
+}
+
+#[test]
 fn what_an_implementation_cannot_take_is_refused() {
     let with = |from: &str, to: &str| parse(&GOOD.replacen(from, to, 1)).unwrap();
     let refusal = |scenario: &Scenario, name| implementation(name).refuses(scenario);
