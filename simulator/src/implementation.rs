@@ -255,7 +255,7 @@ pub fn recovering(context: &NodeContext, recovery: BoxFuture<Answering>) -> Answ
     })
 }
 
-/// The reference, the others that keep their promises, then the specimens.
+/// The reference, the others that keep their promises, then the specimens; those about scaling last.
 pub fn implementations() -> impl Iterator<Item = Implementation> {
     let reference = Implementation {
         name: "reference",
@@ -271,6 +271,8 @@ pub fn implementations() -> impl Iterator<Item = Implementation> {
     [reference, durable::IMPLEMENTATION, specimens::TRANSACTIONAL]
         .into_iter()
         .chain(specimens::SPECIMENS.iter().copied())
+        .chain([specimens::INDEXED])
+        .chain(specimens::SCALING.iter().copied())
 }
 
 fn reference(context: NodeContext) -> Answering {

@@ -32,7 +32,9 @@ mod read_then_pop;
 mod restarting_ids;
 mod retried_insert;
 mod revived_claims;
+mod scaling;
 mod stale_replica;
+mod steps;
 mod sticky_claims;
 mod store;
 mod tables;
@@ -78,6 +80,12 @@ pub const SPECIMENS: &[Implementation] = &[
     volatile_deletes::SPECIMEN,
     write_behind::SPECIMEN,
 ];
+
+/// Those that scale badly, each caught by a rule about scaling and by no other: drawn scenarios leave them out.
+pub const SCALING: &[Implementation] = scaling::SCALING;
+
+/// The sound work queue that each of [`SCALING`] is a variation of.
+pub const INDEXED: Implementation = scaling::INDEXED;
 
 /// The API over the store, every operation one step: what most specimens are but for one flaw.
 pub(crate) const TRANSACTIONAL: Implementation = Implementation {

@@ -1,21 +1,23 @@
-//! The API in front of a [`Store`]: queues, messages, claims. Every operation is one atomic step, and
-//! right, unless a specimen does it in its own way.
+//! The API in front of a [`Store`], or of whatever else keeps queues: queues, messages, claims. Every operation
+//! is one atomic step, and right, unless a specimen does it in its own way.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
+use super::steps::Steps;
 use super::store::Store;
 use super::tables::{Attributes, Deleted, Granted, Lease, Listed, New, Page, Place, Row, Stats};
 use crate::implementation::{Answer, Answering, Inbound, empty};
 
 /// A work queue over a store. What a specimen does not override is one atomic step.
-pub(super) trait WorkQueue: Send + Sync + 'static {
-    fn store(&self) -> &Store;
+pub(super) trait WorkQueue<S: Steps = Store>: Send + Sync + 'static {
+    fn store(&self) -> &S;
 
     /// Where the messages of a tenant's queue are kept.
     fn place(&self, project: &str, queue: &str) -> Place {
@@ -31,31 +33,32 @@ pub(super) trait WorkQueue: Send + Sync + 'static {
         place: Place,
         batch: Vec<New>,
     ) -> impl Future<Output = Option<Vec<String>>> + Send {
-        self.store().transact(move |tables, now| {
-            let valid = batch.iter().all(New::is_valid);
-            let insert = |new| tables.insert(&place, new, now);
-            valid.then(|| batch.into_iter().map(insert).collect())
-        })
+        self.store().post(place, batch)
     }
 
     fn claim(&self, place: Place, lease: Lease) -> impl Future<Output = Granted> + Send {
-        self.store()
-            .transact(move |tables, now| tables.claim(&place, lease, now))
+        self.store().claim(place, lease)
+    }
+
+    /// A claim, or `None` if there is no room for another one just now.
+    fn try_claim(
+        &self,
+        place: Place,
+        lease: Lease,
+    ) -> impl Future<Output = Option<Granted>> + Send {
+        async move { Some(self.claim(place, lease).await) }
     }
 
     fn claimed(&self, claim: String) -> impl Future<Output = Option<Vec<Row>>> + Send {
-        self.store()
-            .transact(move |tables, now| tables.claimed(&claim, now))
+        self.store().claimed(claim)
     }
 
     fn renew(&self, claim: String, lease: Lease) -> impl Future<Output = bool> + Send {
-        self.store()
-            .transact(move |tables, now| tables.renew(&claim, lease, now))
+        self.store().renew(claim, lease)
     }
 
     fn release(&self, claim: String) -> impl Future<Output = ()> + Send {
-        self.store()
-            .transact(move |tables, _| tables.release(&claim))
+        self.store().release(claim)
     }
 
     fn delete(
@@ -64,37 +67,32 @@ pub(super) trait WorkQueue: Send + Sync + 'static {
         id: String,
         claim: Option<String>,
     ) -> impl Future<Output = Deleted> + Send {
-        self.store()
-            .transact(move |tables, now| tables.delete(&place, &id, claim.as_deref(), now))
+        self.store().delete(place, id, claim)
     }
 
     fn pop(&self, place: Place, limit: usize) -> impl Future<Output = Vec<Row>> + Send {
-        self.store()
-            .transact(move |tables, now| tables.pop(&place, limit, now))
+        self.store().pop(place, limit)
     }
 
     fn get(&self, place: Place, ids: Vec<String>) -> impl Future<Output = Vec<Row>> + Send {
-        self.store()
-            .transact(move |tables, now| tables.get(&place, &ids, now))
+        self.store().get(place, ids)
     }
 
     fn list(&self, place: Place, page: Page) -> impl Future<Output = Listed> + Send {
-        self.store()
-            .transact(move |tables, now| tables.list(&place, &page, now))
+        self.store().list(place, page)
     }
 
     fn stats(&self, place: Place) -> impl Future<Output = Stats> + Send {
-        self.store()
-            .transact(move |tables, now| tables.stats(&place, now))
+        self.store().stats(place)
     }
 }
 
 /// Serves `queue`.
-pub(super) fn answering(queue: impl WorkQueue) -> Answering {
+pub(super) fn answering<S: Steps>(queue: impl WorkQueue<S>) -> Answering {
     let queue = Arc::new(queue);
     Arc::new(move |request| {
         let queue = Arc::clone(&queue);
-        Box::pin(async move { Front(&*queue).answer(request).await })
+        Box::pin(async move { Front(&*queue, PhantomData).answer(request).await })
     })
 }
 
@@ -105,22 +103,20 @@ struct Asked {
     query: String,
     body: Value,
     project: String,
+    client: String,
 }
 
 impl Asked {
     async fn of(request: Request<Inbound>) -> Option<Self> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.ok()?.to_bytes();
-        let project = parts.headers.get("x-project-id");
         Some(Self {
+            project: header(&parts.headers, "x-project-id"),
+            client: header(&parts.headers, "client-id"),
             method: parts.method,
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             body: serde_json::from_slice(&body).unwrap_or_default(),
-            project: project
-                .and_then(|project| project.to_str().ok())
-                .unwrap_or_default()
-                .to_owned(),
         })
     }
 
@@ -158,20 +154,28 @@ impl Asked {
             limit: self.limit(),
             claimed: flag("include_claimed"),
             delayed: flag("include_delayed"),
+            not_by: (!flag("echo")).then(|| self.client.clone()),
         }
     }
 }
 
-struct Front<'a, Q>(&'a Q);
+/// The text of a header, empty if there is none.
+fn header(headers: &HeaderMap, name: &str) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
 
-impl<Q: WorkQueue> Front<'_, Q> {
+/// The API over a queue that does what it does in its own way by the steps of `S`.
+struct Front<'a, Q, S>(&'a Q, PhantomData<fn() -> S>);
+
+impl<S: Steps, Q: WorkQueue<S>> Front<'_, Q, S> {
     async fn answer(&self, request: Request<Inbound>) -> Answer {
         let Some(asked) = Asked::of(request).await else {
             return empty(StatusCode::BAD_REQUEST);
         };
         let segments: Vec<&str> = asked.path.split('/').skip(3).collect();
         let Some((&queue, rest)) = segments.split_first() else {
-            return empty(StatusCode::NOT_FOUND);
+            return about(&asked.path);
         };
         let place = self.0.place(&asked.project, queue);
         match rest.first() {
@@ -208,8 +212,11 @@ impl<Q: WorkQueue> Front<'_, Q> {
                     rows.iter().map(|row| message(queue, row, None)).collect();
                 let href = format!(
                     "/v2/queues/{queue}/messages?limit={}&include_claimed={}&include_delayed={}\
-                     &echo=true&marker={next}",
-                    page.limit, page.claimed, page.delayed
+                     &echo={}&marker={next}",
+                    page.limit,
+                    page.claimed,
+                    page.delayed,
+                    page.not_by.is_none()
                 );
                 let links = json!([{ "rel": "next", "href": href }]);
                 let body = json!({ "messages": messages, "links": links });
@@ -220,11 +227,7 @@ impl<Q: WorkQueue> Front<'_, Q> {
                 deleted(queues.delete(place, id, claim).await)
             }
             (&Method::DELETE, None, Some(ids)) => {
-                let delete = |tables: &mut super::tables::Tables, _| {
-                    let is_named = |row: &Row| row.place == place && ids.contains(&row.id);
-                    tables.rows.retain(|_, row| !is_named(row));
-                };
-                queues.store().transact(delete).await;
+                queues.store().delete_all(place, ids).await;
                 empty(StatusCode::NO_CONTENT)
             }
             (&Method::DELETE, None, None) => {
@@ -241,6 +244,7 @@ impl<Q: WorkQueue> Front<'_, Q> {
             body: message["body"].clone(),
             ttl_secs: message["ttl"].as_u64(),
             delay_secs: message["delay"].as_u64(),
+            client: asked.client.clone(),
         };
         let batch = asked.body["messages"].as_array();
         let batch = batch.into_iter().flatten().map(new).collect();
@@ -260,7 +264,10 @@ impl<Q: WorkQueue> Front<'_, Q> {
     ) -> Answer {
         let queues = self.0;
         let Some(claim) = claim.map(|claim| (*claim).to_owned()) else {
-            return granted(queue, &queues.claim(place, asked.lease()).await);
+            return match queues.try_claim(place, asked.lease()).await {
+                Some(got) => granted(queue, &got),
+                None => empty(StatusCode::SERVICE_UNAVAILABLE),
+            };
         };
         match asked.method {
             Method::GET => match queues.claimed(claim).await {
@@ -292,46 +299,43 @@ impl<Q: WorkQueue> Front<'_, Q> {
                 json_answer(StatusCode::OK, &json!({ "messages": counts }))
             }
             (&Method::POST, ["purge"]) => {
-                store.transact(|tables, _| tables.purge(&place)).await;
+                store.purge(place).await;
                 empty(StatusCode::NO_CONTENT)
             }
             (&Method::PUT, []) => {
                 let attributes = attributes(&asked.body);
-                let create = store.transact(move |tables, _| {
-                    let is_new = !tables.queues.contains_key(&place);
-                    tables.queues.entry(place).or_insert(attributes);
-                    is_new
-                });
-                empty(match create.await {
+                empty(match store.create(place, attributes).await {
                     true => StatusCode::CREATED,
                     false => StatusCode::NO_CONTENT,
                 })
             }
             (&Method::PATCH, []) => {
                 let changes = asked.body.as_array().cloned().unwrap_or_default();
-                let patch = store.transact(move |tables, _| {
-                    let mut whole = serde_json::Map::new();
-                    for change in changes {
-                        let path = change["path"].as_str().unwrap_or_default();
-                        let name = path.trim_start_matches("/metadata/").to_owned();
-                        whole.insert(name, change["value"].clone());
-                    }
-                    let attributes = attributes(&Value::Object(whole));
-                    tables.queues.insert(place, attributes);
-                });
-                patch.await;
+                let mut whole = serde_json::Map::new();
+                for change in changes {
+                    let path = change["path"].as_str().unwrap_or_default();
+                    let name = path.trim_start_matches("/metadata/").to_owned();
+                    whole.insert(name, change["value"].clone());
+                }
+                let attributes = attributes(&Value::Object(whole));
+                store.describe(place, attributes).await;
                 json_answer(StatusCode::OK, &json!({}))
             }
             (&Method::DELETE, []) => {
-                let delete = store.transact(|tables, _| {
-                    tables.purge(&place);
-                    tables.queues.remove(&place);
-                });
-                delete.await;
+                store.remove(place).await;
                 empty(StatusCode::NO_CONTENT)
             }
             _ => empty(StatusCode::NOT_FOUND),
         }
+    }
+}
+
+/// What the service says of itself.
+fn about(path: &str) -> Answer {
+    match path.trim_end_matches('/') {
+        "/v2" => json_answer(StatusCode::OK, &json!({ "resources": {} })),
+        "/v2/ping" => empty(StatusCode::NO_CONTENT),
+        _ => empty(StatusCode::NOT_FOUND),
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Row {
     pub(super) claim: Option<String>,
     /// How often it was claimed.
     pub(super) claims: u64,
+    /// Who posted it.
+    pub(super) client: String,
 }
 
 /// A message as it was sent.
@@ -51,6 +53,8 @@ pub(super) struct New {
     pub(super) body: Value,
     pub(super) ttl_secs: Option<u64>,
     pub(super) delay_secs: Option<u64>,
+    /// Who posts it.
+    pub(super) client: String,
 }
 
 impl New {
@@ -105,6 +109,8 @@ pub(super) struct Page {
     pub(super) limit: usize,
     pub(super) claimed: bool,
     pub(super) delayed: bool,
+    /// Whose own messages are left out; the tables show everybody everything.
+    pub(super) not_by: Option<String>,
 }
 
 /// A page: its messages, and the marker of the next.
@@ -153,6 +159,7 @@ impl Tables {
             active_at: now + delay_secs * SECOND,
             claim: None,
             claims: 0,
+            client: new.client,
         };
         self.rows.insert(rank, row);
         id

@@ -1,0 +1,77 @@
+//! Keeps the claims that live in a table with a fixed number of places, and turns away who finds it full, however
+//! little there is to do.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use super::shelf::Shelf;
+use super::shelves::{IN_TIME, Shelves};
+use crate::implementation::{Implementation, Takes};
+use crate::specimens::front::{WorkQueue, answering};
+use crate::specimens::steps::Steps as _;
+use crate::specimens::tables::{Granted, Lease, Place, SECOND};
+
+/// Places in the table. Claims that live for 200 ms fill it at 80 in a second.
+const PLACES: usize = 16;
+
+pub(super) const SPECIMEN: Implementation = Implementation {
+    name: "fixed-table",
+    about: "has places for sixteen claims, and answers 503 when they are taken",
+    caught_by: Some("scaling/continuous"),
+    takes: Takes::ONE_IN_MEMORY,
+    variants: &[],
+    start: |context| {
+        answering(FixedTable {
+            shelves: Shelves::new(&context, IN_TIME),
+            table: Mutex::default(),
+        })
+    },
+};
+
+struct FixedTable {
+    shelves: Shelves,
+    /// The claims that live, and when each ends.
+    table: Mutex<BTreeMap<String, u64>>,
+}
+
+impl FixedTable {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.table.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl WorkQueue<Shelves> for FixedTable {
+    fn store(&self) -> &Shelves {
+        &self.shelves
+    }
+
+    async fn try_claim(&self, place: Place, lease: Lease) -> Option<Granted> {
+        let claim = |shelf: &mut Shelf, now| {
+            let mut table = self.table();
+            table.retain(|_, until| now < *until);
+            if table.len() >= PLACES {
+                return None;
+            }
+            let granted = self.shelves.claim_oldest(shelf, lease, now);
+            if !granted.rows.is_empty() {
+                table.insert(granted.claim.clone(), now + lease.ttl_secs * SECOND);
+            }
+            Some(granted)
+        };
+        self.shelves.look(&place, claim).await
+    }
+
+    async fn renew(&self, claim: String, lease: Lease) -> bool {
+        let renewed = self.shelves.renew(claim.clone(), lease).await;
+        if renewed {
+            let until = self.shelves.now() + lease.ttl_secs * SECOND;
+            self.table().entry(claim).and_modify(|end| *end = until);
+        }
+        renewed
+    }
+
+    async fn release(&self, claim: String) {
+        self.table().remove(&claim);
+        self.shelves.release(claim).await;
+    }
+}

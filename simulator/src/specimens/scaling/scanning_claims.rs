@@ -1,0 +1,56 @@
+//! Finds the oldest free messages as a query without an index does: reads all messages of the queue, keeps those
+//! that are free, sorts them, and takes the first. A claim costs as much as the backlog is deep.
+
+use std::cmp::Reverse;
+
+use super::shelf::Shelf;
+use super::shelves::{IN_TIME, Shelves};
+use crate::implementation::{Implementation, Takes};
+use crate::specimens::front::{WorkQueue, answering};
+use crate::specimens::tables::{Granted, Lease, Place};
+
+pub(super) const SPECIMEN: Implementation = Implementation {
+    name: "scanning-claims",
+    about: "reads and sorts the whole backlog for every claim",
+    caught_by: Some("scaling/flat-cost"),
+    takes: Takes::ONE_IN_MEMORY,
+    variants: &[],
+    start: |context| {
+        answering(ScanningClaims {
+            shelves: Shelves::new(&context, IN_TIME),
+        })
+    },
+};
+
+struct ScanningClaims {
+    shelves: Shelves,
+}
+
+impl WorkQueue<Shelves> for ScanningClaims {
+    fn store(&self) -> &Shelves {
+        &self.shelves
+    }
+
+    async fn claim(&self, place: Place, lease: Lease) -> Granted {
+        let claim = |shelf: &mut Shelf, now| {
+            let ranks = scan(shelf, lease.limit, now);
+            self.shelves.grant(shelf, ranks, lease, now)
+        };
+        self.shelves.look(&place, claim).await
+    }
+}
+
+/// Ranks of the oldest messages that are free, found the hard way.
+fn scan(shelf: &mut Shelf, limit: usize, now: u64) -> Vec<u64> {
+    let rows = shelf.rows.iter();
+    let free =
+        rows.filter(|(_, row)| row.claim.is_none() && row.active_at <= now && now < row.expires_at);
+    // How long each has waited, and its rank where several have waited as long.
+    let mut waiting: Vec<(Reverse<u64>, u64)> = free
+        .map(|(rank, row)| (Reverse(now - row.active_at), *rank))
+        .collect();
+    waiting.sort_unstable();
+    shelf.examined += u64::try_from(shelf.rows.len()).unwrap_or(u64::MAX);
+    let oldest = waiting.into_iter().take(limit);
+    oldest.map(|(_, rank)| rank).collect()
+}
