@@ -9,6 +9,7 @@ mod modeling;
 mod network;
 mod planted;
 mod planted_frames;
+mod scaling;
 mod scenarios;
 mod specimens;
 

@@ -1,4 +1,4 @@
-//! Keeps the claims that live in a table with a fixed number of places, and turns away who finds it full, however
+//! Keeps the claims that hold something in a table with a fixed number of places, and turns away who finds it full, however
 //! little there is to do.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use super::shelves::{IN_TIME, Shelves};
 use crate::implementation::{Implementation, Takes};
 use crate::specimens::front::{WorkQueue, answering};
 use crate::specimens::steps::Steps as _;
-use crate::specimens::tables::{Granted, Lease, Place, SECOND};
+use crate::specimens::tables::{Deleted, Granted, Lease, Place, SECOND};
 
 /// Places in the table. Claims that live for 200 ms fill it at 80 in a second.
 const PLACES: usize = 16;
@@ -30,7 +30,7 @@ pub(super) const SPECIMEN: Implementation = Implementation {
 
 struct FixedTable {
     shelves: Shelves,
-    /// The claims that live, and when each ends.
+    /// The claims that hold something, and when each ends.
     table: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -73,5 +73,19 @@ impl WorkQueue<Shelves> for FixedTable {
     async fn release(&self, claim: String) {
         self.table().remove(&claim);
         self.shelves.release(claim).await;
+    }
+
+    async fn delete(&self, place: Place, id: String, claim: Option<String>) -> Deleted {
+        let deleted = self.shelves.delete(place, id, claim.clone()).await;
+        if let Some(claim) = claim
+            && deleted == Deleted::Gone
+        {
+            let held = self.shelves.claimed(claim.clone()).await;
+            // What has nothing left to hold needs no place, whether it is released or not.
+            if held.is_none_or(|rows| rows.is_empty()) {
+                self.table().remove(&claim);
+            }
+        }
+        deleted
     }
 }
