@@ -334,7 +334,7 @@ fn scenario(workload: &str) -> Scenario {
         r#"name = "scaling/sound"
 about = "what is slow is not wrong"
 implementation = "indexed"
-work_secs = 60
+work_secs = 30
 patience_ms = 4000
 [server]
 cores = 2
@@ -348,8 +348,8 @@ claim_ttl_secs = 60
 kind = "lose-answers"
 how = "reset"
 share = 0.1
-from_secs = [5, 20]
-for_secs = [10, 30]
+from_secs = [5, 10]
+for_secs = [10, 15]
 "#
     );
     let document = Document {

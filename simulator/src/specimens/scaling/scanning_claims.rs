@@ -1,8 +1,6 @@
 //! Finds the oldest free messages as a query without an index does: reads all messages of the queue, keeps those
 //! that are free, sorts them, and takes the first. A claim costs as much as the backlog is deep.
 
-use std::cmp::Reverse;
-
 use super::shelf::Shelf;
 use super::shelves::{IN_TIME, Shelves};
 use crate::implementation::{Implementation, Takes};
@@ -11,7 +9,7 @@ use crate::specimens::tables::{Granted, Lease, Place};
 
 pub(super) const SPECIMEN: Implementation = Implementation {
     name: "scanning-claims",
-    about: "reads and sorts the whole backlog for every claim",
+    about: "reads the whole backlog for every claim",
     caught_by: Some("scaling/flat-cost"),
     takes: Takes::ONE_IN_MEMORY,
     variants: &[],
@@ -45,12 +43,8 @@ fn scan(shelf: &mut Shelf, limit: usize, now: u64) -> Vec<u64> {
     let rows = shelf.rows.iter();
     let free =
         rows.filter(|(_, row)| row.claim.is_none() && row.active_at <= now && now < row.expires_at);
-    // How long each has waited, and its rank where several have waited as long.
-    let mut waiting: Vec<(Reverse<u64>, u64)> = free
-        .map(|(rank, row)| (Reverse(now - row.active_at), *rank))
-        .collect();
-    waiting.sort_unstable();
+    let mut ranks: Vec<u64> = free.map(|(rank, _)| *rank).collect();
+    ranks.truncate(limit);
     shelf.examined += u64::try_from(shelf.rows.len()).unwrap_or(u64::MAX);
-    let oldest = waiting.into_iter().take(limit);
-    oldest.map(|(_, rank)| rank).collect()
+    ranks
 }
