@@ -1,5 +1,5 @@
 //! Finds the oldest free messages as a query without an index does: reads all messages of the queue, keeps those
-//! that are free, sorts them, and takes the first. A claim costs as much as the backlog is deep.
+//! that are free, and takes the first of them. A claim costs as much as the backlog is deep.
 
 use super::shelf::Shelf;
 use super::shelves::{IN_TIME, Shelves};
