@@ -1,7 +1,6 @@
 //! An implementation of the simulator outside of it, on loopback: one that takes time from its environment alone.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -52,18 +51,16 @@ pub fn outside(name: &str) -> NodeContext {
 }
 
 /// Serves `answering` until the runtime ends.
-pub fn serve(listener: TcpListener, answering: Answering) -> impl Future<Output = ()> + Send {
-    async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            // Without it answers wait for each other; there is nobody to tell if it cannot be.
-            drop(stream.set_nodelay(true));
-            let answering = Arc::clone(&answering);
-            let service = service_fn(move |request: Request<Incoming>| {
-                let answer = answering(request.map(Inbound::new));
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            drop(tokio::spawn(connection));
-        }
+pub async fn serve(listener: TcpListener, answering: Answering) {
+    while let Ok((stream, _)) = listener.accept().await {
+        // Without it answers wait for each other; there is nobody to tell if it cannot be.
+        drop(stream.set_nodelay(true));
+        let answering = Arc::clone(&answering);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = answering(request.map(Inbound::new));
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        drop(tokio::spawn(connection));
     }
 }
