@@ -1,12 +1,12 @@
 //! The statistics behind the scaling rules: from measured rounds to estimates with 95 % intervals.
 //!
-//! Everything here is pure: no I/O, no clock, and randomness is an argument, so the same numbers under
-//! the same seed give the same answer.
+//! Everything here is pure: no I/O, no clock, and randomness is an argument, so the same numbers
+//! under the same seed give the same answer.
 //!
-//! A *round* measures every step of a ladder once, interleaved in time with the other rounds. A noisy
-//! machine then moves the steps of one round alike, and what is compared is always compared within a
-//! round. Rounds that miss a step are left out. An interval tells how far the rounds differ, not whether
-//! the law that is fitted is the right one.
+//! A *round* measures every step of a ladder once, interleaved in time with the other rounds. A
+//! noisy machine then moves the steps of one round alike, and what is compared is always compared
+//! within a round. Rounds that miss a step are left out. An interval tells how far the rounds
+//! differ, not whether the law that is fitted is the right one.
 //!
 //! `None` means that the numbers do not suffice; a caller must not read it as a good result.
 

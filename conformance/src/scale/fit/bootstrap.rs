@@ -1,8 +1,8 @@
 //! Intervals by drawing whole rounds again, with replacement.
 //!
 //! Few rounds underrate their own spread twice: drawn again, they vary by (R − 1)/R too little, and
-//! percentiles know nothing of Student's t. So the percentiles are moved away from the estimate by the
-//! factor that makes the interval of a mean of normal values as wide as the t interval.
+//! percentiles know nothing of Student's t. So the percentiles are moved away from the estimate by
+//! the factor that makes the interval of a mean of normal values as wide as the t interval.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -62,8 +62,9 @@ pub(super) fn interval(estimate: f64, mut resampled: Vec<f64>, rounds: usize) ->
     }
 }
 
-/// The same for several means at once: how far from its value any of them is likely to be, the columns
-/// being the values of the rounds. Less than this in 95 of 100 cases, for all of them together.
+/// The same for several means at once: how far from its value any of them is likely to be, the
+/// columns being the values of the rounds. Less than this in 95 of 100 cases, for all of them
+/// together.
 pub(super) fn margin(columns: &[Vec<f64>], rounds: usize, random: &mut ChaCha8Rng) -> f64 {
     // Around its mean, every column has mean 0.
     let around = |column: &Vec<f64>| {

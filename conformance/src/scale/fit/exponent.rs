@@ -8,10 +8,11 @@ use super::table::{Table, mean};
 
 /// The exponent b of cost ∝ n^b, where `rounds[r][k] = (n, cost)`: 0 is flat, 1 is linear.
 ///
-/// The slope of ln cost on ln n, least squares with an intercept for every round, so that a machine that is
-/// slow for a whole round changes nothing. The interval is by bootstrap over rounds.
+/// The slope of ln cost on ln n, least squares with an intercept for every round, so that a machine
+/// that is slow for a whole round changes nothing. The interval is by bootstrap over rounds.
 ///
-/// None: fewer than 3 distinct steps, fewer than 3 complete rounds, or something not positive and finite.
+/// None: fewer than 3 distinct steps, fewer than 3 complete rounds, or something not positive and
+/// finite.
 pub fn exponent(rounds: &[Vec<(f64, f64)>], random: &mut ChaCha8Rng) -> Option<Interval> {
     let table = Table::of(rounds, 3)?;
     let logarithms: Vec<f64> = table.steps.iter().map(|n| n.ln()).collect();

@@ -25,8 +25,8 @@ const SIDE_MIN: usize = 5;
 /// Most values that a line on either side is laid through: a trend is only straight nearby.
 const SIDE_MAX: usize = 20;
 
-/// Least share that the jump has in all that the series moves. It is a share, because a smooth curve
-/// without any noise differs from lines by little, but surely.
+/// Least share that the jump has in all that the series moves. It is a share, because a smooth
+/// curve without any noise differs from lines by little, but surely.
 const SHARE_MIN: f64 = 0.25;
 
 /// A jump is not told above this.
@@ -40,14 +40,15 @@ const ORDERS: f64 = 2_000.0;
 
 /// The strongest single level change that a smooth trend does not explain.
 ///
-/// At every index, one line is laid through the values before and one through as many from there on;
-/// where the two lines meet apart, there is a jump, as clear as it is large against their residuals.
-/// Slopes, kinks and even curvature leave no gap. The p is that of series without a gap whose values vary as
-/// these do, neighbours together where these do so, in other orders. A jump among the first or the last
-/// five values is not seen. Whether the levels are far enough apart to matter is for the caller to say.
+/// At every index, one line is laid through the values before and one through as many from there
+/// on; where the two lines meet apart, there is a jump, as clear as it is large against their
+/// residuals. Slopes, kinks and even curvature leave no gap. The p is that of series without a gap
+/// whose values vary as these do, neighbours together where these do so, in other orders. A jump
+/// among the first or the last five values is not seen. Whether the levels are far enough apart to
+/// matter is for the caller to say.
 ///
-/// None: p above 0.01, a jump less than a quarter of all that the series moves, fewer than 10 values, or
-/// one that is not finite.
+/// None: p above 0.01, a jump less than a quarter of all that the series moves, fewer than 10
+/// values, or one that is not finite.
 pub fn jump(series: &[f64], random: &mut ChaCha8Rng) -> Option<Jump> {
     if series.len() < 2 * SIDE_MIN || !series.iter().all(|value| value.is_finite()) {
         return None;
@@ -120,8 +121,8 @@ fn strongest(series: &[f64], floor: f64) -> Gap {
     clearest.expect("there are values on both sides")
 }
 
-/// Student's t as the normal value that is about as rare, by Wallace: gaps between short and long lines
-/// are compared.
+/// Student's t as the normal value that is about as rare, by Wallace: gaps between short and long
+/// lines are compared.
 fn normal_of(student: f64, freedom: f64) -> f64 {
     let root = (freedom * (student * student / freedom).ln_1p()).sqrt();
     root * (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0)

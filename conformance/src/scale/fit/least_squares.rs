@@ -1,7 +1,7 @@
 //! Least squares of a few unknowns that must not be negative.
 
-/// The x with x₀ > 0 and x₁, x₂ ≥ 0 for which the rows times x come nearest to 1, and the sum of squares
-/// that is left. Of three unknowns, every choice of those that are 0 can be tried.
+/// The x with x₀ > 0 and x₁, x₂ ≥ 0 for which the rows times x come nearest to 1, and the sum of
+/// squares that is left. Of three unknowns, every choice of those that are 0 can be tried.
 pub(super) fn non_negative(rows: &[[f64; 3]]) -> ([f64; 3], f64) {
     let mut best = ([0.0; 3], f64::INFINITY);
     for free in [&[0, 1, 2][..], &[0, 1], &[0, 2], &[0]] {
@@ -24,8 +24,8 @@ pub(super) fn non_negative(rows: &[[f64; 3]]) -> ([f64; 3], f64) {
 
 /// Least squares with the free unknowns alone; None: they cannot be told apart.
 fn least_squares(rows: &[[f64; 3]], free: &[usize]) -> Option<[f64; 3]> {
-    // Modified Gram and Schmidt, backwards substitution at the end: normal equations would square the
-    // condition number, and ladders span decades.
+    // Modified Gram and Schmidt, backwards substitution at the end: normal equations would square
+    // the condition number, and ladders span decades.
     let column = |&index: &usize| -> Vec<f64> { rows.iter().map(|row| row[index]).collect() };
     let mut columns: Vec<Vec<f64>> = free.iter().map(column).collect();
     columns.push(vec![1.0; rows.len()]);

@@ -8,7 +8,8 @@ use super::line::Line;
 /// More than this share of an error a neighbour does not take over.
 const SHARED_MAX: f64 = 0.9;
 
-/// How a series varies beside its gap: every value takes over a share of what the one before was off by.
+/// How a series varies beside its gap: every value takes over a share of what the one before was
+/// off by.
 pub(super) struct Noise {
     innovations: Vec<f64>,
     share: f64,
@@ -48,8 +49,8 @@ fn share(residuals: &[f64]) -> f64 {
     if alone <= 0.0 {
         return 0.0;
     }
-    // Residuals of two lines are less alike than what they are residuals of: by (4 + 8 share) / size, after
-    // Kendall.
+    // Residuals of two lines are less alike than what they are residuals of: by (4 + 8 share) /
+    // size, after Kendall.
     let size = residuals.len() as f64;
     let corrected = (size * together / alone + 4.0) / (size - 8.0).max(size / 2.0);
     corrected.clamp(0.0, SHARED_MAX)

@@ -7,8 +7,8 @@ const EXPECTED_MIN: f64 = 5.0;
 
 /// Whether counts are spread in proportion to weights: p of Pearson's chi-square test.
 ///
-/// A count where the weight is 0 gives 0. None: an expected count below 5, fewer than two cells with a
-/// weight, or not as many counts as weights.
+/// A count where the weight is 0 gives 0. None: an expected count below 5, fewer than two cells
+/// with a weight, or not as many counts as weights.
 pub fn proportional(counts: &[u64], weights: &[u64]) -> Option<f64> {
     if counts.len() != weights.len() {
         return None;

@@ -7,12 +7,15 @@ use super::bootstrap::{margin, mean_interval};
 use super::table::{Table, mean};
 
 /// How the throughput at the last step (the largest n) stands to that at the best step, where
-/// `rounds[r][k] = (n, throughput)`: a ratio of at most 1 with its interval. Retrograde scaling: `high < 1`.
+/// `rounds[r][k] = (n, throughput)`: a ratio of at most 1 with its interval. Retrograde scaling:
+/// `high < 1`.
 ///
-/// The largest of several noisy values is large also by luck, so that a plateau looks like a decline. The
-/// interval therefore holds for the last step against every other one at once, whichever is best.
+/// The largest of several noisy values is large also by luck, so that a plateau looks like a
+/// decline. The interval therefore holds for the last step against every other one at once,
+/// whichever is best.
 ///
-/// None: fewer than 2 distinct steps, fewer than 3 complete rounds, or something not positive and finite.
+/// None: fewer than 2 distinct steps, fewer than 3 complete rounds, or something not positive and
+/// finite.
 pub fn decline(rounds: &[Vec<(f64, f64)>], random: &mut ChaCha8Rng) -> Option<Interval> {
     let table = Table::of(rounds, 2)?;
     let last = table.steps.len() - 1;
@@ -35,10 +38,12 @@ pub fn decline(rounds: &[Vec<(f64, f64)>], random: &mut ChaCha8Rng) -> Option<In
     Some(interval.exp())
 }
 
-/// The value at the last step (the largest n) over that at the first, where `rounds[r][k] = (n, value)`:
-/// the geometric mean of the rounds' ratios, with its interval by bootstrap over rounds.
+/// The value at the last step (the largest n) over that at the first, where
+/// `rounds[r][k] = (n, value)`: the geometric mean of the rounds' ratios, with its interval by
+/// bootstrap over rounds.
 ///
-/// None: fewer than 2 distinct steps, fewer than 3 complete rounds, or something not positive and finite.
+/// None: fewer than 2 distinct steps, fewer than 3 complete rounds, or something not positive and
+/// finite.
 pub fn growth(rounds: &[Vec<(f64, f64)>], random: &mut ChaCha8Rng) -> Option<Interval> {
     let table = Table::of(rounds, 2)?;
     let last = table.steps.len() - 1;
@@ -69,7 +74,8 @@ mod tests {
         move |n| n / (1.0 + sigma * (n - 1.0) + kappa * n * (n - 1.0))
     }
 
-    /// In how many of 1,000 data sets the interval holds the truth, and in how many it lies below 1.
+    /// In how many of 1,000 data sets the interval holds the truth, and in how many it lies below
+    /// 1.
     fn counts(fit: Fit, (rounds, truth): (usize, f64), law: impl Fn(f64) -> f64) -> (u32, u32) {
         let mut random = random();
         let (mut covered, mut below) = (0, 0);

@@ -14,7 +14,8 @@ impl Table {
     /// Of the rounds that measured every step that any round measured; a step measured twice in one
     /// round counts by its geometric mean.
     ///
-    /// None: fewer than `steps_min` steps, too few complete rounds, or something not positive and finite.
+    /// None: fewer than `steps_min` steps, too few complete rounds, or something not positive and
+    /// finite.
     pub(super) fn of(rounds: &[Vec<(f64, f64)>], steps_min: usize) -> Option<Self> {
         let is_number = |value: f64| value > 0.0 && value.is_finite();
         let mut steps = Vec::new();

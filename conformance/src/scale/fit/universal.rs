@@ -1,8 +1,8 @@
 //! How throughput grows with concurrency: Gunther's Universal Scalability Law.
 //!
-//! X(n) = λn / (1 + σ(n−1) + κn(n−1)). λ is what one client gets alone, σ the share of work that must wait
-//! its turn, κ the price of every pair that has to agree. With κ > 0 there is a peak, and beyond it more
-//! clients get less.
+//! X(n) = λn / (1 + σ(n−1) + κn(n−1)). λ is what one client gets alone, σ the share of work that
+//! must wait its turn, κ the price of every pair that has to agree. With κ > 0 there is a peak, and
+//! beyond it more clients get less.
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -29,12 +29,12 @@ pub struct Universal {
     pub residual: f64,
 }
 
-/// The law that fits best where `rounds[r][k] = (n, throughput)`, by least squares of relative errors, with
-/// intervals by bootstrap over rounds. Values are compared within their round first, so that a machine
-/// that is slow for a whole round moves λ alone.
+/// The law that fits best where `rounds[r][k] = (n, throughput)`, by least squares of relative
+/// errors, with intervals by bootstrap over rounds. Values are compared within their round first,
+/// so that a machine that is slow for a whole round moves λ alone.
 ///
-/// None: fewer than 3 distinct steps, fewer than 3 complete rounds, a step below n = 1, or something not
-/// positive and finite.
+/// None: fewer than 3 distinct steps, fewer than 3 complete rounds, a step below n = 1, or
+/// something not positive and finite.
 pub fn universal(rounds: &[Vec<(f64, f64)>], random: &mut ChaCha8Rng) -> Option<Universal> {
     let table = Table::of(rounds, 3)?;
     if table.steps[0] < 1.0 {
@@ -71,9 +71,9 @@ struct Law {
 impl Law {
     /// Of the geometric means at the steps, in which each round counts by its weight.
     ///
-    /// The time per unit n/X(n) = (1 + σ(n−1) + κn(n−1)) / λ is linear in 1/λ, σ/λ and κ/λ. Divided by what
-    /// was measured, its least squares are those of relative errors, without a search. A factor common
-    /// to one round's values falls out of the means but for λ.
+    /// The time per unit n/X(n) = (1 + σ(n−1) + κn(n−1)) / λ is linear in 1/λ, σ/λ and κ/λ. Divided
+    /// by what was measured, its least squares are those of relative errors, without a search. A
+    /// factor common to one round's values falls out of the means but for λ.
     fn of(table: &Table, weights: &[f64]) -> Self {
         let column = |step: usize| table.rounds.iter().map(move |round| round[step]);
         let step_mean = |step: usize| weighted_mean(column(step), weights);
