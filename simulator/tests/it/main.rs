@@ -10,6 +10,7 @@ mod network;
 mod planted;
 mod planted_frames;
 mod scenarios;
+mod shares;
 mod specimens;
 
 use nanshe_simulator::scenario::Scenario;
