@@ -320,12 +320,16 @@ pub(crate) struct Stress {
     /// What clients do: see `nanshe list workloads`, or a file with a table [workload.NAME]
     #[arg(long, value_name = "NAME|FILE", default_value = "competing-consumers")]
     pub(crate) workload: String,
+    /// Workload, duration and faults of this scenario, as far as faults can be brought about from outside
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["workload", "faults"])]
+    pub(crate) scenario: Option<String>,
     /// What goes wrong: see `nanshe list faults`; or none, network, process, all
     #[arg(long, value_name = "FAULT", num_args = 1.., value_delimiter = ',', default_value = "network")]
     pub(crate) faults: Vec<String>,
-    /// How many seconds clients work and faults strike
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=604_800))]
-    pub(crate) duration: u64,
+    /// How many seconds clients work and faults strike; the times of a scenario's faults shrink with it
+    /// [default: 60, or the scenario's]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub(crate) duration: Option<u64>,
     /// Number of clients, in place of the workload's
     #[arg(long, value_name = "COUNT", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) clients: Option<u32>,
