@@ -404,6 +404,7 @@ pub(crate) mod tests {
     pub(crate) fn panicked() -> Result<Run, RunError> {
         Err(RunError::Panicked {
             seed: 5,
+            node: Some("server-1".to_owned()),
             message: "index out of bounds".to_owned(),
             backtrace: vec!["broker::claim".to_owned()],
         })
