@@ -271,6 +271,9 @@ pub(crate) struct PoolOptions {
     /// How many seconds one run may take, in real time, before it is given up and reported
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) limit_secs: u64,
+    /// How many MiB of memory the process of one run may fill before it is given up and reported
+    #[arg(long, value_name = "MIB", default_value_t = 4_096, conflicts_with = "in_process", value_parser = clap::value_parser!(u64).range(64..=1_048_576))]
+    pub(crate) memory_mib: u64,
 }
 
 #[derive(Debug, Args)]

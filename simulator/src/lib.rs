@@ -29,7 +29,7 @@ mod simulating {
     pub use crate::run::{Run, RunError, run};
     pub use crate::summary::{Campaign, MergeError, Merged, Summary};
     pub use crate::variant::Variant;
-    pub use crate::workers::{Workers, work};
+    pub use crate::workers::{Limits, Workers, work};
 }
 
 #[cfg(madsim)]

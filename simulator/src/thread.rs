@@ -34,7 +34,15 @@ pub enum RunError {
         /// What it was given.
         limit_secs: u64,
     },
-    /// The process that it ran in is gone: an abort, or too much memory.
+    /// The process that it ran in took more memory than a run may take: it leaks, or stores without end.
+    #[error("seed {seed} took more than {limit_mib} MiB of memory")]
+    Outgrown {
+        /// The run's seed.
+        seed: u64,
+        /// What it was given.
+        limit_mib: u64,
+    },
+    /// The process that it ran in is gone: an abort.
     #[error("seed {seed} took its process along: {status}")]
     Died {
         /// The run's seed.
@@ -52,9 +60,10 @@ impl RunError {
     /// The seed that it happened to.
     pub fn seed(&self) -> u64 {
         match self {
-            Self::Panicked { seed, .. } | Self::Hung { seed, .. } | Self::Died { seed, .. } => {
-                *seed
-            }
+            Self::Panicked { seed, .. }
+            | Self::Hung { seed, .. }
+            | Self::Outgrown { seed, .. }
+            | Self::Died { seed, .. } => *seed,
         }
     }
 }

@@ -9,8 +9,8 @@ use nanshe_conformance::suite::Shard;
 use nanshe_conformance::verdict::Verdict;
 use nanshe_simulator::scenario::Scenario;
 use nanshe_simulator::{
-    Campaign, Implementation, Pool, Run, Summary, Threads, Workers, campaign, implementations,
-    share,
+    Campaign, Implementation, Limits, Pool, Run, Summary, Threads, Workers, campaign,
+    implementations, share,
 };
 
 use crate::args::{PoolOptions, Simulate};
@@ -129,8 +129,11 @@ pub(crate) fn pool(options: &PoolOptions) -> anyhow::Result<Box<dyn Pool>> {
         command.arg("worker");
         command
     };
-    let limit = std::time::Duration::from_secs(options.limit_secs);
-    Ok(Box::new(Workers::new(start, count, limit)))
+    let limits = Limits {
+        time: std::time::Duration::from_secs(options.limit_secs),
+        memory_mib: options.memory_mib,
+    };
+    Ok(Box::new(Workers::new(start, count, limits)))
 }
 
 pub(crate) fn find(name: &str) -> anyhow::Result<Implementation> {
