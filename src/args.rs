@@ -469,6 +469,9 @@ pub(crate) enum LogLevel {
 pub(crate) struct List {
     /// What to list
     pub(crate) what: Listed,
+    /// Of scenarios: files, or folders of them [default: scenarios]
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -489,6 +492,10 @@ pub(crate) enum Listed {
     Workloads,
     /// What `stress` can let go wrong
     Faults,
+    /// Scenario files: what they are called, and which implementation breaks what in them
+    Scenarios,
+    /// Situations that `explore` wants to come about
+    Goals,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

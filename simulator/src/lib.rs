@@ -22,7 +22,7 @@ pub use self::simulating::*;
 #[cfg(madsim)]
 mod simulating {
     pub use crate::conform::conform;
-    pub use crate::goals::{GOALS, Goal, Reached};
+    pub use crate::goals::{GOALS, Goal, Needs, Reached};
     pub use crate::implementation::{Implementation, NodeContext, Takes, implementations};
     pub use crate::model::model;
     pub use crate::pool::{Done, Job, Pool, Threads, campaign};
