@@ -9,3 +9,5 @@ pub mod load;
 pub mod servers;
 #[cfg(madsim)]
 pub mod simulated;
+#[cfg(madsim)]
+pub mod worlds;
