@@ -6,14 +6,21 @@
 #[cfg(madsim)]
 #[expect(clippy::print_stdout, reason = "an example shows what it found")]
 fn main() {
-    use nanshe_simulator::{Summary, Threads, campaign, scenario::Scenario};
+    use nanshe_simulator::{Campaign, Summary, Threads, campaign, scenario::Scenario};
 
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../scenarios/delivery/lost-acknowledgement.toml"
     );
     let scenario = Scenario::load(path).expect("the scenario is sound");
-    let mut summary = Summary::new(&scenario.name, path, YOURS.name, 0);
+    let about = Campaign {
+        scenario: &scenario.name,
+        file: path,
+        text: &scenario.to_toml(),
+        implementation: YOURS.name,
+        seeds: 0..20,
+    };
+    let mut summary = Summary::new(&about, 0);
     campaign(&scenario, YOURS, 0..20, &Threads(2), |done| {
         summary.add(&done);
         true

@@ -37,7 +37,7 @@ mod tests {
                 let share = share(&seeds, Shard::new(number, count).unwrap(), unit).unwrap();
                 assert_eq!(share.start, next);
                 assert!(share.end > share.start, "{share:?}");
-                assert!(share.end == seeds.end || (share.end - seeds.start) % unit == 0);
+                assert!(share.end == seeds.end || (share.end - seeds.start).is_multiple_of(unit));
                 next = share.end;
             }
             assert!(next == seeds.end || count > 1_000);
