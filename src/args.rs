@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nanshe_conformance::environment::Address;
@@ -39,7 +40,7 @@ pub(crate) enum Command {
     Serve(Serve),
     /// List what there is
     List(List),
-    /// Join stored reports of `conform --json`, or show them in other forms
+    /// Join what the shards of `conform`, `simulate` or `explore` found; show reports in other forms
     Report(Report),
     /// Do what a parent process says on standard input
     #[command(hide = true)]
@@ -160,7 +161,7 @@ pub(crate) struct Report {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReportAction {
-    /// Join the reports of one run's shards, and say what is missing or flaky
+    /// Join the reports of one run's shards, or the summaries of one campaign's, and say what is missing
     Merge(Merge),
     /// Show stored reports in other forms; several are compared
     Show(Show),
@@ -168,12 +169,16 @@ pub(crate) enum ReportAction {
 
 #[derive(Debug, Args)]
 pub(crate) struct Merge {
-    /// Reports: what `conform --json` printed
-    #[arg(required = true, value_name = "FILE")]
+    /// Reports: what `conform --json` printed; or what `simulate` or `explore` stored: a folder, or its
+    /// summary.json
+    #[arg(required = true, value_name = "RUN")]
     pub(crate) files: Vec<String>,
-    /// Write the joined report as JSON as well
+    /// Write the joined report or summary as JSON as well
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Of drawn scenarios: fail if a situation that can come about never did in any shard
+    #[arg(long)]
+    pub(crate) every_goal: bool,
     /// Write the joined report as JUnit XML as well
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
@@ -209,6 +214,8 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "NAME")]
     pub(crate) implementation: Option<String>,
     #[command(flatten)]
+    pub(crate) share: ShareOption,
+    #[command(flatten)]
     pub(crate) pool: PoolOptions,
     /// Where runs are stored
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
@@ -219,6 +226,36 @@ pub(crate) struct Simulate {
     /// Print the summaries as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Which seeds are for this machine, of those that several divide among themselves.
+#[derive(Debug, Args)]
+pub(crate) struct ShareOption {
+    /// Only the K-th of N shares of the seeds; /N: which one is said by SLURM_ARRAY_TASK_ID or
+    /// JOB_COMPLETION_INDEX [default: that of a Slurm array, otherwise all]
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<SeedShard>,
+}
+
+/// A share of the seeds as the command line names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SeedShard {
+    /// This one.
+    Of(Shard),
+    /// One of so many: a variable says which.
+    Count(usize),
+}
+
+impl FromStr for SeedShard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix('/').map(str::parse) {
+            None => text.parse().map(Self::Of),
+            Some(Ok(count @ 1..)) => Ok(Self::Count(count)),
+            Some(_) => Err("expected /N, with N from 1".to_owned()),
+        }
+    }
 }
 
 /// Where simulated runs take place.
@@ -234,6 +271,9 @@ pub(crate) struct PoolOptions {
     /// How many seconds one run may take, in real time, before it is given up and reported
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) limit_secs: u64,
+    /// How many MiB of memory the process of one run may fill before it is given up and reported
+    #[arg(long, value_name = "MIB", default_value_t = 4_096, conflicts_with = "in_process", value_parser = clap::value_parser!(u64).range(64..=1_048_576))]
+    pub(crate) memory_mib: u64,
 }
 
 #[derive(Debug, Args)]
@@ -256,16 +296,18 @@ pub(crate) struct Explore {
     /// Runs that shrinking one failure may take; 0: store it as it was drawn
     #[arg(long, value_name = "COUNT", default_value_t = 3_000)]
     pub(crate) shrink_runs: u64,
-    /// Fail if a situation that can come about never did
+    /// Fail if a situation that can come about never did; of shards, `report merge` can tell
     #[arg(long)]
     pub(crate) every_goal: bool,
     /// In place of one exploration: look for each specimen from this many first seeds, at most `--seeds` each, and
     /// print the table of simulator/README.md
-    #[arg(long, value_name = "COUNT", conflicts_with_all = ["stop", "rule", "every_goal", "implementation", "json"], value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["stop", "rule", "every_goal", "implementation", "json", "shard"], value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub(crate) specimens: Option<u64>,
     #[command(flatten)]
+    pub(crate) share: ShareOption,
+    #[command(flatten)]
     pub(crate) pool: PoolOptions,
-    /// Where scenarios that fail are stored
+    /// Where the summary, and scenarios that fail, are stored
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     pub(crate) runs: PathBuf,
     /// Print the summary as JSON
@@ -281,12 +323,16 @@ pub(crate) struct Stress {
     /// What clients do: see `nanshe list workloads`, or a file with a table [workload.NAME]
     #[arg(long, value_name = "NAME|FILE", default_value = "competing-consumers")]
     pub(crate) workload: String,
+    /// Workload, duration and faults of this scenario, as far as faults can be brought about from outside
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["workload", "faults"])]
+    pub(crate) scenario: Option<String>,
     /// What goes wrong: see `nanshe list faults`; or none, network, process, all
     #[arg(long, value_name = "FAULT", num_args = 1.., value_delimiter = ',', default_value = "network")]
     pub(crate) faults: Vec<String>,
-    /// How many seconds clients work and faults strike
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=604_800))]
-    pub(crate) duration: u64,
+    /// How many seconds clients work and faults strike; the times of a scenario's faults shrink with it
+    /// [default: 60, or the scenario's]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub(crate) duration: Option<u64>,
     /// Number of clients, in place of the workload's
     #[arg(long, value_name = "COUNT", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) clients: Option<u32>,
@@ -423,6 +469,9 @@ pub(crate) enum LogLevel {
 pub(crate) struct List {
     /// What to list
     pub(crate) what: Listed,
+    /// Of scenarios: files, or folders of them [default: scenarios]
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -443,6 +492,10 @@ pub(crate) enum Listed {
     Workloads,
     /// What `stress` can let go wrong
     Faults,
+    /// Scenario files: what they are called, and which implementation breaks what in them
+    Scenarios,
+    /// Situations that `explore` wants to come about
+    Goals,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

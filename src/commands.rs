@@ -17,6 +17,8 @@ mod pages;
 mod replay;
 mod report;
 mod serve;
+#[cfg(madsim)]
+mod shard;
 mod simulate;
 mod stress;
 mod worker;

@@ -16,13 +16,16 @@ mod simulating {
     use std::hint::black_box;
 
     use criterion::{BatchSize, Criterion, Throughput};
-    use nanshe_benches::simulated;
+    use nanshe_benches::{simulated, worlds};
     use nanshe_conformance::suite::{Options, Selection};
     use nanshe_conformance::target::KnownFailures;
     use nanshe_simulator::scenario::Scenario;
     use nanshe_simulator::{conform, implementations, run};
 
     const REQUESTS: usize = 10_000;
+
+    /// Turns that all clients of a world take together.
+    const TURNS: u64 = 2_000;
 
     pub(super) fn benchmarks() {
         let mut criterion = Criterion::default().configure_from_args();
@@ -37,6 +40,8 @@ mod simulating {
             });
         }
         group.finish();
+
+        worlds(&mut criterion);
 
         let mut group = criterion.benchmark_group("suite");
         group.sample_size(10);
@@ -68,6 +73,28 @@ mod simulating {
                 black_box(run(&scenario, reference, seed).expect("it runs"))
             });
         });
+        group.finish();
+    }
+
+    /// Whole runs: what a seed costs without any operation, and operations a second with faults, history and verdicts.
+    fn worlds(criterion: &mut Criterion) {
+        let mut group = criterion.benchmark_group("worlds");
+        group.sample_size(10);
+        let idle = worlds::without_operations();
+        group.bench_function("without operations", |bencher| {
+            bencher.iter(|| black_box(worlds::reference(&idle, 1)));
+        });
+        for clients in [10, 100, 1_000] {
+            let world = worlds::with_faults(clients, TURNS / u64::from(clients));
+            let operations = worlds::reference(&world, 1).operations;
+            group.throughput(Throughput::Elements(u64::try_from(operations).unwrap_or(0)));
+            group.bench_function(
+                format!("{clients} clients, faults and history"),
+                |bencher| {
+                    bencher.iter(|| black_box(worlds::reference(&world, 1)));
+                },
+            );
+        }
         group.finish();
     }
 }

@@ -11,3 +11,5 @@ pub mod servers;
 pub mod simulated;
 #[cfg(madsim)]
 pub mod specimen;
+#[cfg(madsim)]
+pub mod worlds;

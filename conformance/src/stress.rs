@@ -17,12 +17,14 @@ use crate::workload::Workload;
 
 pub use self::fault::{Fault, FaultError, LASTS_MAX, Menu, Scheduled, fault_words};
 pub use self::run::{Ended, Played, Progress, Stage, StressError};
+pub use self::timed::{Timed, scheduled};
 
 mod cast;
 mod fault;
 mod nemesis;
 mod run;
 mod sink;
+mod timed;
 
 /// Time in which what is on its way arrives when nobody holds it up any more.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -36,6 +38,8 @@ pub struct Plan {
     pub workload: Workload,
     /// How long they do it.
     pub work: Duration,
+    /// Turns that each of them takes at most, unless they are begun by `rate`.
+    pub turns: Option<u64>,
     /// Turns a second that are begun whatever becomes of them (open loop); `None`: each client begins
     /// its next when one is over.
     pub rate: Option<f64>,
@@ -45,6 +49,8 @@ pub struct Plan {
     pub schedule: Vec<Scheduled>,
     /// Whether a proxy stands before the target.
     pub has_proxy: bool,
+    /// The scenario that all this is of, if it is of one.
+    pub scenario: Option<String>,
     /// What the tenants of this run are named after, so that runs do not meet.
     pub realm: String,
 }
@@ -108,7 +114,10 @@ impl Plan {
             format: FORMAT.to_owned(),
             version: VERSION,
             seed: self.seed,
-            scenario: format!("stress/{}", self.workload.kind.name),
+            scenario: match &self.scenario {
+                Some(name) => name.clone(),
+                None => format!("stress/{}", self.workload.kind.name),
+            },
             target: target.name.clone(),
             slack_ns: nanos(slack),
             latest_effect_ns: Some(nanos(self.latest_effect())),

@@ -22,6 +22,10 @@ mod shrink;
 /// Seeds between two looks at what was reached: the same whatever runs at once.
 const ROUND: u64 = 100;
 
+/// Seeds after which an exploration begins anew: what is drawn depends on nothing before, so that machines can each
+/// take some of these stretches, and together draw what one would.
+pub const STRETCH: u64 = 1_000;
+
 /// An exploration under way.
 pub struct Explorer {
     implementation: Implementation,
@@ -51,7 +55,7 @@ impl Explorer {
     }
 
     /// Draws and runs `seeds`, one scenario each; `tell` gets what was drawn and what became of it, in order,
-    /// and says whether to go on.
+    /// and says whether to go on. Every [`STRETCH`] seeds it forgets what to draw more often.
     pub fn explore(
         &mut self,
         seeds: std::ops::Range<u64>,
@@ -59,7 +63,12 @@ impl Explorer {
         mut tell: impl FnMut(&Scenario, u64, Done) -> bool,
     ) {
         let (mut from, mut goes_on) = (seeds.start, true);
+        let mut lately = Reached::new();
         while from < seeds.end && goes_on {
+            if (from - seeds.start).is_multiple_of(STRETCH) {
+                lately.clear();
+                self.weights = Weights::default();
+            }
             let until = seeds.end.min(from.saturating_add(ROUND));
             let (implementation, weights) = (self.implementation, self.weights.clone());
             let mut jobs = (from..until).map(|seed| Job {
@@ -72,12 +81,13 @@ impl Explorer {
                 if let Ok(run) = &done {
                     for (goal, times) in &run.reached {
                         *reached.entry(goal.clone()).or_default() += times;
+                        *lately.entry(goal.clone()).or_default() += times;
                     }
                 }
                 goes_on = tell(&job.scenario, job.seed, done);
                 goes_on
             });
-            let missing: Vec<&Goal> = self.missing().collect();
+            let missing: Vec<&Goal> = missing(self.implementation, &lately).collect();
             self.weights = Weights::in_favour_of(&missing);
             from = until;
         }
@@ -90,11 +100,18 @@ impl Explorer {
 
     /// The goals that are open to the implementation and that nothing has reached yet.
     pub fn missing(&self) -> impl Iterator<Item = &'static Goal> {
-        let takes = self.implementation.takes;
-        GOALS
-            .iter()
-            .filter(move |goal| goal.is_open_to(takes) && !self.reached.contains_key(goal.name))
+        missing(self.implementation, &self.reached)
     }
+}
+
+/// The goals that are open to `implementation` and not `reached`.
+pub fn missing(
+    implementation: Implementation,
+    reached: &Reached,
+) -> impl Iterator<Item = &'static Goal> {
+    let is_open = move |goal: &&Goal| goal.is_open_to(implementation.takes);
+    let goals = GOALS.iter().filter(is_open);
+    goals.filter(|goal| !reached.contains_key(goal.name))
 }
 
 /// The rules that a run broke.

@@ -5,13 +5,16 @@
 //! * `world`: nodes, clocks and our own simulated TCP on madsim's executor and timers.
 //! * `fleet`: the servers; `troupe`: the clients; `nemesis`: what goes wrong; `goals`: what should come about.
 //! * `run`: (scenario, seed) to history and verdicts; `pool`: many of them, on threads or in `workers`, and their
-//!   `Summary`; `explore`: drawn scenarios, and what fails shrunk to a file;
+//!   `Summary`, divided among machines by `shares`; `explore`: drawn scenarios, and what fails shrunk to a file;
 //!   `conform`: the API suite in virtual time; `model`: drawn sequences in virtual time.
 //!
 //! Simulating needs a build with `--cfg madsim`, as `.cargo/config.toml` sets it. A build without it
 //! still reads scenarios; [`AVAILABLE`] tells which one this is.
 
 pub mod scenario;
+mod shares;
+
+pub use self::shares::share;
 
 #[cfg(madsim)]
 pub use self::simulating::*;
@@ -19,14 +22,14 @@ pub use self::simulating::*;
 #[cfg(madsim)]
 mod simulating {
     pub use crate::conform::conform;
-    pub use crate::goals::{GOALS, Goal, Reached};
+    pub use crate::goals::{GOALS, Goal, Needs, Reached};
     pub use crate::implementation::{Implementation, NodeContext, Takes, implementations};
     pub use crate::model::model;
     pub use crate::pool::{Done, Job, Pool, Threads, campaign};
     pub use crate::run::{Run, RunError, run};
-    pub use crate::summary::Summary;
+    pub use crate::summary::{Campaign, MergeError, Merged, Summary};
     pub use crate::variant::Variant;
-    pub use crate::workers::{Workers, work};
+    pub use crate::workers::{Limits, Workers, work};
 }
 
 #[cfg(madsim)]
@@ -35,6 +38,8 @@ mod conform;
 mod durable;
 #[cfg(madsim)]
 pub mod explore;
+#[cfg(madsim)]
+mod fingerprint;
 #[cfg(madsim)]
 mod fleet;
 #[cfg(madsim)]

@@ -14,6 +14,7 @@ pub use self::fault::{Direction, Fault, FaultKind, Loss, Word};
 
 mod fault;
 mod file;
+mod seconds;
 mod write;
 
 /// Time in which what is on its way arrives when nothing holds it up any more.

@@ -4,29 +4,88 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use nanshe_conformance::checker::Tally;
-use nanshe_conformance::verdict::Verdict;
-use serde::Serialize;
+use std::ops::Range;
 
+use nanshe_conformance::checker::{RULES, Tally};
+use nanshe_conformance::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+
+use crate::fingerprint::Fingerprint;
 use crate::run::{Run, RunError};
 
-/// What a campaign found.
-#[derive(Clone, Debug, Serialize)]
+pub use self::merge::{MergeError, Merged};
+
+mod merge;
+
+/// What a summary calls itself.
+const FORMAT: &str = "nanshe-simulation-summary";
+
+/// The version of summaries: 2 since they say of which whole they are a part.
+const VERSION: u32 = 2;
+
+/// The name that drawn scenarios have together.
+const DRAWN: &str = "drawn scenarios";
+
+/// What a campaign is about, all its shares together.
+#[derive(Clone, Debug)]
+pub struct Campaign<'a> {
+    /// The scenario's name.
+    pub scenario: &'a str,
+    /// The scenario's file, as the user named it.
+    pub file: &'a str,
+    /// The scenario as it is written down.
+    pub text: &'a str,
+    /// The implementation's name.
+    pub implementation: &'a str,
+    /// The seeds.
+    pub seeds: Range<u64>,
+}
+
+impl<'a> Campaign<'a> {
+    /// One that draws a scenario for each seed.
+    pub fn drawn(implementation: &'a str, seeds: Range<u64>) -> Self {
+        Self {
+            scenario: DRAWN,
+            file: "",
+            text: "",
+            implementation,
+            seeds,
+        }
+    }
+}
+
+/// Seeds without a gap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seeds {
+    /// The first of them.
+    pub first_seed: u64,
+    /// How many there are.
+    pub seeds: u64,
+}
+
+/// What a campaign found, or a share of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// `nanshe-simulation-summary`.
-    format: &'static str,
+    format: String,
     /// The summary's version.
     version: u32,
+    /// The version of this program.
+    program: String,
     /// The scenario's name.
     pub scenario: String,
     /// The scenario's file, as the user named it.
     pub file: String,
+    /// The fingerprint of the scenario as it is written down.
+    scenario_fingerprint: Fingerprint,
     /// The implementation's name.
     pub implementation: String,
-    /// The first seed.
+    /// The first seed that was run here.
     pub first_seed: u64,
-    /// Seeds run.
+    /// Seeds run here, one after the other from that one on.
     pub seeds: u64,
+    /// The seeds of all shares together.
+    pub whole: Seeds,
     /// The rules that have to be broken: the scenario says that this implementation does so.
     pub expected: BTreeSet<String>,
     /// The verdict over all of them.
@@ -41,6 +100,8 @@ pub struct Summary {
     pub struck: u64,
     /// Situations that came about, and how often.
     pub reached: BTreeMap<String, u64>,
+    /// The fingerprint of all histories.
+    histories: Fingerprint,
     /// Runs without a verdict, and why.
     pub errors: Vec<String>,
     /// Runs that the implementation did not survive: a panic, an endless loop, an abort.
@@ -50,15 +111,22 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of no run yet.
-    pub fn new(scenario: &str, file: &str, implementation: &str, first_seed: u64) -> Self {
+    /// Of no run yet, the first of which will be that of `first_seed`.
+    pub fn new(campaign: &Campaign<'_>, first_seed: u64) -> Self {
         Self {
-            format: "nanshe-simulation-summary",
-            version: 1,
-            scenario: scenario.to_owned(),
-            file: file.to_owned(),
-            implementation: implementation.to_owned(),
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            scenario: campaign.scenario.to_owned(),
+            file: campaign.file.to_owned(),
+            scenario_fingerprint: Fingerprint::of(campaign.text),
+            implementation: campaign.implementation.to_owned(),
             first_seed,
+            whole: Seeds {
+                first_seed: campaign.seeds.start,
+                seeds: campaign.seeds.end - campaign.seeds.start,
+            },
+            histories: Fingerprint::default(),
             seeds: 0,
             expected: BTreeSet::new(),
             verdict: Verdict::Unknown,
@@ -86,9 +154,40 @@ impl Summary {
         }
         let rules = self.rules.rules.iter();
         let broken = rules.filter(|rule| rule.violation > 0);
-        let broken: BTreeSet<&str> = broken.map(|rule| rule.rule).collect();
+        let broken: BTreeSet<&str> = broken.map(|rule| rule.rule.as_str()).collect();
         let expected: BTreeSet<&str> = self.expected.iter().map(String::as_str).collect();
         broken == expected && self.findings.is_empty() && self.errors.is_empty()
+    }
+
+    /// Whether each seed had a scenario of its own.
+    pub fn is_drawn(&self) -> bool {
+        self.scenario == DRAWN
+    }
+
+    /// What to end with: what was expected is no news, and drawn scenarios judge only together.
+    pub fn outcome(&self) -> Verdict {
+        match (self.is_drawn(), self.is_as_expected(), self.verdict) {
+            (true, _, verdict) => self.outcome_of_drawn(verdict),
+            (false, true, _) => Verdict::Valid,
+            // It keeps what the scenario says it breaks.
+            (false, false, Verdict::Valid) => Verdict::Violation,
+            (false, false, verdict) => verdict,
+        }
+    }
+
+    /// Some drawn scenarios judge little, since they post nothing, or let everything expire; so a rule has to be
+    /// valid in one run, and unknown is what could not be judged in any.
+    fn outcome_of_drawn(&self, verdict: Verdict) -> Verdict {
+        let is_judged = |name: &str| {
+            let mut rules = self.rules.rules.iter();
+            rules.any(|rule| rule.rule == name && rule.valid > 0)
+        };
+        let mut core = RULES.iter().filter(|rule| rule.is_core);
+        let all_judged = core.all(|rule| is_judged(rule.name));
+        if verdict == Verdict::Unknown && self.errors.is_empty() && all_judged {
+            return Verdict::Valid;
+        }
+        verdict
     }
 
     /// Adds a run. Add them in the order of their seeds.
@@ -109,10 +208,16 @@ impl Summary {
                     self.errors.push(format!("seed {}: {trouble}", run.seed));
                 }
                 self.struck += run.struck;
+                self.histories = self.histories.and(Fingerprint::of(&run.lines));
                 self.rules.add(run.seed, &run.verdicts);
             }
             Err(error) => self.findings.push(error.clone()),
         }
+        self.judge();
+    }
+
+    /// The verdict on what there is.
+    fn judge(&mut self) {
         self.verdict = match self.rules.verdict() {
             _ if !self.findings.is_empty() => Verdict::Violation,
             // A run that broke off shows nothing, and nothing turns that into valid.
@@ -197,7 +302,7 @@ impl Summary {
             let Some((seed, violation)) = &rule.first else {
                 continue;
             };
-            text.push_str(&violation.told(rule.rule));
+            text.push_str(&violation.told(&rule.rule));
             writeln!(text, "  repeat: {}\n", self.repeat(*seed))?;
         }
         for finding in &self.findings {
@@ -248,18 +353,18 @@ impl Summary {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use nanshe_conformance::checker::judge;
     use nanshe_conformance::history;
 
     use super::*;
 
-    const OVERLAP: &str =
+    pub(crate) const OVERLAP: &str =
         include_str!("../../conformance/tests/fixtures/claims/overlap.renewed.violation.jsonl");
-    const VALID: &str =
+    pub(crate) const VALID: &str =
         include_str!("../../conformance/tests/fixtures/claims/overlap.renewed.valid.jsonl");
 
-    fn run(seed: u64, lines: &str) -> Result<Run, RunError> {
+    pub(crate) fn run(seed: u64, lines: &str) -> Result<Run, RunError> {
         let history = history::read(lines.as_bytes()).unwrap();
         Ok(Run {
             seed,
@@ -274,16 +379,32 @@ mod tests {
         })
     }
 
-    fn summary(runs: &[Result<Run, RunError>]) -> Summary {
-        let mut summary =
-            Summary::new("claims/sample", "scenarios/claims/sample.toml", "sample", 3);
+    /// The summary of `runs` from `first_seed` on, out of `whole`.
+    pub(crate) fn share(
+        whole: Range<u64>,
+        first_seed: u64,
+        runs: &[Result<Run, RunError>],
+    ) -> Summary {
+        let campaign = Campaign {
+            scenario: "claims/sample",
+            file: "scenarios/claims/sample.toml",
+            text: "name = \"claims/sample\"",
+            implementation: "sample",
+            seeds: whole,
+        };
+        let mut summary = Summary::new(&campaign, first_seed);
         runs.iter().for_each(|run| summary.add(run));
         summary
     }
 
-    fn panicked() -> Result<Run, RunError> {
+    fn summary(runs: &[Result<Run, RunError>]) -> Summary {
+        share(3..6, 3, runs)
+    }
+
+    pub(crate) fn panicked() -> Result<Run, RunError> {
         Err(RunError::Panicked {
             seed: 5,
+            node: Some("server-1".to_owned()),
             message: "index out of bounds".to_owned(),
             backtrace: vec!["broker::claim".to_owned()],
         })

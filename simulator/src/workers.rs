@@ -1,8 +1,8 @@
 //! Runs in processes of their own: a panic in a destructor, an endless loop or a leak of the implementation
 //! under test costs one seed, and becomes a finding.
 //!
-//! A worker reads a job a line and writes what became of it a line, both as JSON. The parent has the clock: a
-//! worker that does not answer in time is killed, and another takes its place.
+//! A worker reads a job a line and writes what became of it a line, both as JSON. The parent has the clock and the
+//! scales: a worker that does not answer in time, or grows beyond its limit, is killed, and another takes its place.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -20,6 +20,20 @@ use crate::scenario::Scenario;
 
 /// Runs after which a worker is replaced: what leaks a little does not pile up.
 const RUNS_MAX: u32 = 5_000;
+
+/// Time between two looks at how large a worker is: what it may grow beyond its limit meanwhile is as much as the
+/// machine can fill in that time.
+const WEIGH_EVERY: Duration = Duration::from_millis(50);
+
+/// What a run may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Real time.
+    pub time: Duration,
+    /// Memory of the process that it runs in, in MiB. It is looked at where the system tells it in `/proc`, which is on
+    /// Linux.
+    pub memory_mib: u64,
+}
 
 /// How a worker is told what to run.
 #[derive(Serialize, Deserialize)]
@@ -60,23 +74,22 @@ pub fn work(input: impl BufRead, mut output: impl Write) -> std::io::Result<()> 
 pub struct Workers {
     start: Arc<dyn Fn() -> Command + Send + Sync>,
     count: usize,
-    limit: Duration,
+    limits: Limits,
     /// Those that have nothing to do just now.
     idle: Mutex<Vec<Worker>>,
 }
 
 impl Workers {
-    /// `count` processes that `start` starts, each of which calls [`work`]. A run may take as long as `limit`,
-    /// in real time.
+    /// `count` processes that `start` starts, each of which calls [`work`].
     pub fn new(
         start: impl Fn() -> Command + Send + Sync + 'static,
         count: usize,
-        limit: Duration,
+        limits: Limits,
     ) -> Self {
         Self {
             start: Arc::new(start),
             count: count.max(1),
-            limit,
+            limits,
             idle: Mutex::default(),
         }
     }
@@ -113,9 +126,16 @@ impl Seat<'_> {
             _ => Worker::start(&self.workers.start)
                 .unwrap_or_else(|error| panic!("a worker cannot be started: {error}")),
         };
-        let done = worker.run(job, self.workers.limit);
-        // One that has failed is not asked again.
-        if !matches!(done, Err(RunError::Hung { .. } | RunError::Died { .. })) {
+        let limits = self.workers.limits;
+        let done = worker.run(job, limits);
+        // One that has failed is not asked again, nor one in which earlier runs have left too little room.
+        let is_fit = match &done {
+            Ok(_) | Err(RunError::Panicked { .. }) => {
+                worker.mib().unwrap_or(0) <= limits.memory_mib / 2
+            }
+            Err(RunError::Hung { .. } | RunError::Outgrown { .. } | RunError::Died { .. }) => false,
+        };
+        if is_fit {
             self.worker = Some(worker);
         }
         done
@@ -173,7 +193,7 @@ impl Worker {
         })
     }
 
-    fn run(&mut self, job: &Job, limit: Duration) -> Done {
+    fn run(&mut self, job: &Job, limits: Limits) -> Done {
         self.runs += 1;
         let known = self.scenario.as_ref();
         let is_known = known.is_some_and(|known| Arc::ptr_eq(known, &job.scenario));
@@ -190,22 +210,48 @@ impl Worker {
             .input
             .iter_mut()
             .try_for_each(|input| input.write_all(&line));
-        let seed = job.seed;
-        match self.answers.recv_timeout(limit) {
-            Ok(answer) => serde_json::from_str(&answer).unwrap_or_else(|error| {
-                let status = format!("it answers what nobody understands: {error}");
-                Err(RunError::Died { seed, status })
-            }),
-            Err(RecvTimeoutError::Timeout) => Err(RunError::Hung {
-                seed,
-                limit_secs: limit.as_secs(),
-            }),
-            Err(RecvTimeoutError::Disconnected) => {
-                let status = self.child.wait();
-                let status = status.map_or_else(|error| error.to_string(), |it| it.to_string());
-                Err(RunError::Died { seed, status })
+        self.answer(job.seed, limits)
+    }
+
+    #[expect(clippy::disallowed_types, reason = "a shell has a clock")]
+    fn answer(&mut self, seed: u64, limits: Limits) -> Done {
+        let asked_at = std::time::Instant::now();
+        loop {
+            match self.answers.recv_timeout(WEIGH_EVERY.min(limits.time)) {
+                Ok(answer) => {
+                    return serde_json::from_str(&answer).unwrap_or_else(|error| {
+                        let status = format!("it answers what nobody understands: {error}");
+                        Err(RunError::Died { seed, status })
+                    });
+                }
+                Err(RecvTimeoutError::Timeout) if asked_at.elapsed() >= limits.time => {
+                    return Err(RunError::Hung {
+                        seed,
+                        limit_secs: limits.time.as_secs(),
+                    });
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let limit_mib = limits.memory_mib;
+                    if self.mib().is_some_and(|mib| mib > limit_mib) {
+                        return Err(RunError::Outgrown { seed, limit_mib });
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.child.wait();
+                    let status = status.map_or_else(|error| error.to_string(), |it| it.to_string());
+                    return Err(RunError::Died { seed, status });
+                }
             }
         }
+    }
+
+    /// How much memory it has filled, in MiB, if the system tells.
+    fn mib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let mut lines = status.lines();
+        let resident = lines.find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: u64 = resident.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kib / 1_024)
     }
 }
 
@@ -223,14 +269,18 @@ mod tests {
     use super::*;
     use crate::explore::{Weights, draw};
 
-    /// What becomes of a job given to a shell that does `what`, and of a second one.
-    fn done_by(what: &'static str) -> Vec<RunError> {
+    /// What becomes of a job given to a shell that does `what`, within so many seconds, and of a second one.
+    fn done_by(what: &'static str, within_secs: u64) -> Vec<RunError> {
         let start = move || {
             let mut command = Command::new("sh");
             command.args(["-c", what]);
             command
         };
-        let workers = Workers::new(start, 1, Duration::from_secs(1));
+        let limits = Limits {
+            time: Duration::from_secs(within_secs),
+            memory_mib: 64,
+        };
+        let workers = Workers::new(start, 1, limits);
         let reference = implementations().next().unwrap();
         let scenario = Arc::new(draw(1, reference, &Weights::default()));
         let mut jobs = (8..10).map(|seed| Job {
@@ -248,7 +298,7 @@ mod tests {
 
     #[test]
     fn worker_that_never_answers_is_given_up_and_another_takes_its_place() {
-        let told: Vec<String> = done_by("exec sleep 60")
+        let told: Vec<String> = done_by("exec sleep 60", 1)
             .iter()
             .map(RunError::to_string)
             .collect();
@@ -260,8 +310,20 @@ mod tests {
     }
 
     #[test]
+    fn worker_that_grows_without_end_costs_one_seed_and_is_told_from_one_that_hangs() {
+        // Twice as large with every step.
+        let grows = "read -r job; leak=0123456789abcdef; while :; do leak=$leak$leak; done";
+        let told: Vec<String> = done_by(grows, 60).iter().map(RunError::to_string).collect();
+        let expected = [
+            "seed 8 took more than 64 MiB of memory",
+            "seed 9 took more than 64 MiB of memory",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn worker_that_dies_costs_one_seed_and_says_how() {
-        let told: Vec<String> = done_by("read -r job; kill -ABRT $$")
+        let told: Vec<String> = done_by("read -r job; kill -ABRT $$", 60)
             .iter()
             .map(RunError::to_string)
             .collect();

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use nanshe_conformance::environment::{Address, BoxFuture, Environment, Instant, Listener, Stream};
 
+use self::at_work::OnNode;
+pub(crate) use self::at_work::at_work;
 pub use self::clock::{ClockSettings, NodeClock};
 pub use self::disk::{Disk, DiskSettings};
 pub(crate) use self::network::Balancer;
@@ -18,6 +20,7 @@ pub use self::processor::{Processor, ProcessorSettings};
 pub use self::server::{PORT, endpoint, serve};
 pub(crate) use self::time::sleep;
 
+mod at_work;
 mod clock;
 mod connection;
 mod disk;
@@ -29,8 +32,9 @@ mod time;
 /// One node: a name on the network, and tasks that die with it.
 #[derive(Clone)]
 pub struct Node {
-    /// Its name on the network.
+    /// Its place on the network.
     pub id: NodeId,
+    name: Arc<str>,
     network: Network,
     handle: madsim::runtime::NodeHandle,
 }
@@ -44,6 +48,7 @@ impl Node {
             .build();
         Self {
             id: network.add_node(name),
+            name: name.into(),
             network: network.clone(),
             handle,
         }
@@ -55,6 +60,7 @@ impl Node {
         Arc::new(SimulatedEnvironment {
             network,
             node: self.id,
+            name: Arc::clone(&self.name),
             handle,
         })
     }
@@ -64,7 +70,7 @@ impl Node {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> madsim::task::JoinHandle<T> {
-        self.handle.spawn(task)
+        self.handle.spawn(OnNode::new(Arc::clone(&self.name), task))
     }
 
     /// Ends all tasks of this node at once. Its connections close, as when a process is killed and the
@@ -96,6 +102,7 @@ impl Node {
 struct SimulatedEnvironment {
     network: Network,
     node: NodeId,
+    name: Arc<str>,
     handle: madsim::runtime::NodeHandle,
 }
 
@@ -124,6 +131,7 @@ impl Environment for SimulatedEnvironment {
 
     fn spawn(&self, task: BoxFuture<()>) {
         // The task lives on this node, and dies with it.
+        let task = OnNode::new(Arc::clone(&self.name), task);
         drop(self.handle.spawn(task));
     }
 }

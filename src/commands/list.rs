@@ -10,9 +10,15 @@ use serde_json::{Value, json};
 use crate::args::{List, Listed};
 use crate::output::{Exit, Shell};
 
+mod scenarios;
+
 pub(crate) fn run(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     if args.markdown {
         return list_markdown(args, shell);
+    }
+    let is_read = matches!(args.what, Listed::Scenarios);
+    if let Some(path) = args.paths.first().filter(|_| !is_read) {
+        anyhow::bail!("{path}: only scenarios are read from files");
     }
     let (heads, rows) = match args.what {
         Listed::Cases if args.json => {
@@ -24,6 +30,8 @@ pub(crate) fn run(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         Listed::Implementations => list_implementations()?,
         Listed::Workloads => list_workloads(),
         Listed::Faults => list_faults(),
+        Listed::Scenarios => scenarios::list(&args.paths)?,
+        Listed::Goals => list_goals()?,
     };
     let text = if args.json {
         let object = |row: &Vec<String>| {
@@ -47,7 +55,12 @@ type Table = (Vec<&'static str>, Vec<Vec<String>>);
 fn list_markdown(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     match args.what {
         Listed::Cases => shell.print(&contract::table())?,
-        Listed::Rules | Listed::Implementations | Listed::Workloads | Listed::Faults => {
+        Listed::Rules
+        | Listed::Implementations
+        | Listed::Workloads
+        | Listed::Faults
+        | Listed::Scenarios
+        | Listed::Goals => {
             anyhow::bail!("--markdown: only cases are listed by clauses of the contract")
         }
     }
@@ -155,6 +168,34 @@ fn list_implementations() -> anyhow::Result<Table> {
     anyhow::bail!(nanshe_simulator::UNAVAILABLE)
 }
 
+#[cfg(madsim)]
+fn list_goals() -> anyhow::Result<Table> {
+    use nanshe_simulator::{GOALS, Goal, Needs};
+    let row = |goal: &Goal| {
+        let needs = match goal.needs {
+            Needs::Nothing => "any",
+            Needs::Deaths => "that may be killed",
+            Needs::Subscribers => "with subscriptions",
+            Needs::Disk => "that writes to its disk",
+        };
+        let faults: Vec<&str> = goal.faults.iter().map(|word| word.as_str()).collect();
+        vec![
+            goal.name.to_owned(),
+            needs.to_owned(),
+            faults.join(", "),
+            goal.workloads.join(", "),
+            goal.about.to_owned(),
+        ]
+    };
+    let heads = vec!["goal", "implementations", "faults", "workloads", "about"];
+    Ok((heads, GOALS.iter().map(row).collect()))
+}
+
+#[cfg(not(madsim))]
+fn list_goals() -> anyhow::Result<Table> {
+    anyhow::bail!(nanshe_simulator::UNAVAILABLE)
+}
+
 /// Columns as wide as their widest cell.
 fn table(rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
@@ -222,6 +263,21 @@ mod tests {
         );
         let (exit, _, error) = nanshe(&["list", "rules", "--markdown"]);
         assert_eq!((exit, error.lines().count()), (Exit::Usage, 1), "{error}");
+    }
+
+    #[cfg(madsim)]
+    #[test]
+    fn every_goal_is_listed_with_what_leads_to_it() {
+        let (exit, json, _) = nanshe(&["list", "goals", "--json"]);
+        assert_eq!(exit, Exit::Valid);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let listed = json.as_array().unwrap();
+        assert_eq!(listed.len(), nanshe_simulator::GOALS.len());
+        let torn = listed.iter().filter(|goal| {
+            goal["faults"] == "crash, slow-disk"
+                && goal["implementations"] == "that writes to its disk"
+        });
+        assert!(torn.count() > 0, "{json}");
     }
 
     #[test]

@@ -24,9 +24,13 @@ impl Drop for Server {
 
 /// Starts it; and where it listens, for clients and for operators.
 fn start(log: &str) -> (Server, String, String) {
+    start_with(&["--log", log])
+}
+
+fn start_with(words: &[&str]) -> (Server, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_nanshe"))
         .args(["serve", "--bind", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-        .args(["--log", log])
+        .args(words)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -204,4 +208,67 @@ fn seeds_in_processes_of_their_own_are_told_as_those_in_this_one() {
     if cfg!(madsim) {
         assert!(run(&["--in-process"]) == run(&["--workers", "2"]));
     }
+}
+
+const SCENARIO: &str = r#"
+name = "delivery/answers-lost"
+about = "Answers are lost, and a clock jumps."
+implementation = "reference"
+work_secs = 100
+patience_ms = 1000
+[workload.competing-consumers]
+clients = 4
+[[fault]]
+kind = "lose-answers"
+share = 0.2
+how = "reset"
+from_secs = [0, 0]
+for_secs = [100, 100]
+[[fault]]
+kind = "clock-jump"
+node = "server-0"
+by_ms = [1000, 1000]
+from_secs = [0, 9]
+for_secs = [1, 1]
+"#;
+
+#[test]
+fn scenario_is_played_on_a_real_server_without_what_cannot_be_done_from_outside() {
+    let (_server, clients, _) = start_with(&["--log", "error", "--time-scale", "100"]);
+    let folder = std::env::temp_dir().join(format!("nanshe-{}-played", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("answers-lost.toml");
+    std::fs::write(&file, SCENARIO).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
+        .args(["stress", &format!("http://{clients}"), "--scenario"])
+        .arg(&file)
+        .args([
+            "--time-scale",
+            "100",
+            "--patience",
+            "1",
+            "--seed",
+            "1",
+            "--runs",
+        ])
+        .arg(folder.join("runs"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let read = |name: &str| {
+        let path = folder.join("runs/latest").join(name);
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    let (history, plan) = (read("history.jsonl"), read("plan.json"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let said = String::from_utf8(run.stderr).unwrap();
+    let line = "not as in the scenario: clock-jump server-0: left out: the clock of the target is out of reach";
+    assert!(said.contains(line) && plan.contains("clock-jump"), "{said}");
+    let mut lines = history.lines();
+    let head = lines.next().unwrap();
+    assert!(head.contains("delivery/answers-lost"), "{head}");
+    // The fault, and what it struck.
+    let struck = lines.filter(|line| line.contains("reset-answers process"));
+    assert!(struck.count() > 10, "{history}");
 }

@@ -9,6 +9,8 @@ use super::pages;
 use crate::args::{Merge, ReportAction, Show};
 use crate::output::{Exit, Shell, check_writable, write_whole};
 
+mod campaigns;
+
 pub(crate) fn run(args: &crate::args::Report, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     match &args.action {
         ReportAction::Merge(args) => merge(args, shell),
@@ -17,6 +19,13 @@ pub(crate) fn run(args: &crate::args::Report, shell: &mut Shell<'_>) -> anyhow::
 }
 
 fn merge(args: &Merge, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    if let Some(summaries) = campaigns::read(&args.files)? {
+        return campaigns::merge(args, summaries, shell);
+    }
+    anyhow::ensure!(
+        !args.every_goal,
+        "--every-goal: only summaries of `nanshe explore` count situations"
+    );
     args.json.as_deref().map_or(Ok(()), check_writable)?;
     pages::check(args.junit.as_deref(), &args.pages)?;
     let merged = report::merge(&read(&args.files)?)?;

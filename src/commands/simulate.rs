@@ -9,7 +9,7 @@ pub(crate) fn run(
 }
 
 #[cfg(madsim)]
-pub(crate) use simulating::{SCENARIO, SUMMARY, find, pool, run};
+pub(crate) use simulating::{SCENARIO, SUMMARY, find, pool, run, suffix};
 
 #[cfg(madsim)]
 mod simulating;

@@ -6,11 +6,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nanshe_conformance::checker::judge_on;
 use nanshe_conformance::environment::{Scaled, TokioEnvironment, World};
-use nanshe_conformance::stress::{Ended, LASTS_MAX, Menu, Plan, Played, Stage, play};
+use nanshe_conformance::stress::{
+    Ended, Fault, LASTS_MAX, Menu, Plan, Played, Stage, play, scheduled,
+};
 use nanshe_conformance::suite::{self, PreflightError};
 use nanshe_conformance::target::{Authentication, Description, Endpoint, Started};
 use nanshe_conformance::verdict::Verdict;
 use nanshe_conformance::workload::Workload;
+use nanshe_simulator::scenario::Scenario;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,9 +24,13 @@ use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
 
 pub(super) mod folder;
 mod plan;
+mod scenario;
 #[cfg(test)]
 mod tests;
 mod watch;
+
+/// How long clients work, unless something else is said, in seconds.
+const DURATION_SECS: u64 = 60;
 
 /// The longest time that a client waits for an answer, unless the command line says otherwise, in
 /// seconds: a lost answer costs its client as much.
@@ -34,7 +41,11 @@ const CLAIM_TTL_SECS_MIN: u64 = 60;
 
 pub(crate) fn run(args: &Stress, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     // Everything is read before anything is started.
-    let workload = Workload::load(&args.workload)?;
+    let scenario = args.scenario.as_deref().map(Scenario::load).transpose()?;
+    let workload = match &scenario {
+        Some(scenario) => scenario.workload.clone(),
+        None => Workload::load(&args.workload)?,
+    };
     let mut target = Description::load(&args.target)?;
     anyhow::ensure!(
         target.authentication != Some(Authentication::Keystone),
@@ -44,15 +55,17 @@ pub(crate) fn run(args: &Stress, shell: &mut Shell<'_>) -> anyhow::Result<Exit> 
     if let Some(scale) = args.time_scale {
         target.control.time_scale = scale;
     }
-    let menu = Menu::of(&args.faults, &target.control).context("--faults")?;
     let workload = fitted(workload, args, &target)?;
-    let plan = planned(args, workload, (&target, &menu));
+    let intended = match &scenario {
+        Some(scenario) => of_scenario(args, (scenario, workload), &target)?,
+        None => of_menu(args, workload, &target)?,
+    };
     if args.dry_run {
-        shell.print(&plan::told(&plan, &target, target.slack))?;
+        shell.print(&plan::told(&intended, &target, target.slack))?;
         return Ok(Exit::Valid);
     }
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let exit = runtime.block_on(on_target(args, (&target, plan), shell));
+    let exit = runtime.block_on(on_target(args, (&target, intended), shell));
     // What the proxy still holds for somebody who has gone is of no use to anybody.
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
@@ -73,40 +86,86 @@ fn fitted(mut workload: Workload, args: &Stress, target: &Description) -> anyhow
     let shortest = shortest.unwrap_or(CLAIM_TTL_SECS_MIN);
     anyhow::ensure!(
         settings.claim_ttl_secs >= shortest,
-        "--workload: `claim_ttl_secs`: is {}, but the target grants no lease below {shortest} s; its \
+        "{}: `claim_ttl_secs`: is {}, but the target grants no lease below {shortest} s; its \
          target file may say otherwise with `claim_ttl_secs_min`",
+        args.scenario.as_deref().unwrap_or("--workload"),
         settings.claim_ttl_secs
     );
     Ok(workload)
 }
 
-fn planned(args: &Stress, workload: Workload, (target, menu): (&Description, &Menu)) -> Plan {
+/// What a run is meant to be.
+struct Intended {
+    plan: Plan,
+    /// How it differs from the scenario that it is of; lines for people.
+    differences: Vec<String>,
+}
+
+/// A run in which anything of the menu goes wrong.
+fn of_menu(args: &Stress, workload: Workload, target: &Description) -> anyhow::Result<Intended> {
+    let menu = Menu::of(&args.faults, &target.control).context("--faults")?;
     let scale = target.control.time_scale;
-    let seed = args.seed.unwrap_or_else(wall_clock_seed);
-    let work = Duration::from_secs(args.duration) * scale;
-    let most = target.patience.min(Duration::from_secs(PATIENCE_SECS_MAX));
-    let patience = args.patience.map_or(most, Duration::from_secs) * scale;
-    let mut plan = Plan {
-        seed,
-        workload,
-        work,
-        rate: args.rate.map(|rate| rate / f64::from(scale)),
-        patience,
-        schedule: menu.draw(seed, work, LASTS_MAX * scale),
-        has_proxy: menu.has_network(),
-        realm: format!("stress-{:x}", wall_clock_seed()),
-    };
+    let work = Duration::from_secs(args.duration.unwrap_or(DURATION_SECS)) * scale;
+    let mut plan = bare(args, (workload, work), target);
+    plan.schedule = menu.draw(plan.seed, work, LASTS_MAX * scale);
+    plan.has_proxy = menu.has_network();
     let needed = plan.message_ttl_secs_min(target.slack * 2);
     let settings = &mut plan.workload.settings;
     settings.message_ttl_secs = settings.message_ttl_secs.max(needed);
     // Pauses are the user's, time is the target's.
     settings.pause_ms_max *= u64::from(scale);
-    plan
+    let differences = Vec::new();
+    Ok(Intended { plan, differences })
+}
+
+/// A run in which goes wrong what the scenario says, as far as that can be. All its times are the target's.
+fn of_scenario(
+    args: &Stress,
+    (scenario, workload): (&Scenario, Workload),
+    target: &Description,
+) -> anyhow::Result<Intended> {
+    let scale = target.control.time_scale;
+    let work = args.duration.map(|secs| Duration::from_secs(secs) * scale);
+    let work = work.unwrap_or(scenario.work);
+    let clients = workload.settings.clients;
+    let adopted = scenario::adopt(scenario, (target, clients), work)?;
+    let mut plan = bare(args, (workload, work), target);
+    plan.schedule = scheduled(&adopted.faults, plan.seed);
+    let mut faults = plan.schedule.iter();
+    plan.has_proxy = faults.any(|one| matches!(one.fault, Fault::Network { .. }));
+    plan.turns = scenario.turns;
+    plan.scenario = Some(scenario.name.clone());
+    if !scenario.messages_expire {
+        let needed = plan.message_ttl_secs_min(target.slack * 2);
+        let settings = &mut plan.workload.settings;
+        settings.message_ttl_secs = settings.message_ttl_secs.max(needed);
+    }
+    let differences = adopted.differences;
+    Ok(Intended { plan, differences })
+}
+
+/// A run in which nothing goes wrong.
+fn bare(args: &Stress, (workload, work): (Workload, Duration), target: &Description) -> Plan {
+    let scale = target.control.time_scale;
+    let most = target.patience.min(Duration::from_secs(PATIENCE_SECS_MAX));
+    let patience = args.patience.map_or(most, Duration::from_secs) * scale;
+    Plan {
+        seed: args.seed.unwrap_or_else(wall_clock_seed),
+        workload,
+        work,
+        turns: None,
+        rate: args.rate.map(|rate| rate / f64::from(scale)),
+        patience,
+        schedule: Vec::new(),
+        has_proxy: false,
+        scenario: None,
+        realm: format!("stress-{:x}", wall_clock_seed()),
+    }
 }
 
 async fn on_target(
     args: &Stress,
-    (target, plan): (&Description, Plan),
+    (target, intended): (&Description, Intended),
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Exit> {
     let started = match &target.start {
@@ -122,7 +181,7 @@ async fn on_target(
     let endpoint = endpoint.or_else(|| target.endpoint.clone());
     let endpoint = endpoint.expect("a description has a URL or a start command");
     let pid = started.as_ref().and_then(Started::pid);
-    let found = stress(args, (target, plan), (endpoint, pid), shell).await;
+    let found = stress(args, (target, intended), (endpoint, pid), shell).await;
     if let Some(started) = started {
         let stopped = started.stop().await;
         stopped.map_err(|error| HarnessFailed(format!("{} did not stop: {error}", target.name)))?;
@@ -132,7 +191,7 @@ async fn on_target(
 
 async fn stress(
     args: &Stress,
-    (target, plan): (&Description, Plan),
+    (target, intended): (&Description, Intended),
     (endpoint, pid): (Endpoint, Option<u32>),
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Exit> {
@@ -155,14 +214,16 @@ async fn stress(
         found.slack
     };
     found.lines.iter().for_each(|line| shell.say(line));
-    shell.say(plan::told(&plan, target, slack).trim_end());
+    shell.say(plan::told(&intended, target, slack).trim_end());
+    let repeat = plan::repeat(args, intended.plan.seed);
+    let stored = plan::stored(&intended, target, &repeat);
+    let Intended { plan, .. } = intended;
     let name = format!(
         "stress-{}-{}-{}",
         kebab(&target.name),
-        plan.workload.kind.name,
+        kebab(plan.scenario.as_deref().unwrap_or(plan.workload.kind.name)),
         plan.seed
     );
-    let stored = plan::stored(&plan, target, &plan::repeat(args, plan.seed));
     let mut folder = RunFolder::create(&args.runs, &name, &stored)?;
     let stage = Stage {
         world,

@@ -83,7 +83,8 @@ impl Cast {
     fn enter_one(&self, until: Instant) {
         let mut actor = self.actor();
         let number = actor.process.number();
-        let task = tokio::spawn(async move { actor.work(until, None).await });
+        let turns = self.plan.turns;
+        let task = tokio::spawn(async move { actor.work(until, turns).await });
         self.at_work().insert(number, task);
     }
 

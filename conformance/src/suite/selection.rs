@@ -23,11 +23,36 @@ pub struct Selection {
     pub shard: Option<Shard>,
 }
 
-/// One of several shares of the cases, for machines that divide the work. Together they are the whole.
+/// One of several shares of the cases, or of seeds, for machines that divide the work. Together they are the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     number: usize,
     count: usize,
+}
+
+impl Shard {
+    /// All there is.
+    pub const WHOLE: Self = Self {
+        number: 1,
+        count: 1,
+    };
+
+    /// The `number`-th of `count` shares, from 1; `None` if there is no such share.
+    pub fn new(number: usize, count: usize) -> Option<Self> {
+        (1..=count)
+            .contains(&number)
+            .then_some(Self { number, count })
+    }
+
+    /// Which one it is, from 1.
+    pub fn number(self) -> usize {
+        self.number
+    }
+
+    /// How many there are.
+    pub fn count(self) -> usize {
+        self.count
+    }
 }
 
 impl FromStr for Shard {
@@ -37,10 +62,9 @@ impl FromStr for Shard {
         let parts = text.split_once('/');
         let parse =
             |(number, count): (&str, &str)| Some((number.parse().ok()?, count.parse().ok()?));
-        match parts.and_then(parse) {
-            Some((number, count)) if (1..=count).contains(&number) => Ok(Self { number, count }),
-            Some(_) | None => Err("expected K/N, with K from 1 to N".to_owned()),
-        }
+        let shard = parts.and_then(parse);
+        let shard = shard.and_then(|(number, count)| Self::new(number, count));
+        shard.ok_or_else(|| "expected K/N, with K from 1 to N".to_owned())
     }
 }
 

@@ -118,10 +118,12 @@ fn plan(workload: &str, seed: u64) -> Plan {
         seed,
         workload,
         work: Duration::from_secs(100),
+        turns: None,
         rate: None,
         patience: Duration::from_secs(5),
         schedule: Vec::new(),
         has_proxy: false,
+        scenario: None,
         realm: "run-1".to_owned(),
     }
 }

@@ -217,7 +217,8 @@ fn shorter(scenario: &Scenario, all: &mut Vec<Scenario>) {
         .faults
         .iter()
         .map(|fault| fault.from.1 + fault.lasts.1);
-    let busy = ends.max().unwrap_or_default().as_secs();
+    let ends = ends.max().unwrap_or_default();
+    let busy = ends.as_secs() + u64::from(ends.subsec_nanos() > 0);
     for work in [
         busy,
         scenario.work.as_secs() / 2,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::fault::{Direction, Fault, FaultKind, Loss, Word};
+use super::seconds::Seconds;
 use super::{DiskTimes, Link, Scenario, Servers};
 
 /// Bounds of what a scenario may ask for.
@@ -85,8 +86,8 @@ struct DiskTable {
 #[serde(deny_unknown_fields)]
 struct FaultTable {
     kind: Spanned<Word>,
-    from_secs: Spanned<[u64; 2]>,
-    for_secs: Spanned<[u64; 2]>,
+    from_secs: Spanned<[Seconds; 2]>,
+    for_secs: Spanned<[Seconds; 2]>,
     node: Option<Spanned<String>>,
     share: Option<Spanned<f64>>,
     how: Option<Spanned<Loss>>,
@@ -315,21 +316,21 @@ impl Check<'_> {
     }
 
     fn fault(&self, table: &FaultTable, scenario: &Scenario) -> Result<Fault, DocumentError> {
-        let work_secs = scenario.work.as_secs();
-        let from = self.pair(&table.from_secs, 0, work_secs)?;
-        let lasts = self.pair(&table.for_secs, 0, work_secs)?;
-        if from.1 + lasts.1 > work_secs {
+        let work = Seconds::of(scenario.work);
+        let from = self.pair(&table.from_secs, Seconds::ZERO, work)?;
+        let lasts = self.pair(&table.for_secs, Seconds::ZERO, work)?;
+        let end = from.1.and(lasts.1);
+        if end > work {
             let message = format!(
-                "the fault may end after {} s, but faults end with the work, after {work_secs} s",
-                from.1 + lasts.1
+                "the fault may end after {end} s, but faults end with the work, after {work} s"
             );
             return Err(self.document.error(Some(table.for_secs.span()), message));
         }
-        let seconds = |(min, max): (u64, u64)| (Duration::from_secs(min), Duration::from_secs(max));
+        let spans = |(min, max): (Seconds, Seconds)| (min.span(), max.span());
         Ok(Fault {
             kind: Keys { check: self, table }.kind(scenario)?,
-            from: seconds(from),
-            lasts: seconds(lasts),
+            from: spans(from),
+            lasts: spans(lasts),
         })
     }
 
@@ -341,7 +342,7 @@ impl Check<'_> {
             .collect();
         let span = |table: &FaultTable| {
             let [from, to] = *table.from_secs.get_ref();
-            (from, to + table.for_secs.get_ref()[1])
+            (from, to.and(table.for_secs.get_ref()[1]))
         };
         let name = |table: &FaultTable| table.node.as_ref().map(|node| node.get_ref().clone());
         for (number, one) in away.iter().enumerate() {

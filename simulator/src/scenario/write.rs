@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use nanshe_conformance::workload::Workload;
 
 use super::fault::{Direction, Fault, FaultKind, Loss};
+use super::seconds::Seconds;
 use super::{DiskTimes, Link, Scenario, Servers};
 
 /// The scenario as TOML.
@@ -160,17 +161,7 @@ fn write_fault(text: &mut String, fault: &Fault) -> std::fmt::Result {
         | FaultKind::Pause { .. }
         | FaultKind::DiskFull { .. } => {}
     }
-    let (from, lasts) = (fault.from, fault.lasts);
-    writeln!(
-        text,
-        "from_secs = [{}, {}]",
-        from.0.as_secs(),
-        from.1.as_secs()
-    )?;
-    writeln!(
-        text,
-        "for_secs = [{}, {}]",
-        lasts.0.as_secs(),
-        lasts.1.as_secs()
-    )
+    let pair = |(min, max)| format!("[{}, {}]", Seconds::of(min), Seconds::of(max));
+    writeln!(text, "from_secs = {}", pair(fault.from))?;
+    writeln!(text, "for_secs = {}", pair(fault.lasts))
 }

@@ -30,6 +30,7 @@ pub fn endpoint(name: &str) -> Endpoint {
 /// Serves `answering` on `node` until the node dies. Every request costs the time of `processor`.
 pub fn serve(node: &Node, answering: Answering, processor: Processor) {
     let (network, listener) = (node.network.clone(), node.network.listen(node.id, PORT));
+    let serving = node.clone();
     drop(node.spawn(async move {
         loop {
             let stream = listener.accept().await;
@@ -43,7 +44,7 @@ pub fn serve(node: &Node, answering: Answering, processor: Processor) {
                     Ok::<_, std::convert::Infallible>(answer(&answering, &network, request).await)
                 }
             });
-            drop(madsim::task::spawn(async move {
+            drop(serving.spawn(async move {
                 // A connection that breaks is the client's to tell.
                 drop(
                     http1::Builder::new()

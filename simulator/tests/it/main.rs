@@ -11,6 +11,7 @@ mod planted;
 mod planted_frames;
 mod scaling;
 mod scenarios;
+mod shares;
 mod specimens;
 
 use nanshe_simulator::scenario::Scenario;

@@ -1,6 +1,8 @@
 //! Malformed scenarios are refused in one line that names file, line and key; good ones are written as
 //! they are read.
 
+use std::time::Duration;
+
 use nanshe_conformance::document::Document;
 use nanshe_simulator::implementations;
 use nanshe_simulator::scenario::Scenario;
@@ -129,6 +131,21 @@ const ERRORS: &[(&str, &str, &str)] = &[
         "s.toml:4: `breaks`: there is no rule `delivery/losst` (did you mean `delivery/lost`?)",
     ),
     (
+        "from_secs = [5, 10]",
+        "from_secs = [5, 2.5]",
+        "s.toml:18: `from_secs`: is [5, 2.5], expected [at least, at most] from 0 to 60",
+    ),
+    (
+        "for_secs = [1, 2]",
+        "for_secs = [1, 1.0001]",
+        "s.toml:19: `for_secs`: invalid value: floating point `1.0001`, expected seconds, with three decimals at most",
+    ),
+    (
+        "for_secs = [1, 2]",
+        "for_secs = [1, 50.5]",
+        "s.toml:19: `for_secs`: the fault may end after 60.5 s, but faults end with the work, after 60 s",
+    ),
+    (
         "about = \"a sample\"",
         "abuot = \"\"",
         "s.toml:2: `abuot`: unknown field `abuot`",
@@ -169,6 +186,24 @@ fn processor_is_written_as_it_is_read_and_left_out_where_it_is_as_usual() {
         !usual.contains("cores") && !usual.contains("entry_ns"),
         "{usual}"
     );
+}
+
+#[test]
+fn fraction_of_a_second_is_kept_and_what_is_whole_stays_written_so() {
+    let text = GOOD.replacen("from_secs = [5, 10]", "from_secs = [2.5, 3.0]", 1);
+    let scenario = parse(&text).unwrap();
+    let (from, lasts) = (scenario.faults[0].from, scenario.faults[0].lasts);
+    let millis = |(min, max): (Duration, Duration)| (min.as_millis(), max.as_millis());
+    assert_eq!(
+        (millis(from), millis(lasts)),
+        ((2_500, 3_000), (1_000, 2_000))
+    );
+    let written = scenario.to_toml();
+    assert!(
+        written.contains("from_secs = [2.5, 3]\nfor_secs = [1, 2]\n"),
+        "{written}"
+    );
+    assert_eq!(parse(&written).unwrap().to_toml(), written);
 }
 
 #[test]

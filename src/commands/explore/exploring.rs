@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use nanshe_conformance::checker::RULES;
 use nanshe_conformance::document::suggestion;
+use nanshe_conformance::suite::Shard;
 use nanshe_conformance::verdict::Verdict;
-use nanshe_simulator::explore::{Explorer, Firsts, shrink};
-use nanshe_simulator::{GOALS, Implementation, Pool, Summary};
+use nanshe_simulator::explore::{Explorer, Firsts, STRETCH, shrink};
+use nanshe_simulator::{Campaign, GOALS, Implementation, Pool, Summary, share};
 use serde_json::json;
 
 use super::table;
 use crate::args::Explore;
-use crate::commands::simulate::{find, pool};
+use crate::commands::shard;
+use crate::commands::simulate::{SUMMARY, find, pool, suffix};
 use crate::output::{Exit, Shell, write_whole};
 
 pub(crate) fn run(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
@@ -29,10 +32,12 @@ pub(crate) fn run(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
         anyhow::ensure!(is_known, "--rule: there is no rule `{rule}`{near}");
     }
     let is_wanted = |rule: &str| args.rule.as_ref().is_none_or(|wanted| wanted == rule);
-    let mut summary = Summary::new("drawn scenarios", "", implementation.name, args.first_seed);
-    let bar = shell.progress(args.seeds);
+    let (shard, seeds) = seeds(args, shell)?;
+    let whole = args.first_seed..args.first_seed + args.seeds;
+    let campaign = Campaign::drawn(implementation.name, whole);
+    let mut summary = Summary::new(&campaign, seeds.start);
+    let bar = shell.progress(seeds.end - seeds.start);
     let (mut explorer, mut firsts) = (Explorer::new(implementation), Firsts::default());
-    let seeds = args.first_seed..args.first_seed + args.seeds;
     #[expect(clippy::disallowed_types, reason = "a shell tells how long it took")]
     let started_at = std::time::Instant::now();
     explorer.explore(seeds, &*pool, |scenario, seed, done| {
@@ -47,6 +52,7 @@ pub(crate) fn run(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     });
     bar.finish_and_clear();
     let elapsed = started_at.elapsed();
+    keep(args, &summary, shard)?;
     let found = store(args, implementation, &firsts, (&*pool, shell))?;
     let missing: BTreeSet<&str> = explorer.missing().map(|goal| goal.name).collect();
     if args.json {
@@ -60,27 +66,47 @@ pub(crate) fn run(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     } else {
         shell.print(&text(&summary, elapsed, (&missing, &found)))?;
     }
-    let verdict = verdict(&summary);
+    let verdict = summary.outcome();
     if args.every_goal && !missing.is_empty() && verdict == Verdict::Valid {
         return Ok(Exit::Unknown);
     }
     Ok(verdict.into())
 }
 
-/// The verdict over drawn scenarios: some of them judge little, since they post nothing, or let everything expire;
-/// so a rule has to be valid in one run, and unknown is what could not be judged in any.
-fn verdict(summary: &Summary) -> Verdict {
-    let is_judged = |name: &str| {
-        let mut rules = summary.rules.rules.iter();
-        rules.any(|rule| rule.rule == name && rule.valid > 0)
-    };
-    let mut core = RULES.iter().filter(|rule| rule.is_core);
-    let all_judged = core.all(|rule| is_judged(rule.name));
-    let is_judged = summary.errors.is_empty() && all_judged;
-    if summary.verdict == Verdict::Unknown && is_judged {
-        return Verdict::Valid;
+/// The share of this machine, and its seeds.
+fn seeds(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<(Shard, Range<u64>)> {
+    let (shard, source) = shard::choose(args.share.shard, &shard::variable)?;
+    let is_whole = shard.count() == 1;
+    anyhow::ensure!(
+        is_whole || !args.every_goal,
+        "--every-goal: share {shard} cannot tell alone: give it to `nanshe report merge`"
+    );
+    let whole = args.first_seed..args.first_seed + args.seeds;
+    let seeds = share(&whole, shard, STRETCH).with_context(|| {
+        let count = shard.count();
+        let least = u64::try_from(count - 1).map(|others| others.saturating_mul(STRETCH) + 1);
+        format!(
+            "--shard {shard}: drawn seeds are shared out by the {STRETCH}, and --seeds {} are too few: {} at \
+             least",
+            args.seeds,
+            least.unwrap_or(u64::MAX)
+        )
+    })?;
+    if let Some(source) = source {
+        shell.say(&format!("share {shard} of the seeds, says {source}"));
     }
-    summary.verdict
+    Ok((shard, seeds))
+}
+
+/// Stores the summary, for `nanshe report merge`: `drawn-<implementation>-<first seed>-<seeds>/`, with the share.
+fn keep(args: &Explore, summary: &Summary, shard: Shard) -> anyhow::Result<()> {
+    let (first, count) = (args.first_seed, args.seeds);
+    let implementation = &summary.implementation;
+    let name = format!("drawn-{implementation}-{first}-{count}{}", suffix(shard));
+    let folder = args.runs.join(name);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("--runs: {} cannot be created", folder.display()))?;
+    write_whole(&folder.join(SUMMARY), summary.json().as_bytes())
 }
 
 /// Shrinks the first failure of every rule, and stores it: where.
@@ -170,8 +196,19 @@ mod tests {
 
     #[test]
     fn exploration_of_what_keeps_its_promises_is_valid() {
-        let told = ["explore", "--in-process", "--seeds", "60", "--json"];
+        let runs = folder("whole");
+        let path = runs.to_string_lossy().into_owned();
+        let told = [
+            "explore",
+            "--in-process",
+            "--seeds",
+            "60",
+            "--json",
+            "--runs",
+            &path,
+        ];
         let (exit, out, error) = nanshe(&told);
+        std::fs::remove_dir_all(runs).unwrap();
         assert_eq!((exit, error.as_str()), (Exit::Valid, ""), "{out}");
         let document: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(document["summary"]["seeds"], 60);

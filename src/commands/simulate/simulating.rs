@@ -1,16 +1,20 @@
 //! `nanshe simulate`, in a build that can.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use nanshe_conformance::document::suggestion;
+use nanshe_conformance::suite::Shard;
 use nanshe_conformance::verdict::Verdict;
 use nanshe_simulator::scenario::Scenario;
 use nanshe_simulator::{
-    Implementation, Pool, Run, Summary, Threads, Workers, campaign, implementations,
+    Campaign, Implementation, Limits, Pool, Run, Summary, Threads, Workers, campaign,
+    implementations, share,
 };
 
 use crate::args::{PoolOptions, Simulate};
+use crate::commands::shard;
 use crate::output::{Exit, Shell, point_latest_to, write_whole};
 
 /// Workers if the system does not tell how many cores there are.
@@ -23,29 +27,32 @@ pub(crate) const SUMMARY: &str = "summary.json";
 /// Seeds of a scenario that names none.
 const SEEDS: u64 = 10;
 
+/// A scenario that will be run, by whom, and under which seeds.
+struct Chosen<'a> {
+    file: &'a str,
+    scenario: Scenario,
+    implementation: Implementation,
+    /// Those of all shares together.
+    whole: Range<u64>,
+    /// Those for this machine.
+    seeds: Range<u64>,
+    /// How a stored share is told from the others; empty for all of them.
+    suffix: String,
+}
+
 pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    let (shard, source) = shard::choose(args.share.shard, &shard::variable)?;
     // Everything is read before the first seed runs.
-    let mut scenarios = Vec::new();
-    for file in &args.scenarios {
-        let scenario = Scenario::load(file)?;
-        let name = args
-            .implementation
-            .as_deref()
-            .unwrap_or(&scenario.implementation);
-        let implementation = find(name).with_context(|| match args.implementation {
-            Some(_) => "--implementation".to_owned(),
-            None => format!("{file}: `implementation`"),
-        })?;
-        if let Some(why) = implementation.refuses(&scenario) {
-            anyhow::bail!("{file}: {why}");
-        }
-        scenarios.push((file, scenario, implementation));
-    }
+    let chosen = args.scenarios.iter();
+    let chosen = chosen.map(|file| choose(args, file, shard));
+    let chosen = chosen.collect::<anyhow::Result<Vec<Chosen<'_>>>>()?;
     let pool = pool(&args.pool)?;
+    if let Some(source) = source {
+        shell.say(&format!("share {shard} of the seeds, says {source}"));
+    }
     let mut summaries = Vec::new();
-    for (file, scenario, implementation) in &scenarios {
-        let chosen = (scenario, *implementation);
-        let summary = simulate(args, file, chosen, (&*pool, shell))?;
+    for chosen in &chosen {
+        let summary = simulate(args, chosen, (&*pool, shell))?;
         if !args.json {
             shell.print(&summary.0.terminal(Some(summary.1)))?;
         }
@@ -61,14 +68,50 @@ pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit
                 .join(",")
         ))?;
     }
-    // What was expected is no news.
-    let verdict = |summary: &Summary| match (summary.is_as_expected(), summary.verdict) {
-        (true, _) => Verdict::Valid,
-        // It keeps what the scenario says it breaks.
-        (false, Verdict::Valid) => Verdict::Violation,
-        (false, verdict) => verdict,
-    };
-    Ok(Verdict::worst(summaries.iter().map(verdict)).into())
+    Ok(Verdict::worst(summaries.iter().map(Summary::outcome)).into())
+}
+
+fn choose<'a>(args: &Simulate, file: &'a str, shard: Shard) -> anyhow::Result<Chosen<'a>> {
+    let scenario = Scenario::load(file)?;
+    let name = args
+        .implementation
+        .as_deref()
+        .unwrap_or(&scenario.implementation);
+    let implementation = find(name).with_context(|| match args.implementation {
+        Some(_) => "--implementation".to_owned(),
+        None => format!("{file}: `implementation`"),
+    })?;
+    if let Some(why) = implementation.refuses(&scenario) {
+        anyhow::bail!("{file}: {why}");
+    }
+    let first = args.first_seed.or(scenario.seed).unwrap_or(0);
+    // A scenario that names its seed is about that one.
+    let count = args
+        .seeds
+        .unwrap_or(if scenario.seed.is_some() { 1 } else { SEEDS });
+    let whole = first..first + count;
+    let seeds = share(&whole, shard, 1).with_context(|| {
+        format!(
+            "{file}: --shard {shard}: there are fewer seeds than shares: --seeds {} at least",
+            shard.count()
+        )
+    })?;
+    Ok(Chosen {
+        file,
+        scenario,
+        implementation,
+        whole,
+        seeds,
+        suffix: suffix(shard),
+    })
+}
+
+/// What the name of a stored share ends with; the whole needs nothing.
+pub(crate) fn suffix(shard: Shard) -> String {
+    if shard.count() == 1 {
+        return String::new();
+    }
+    format!("-shard-{}-of-{}", shard.number(), shard.count())
 }
 
 /// Where runs take place.
@@ -86,8 +129,11 @@ pub(crate) fn pool(options: &PoolOptions) -> anyhow::Result<Box<dyn Pool>> {
         command.arg("worker");
         command
     };
-    let limit = std::time::Duration::from_secs(options.limit_secs);
-    Ok(Box::new(Workers::new(start, count, limit)))
+    let limits = Limits {
+        time: std::time::Duration::from_secs(options.limit_secs),
+        memory_mib: options.memory_mib,
+    };
+    Ok(Box::new(Workers::new(start, count, limits)))
 }
 
 pub(crate) fn find(name: &str) -> anyhow::Result<Implementation> {
@@ -105,29 +151,32 @@ pub(crate) fn find(name: &str) -> anyhow::Result<Implementation> {
 #[expect(clippy::disallowed_types, reason = "a shell tells how long it took")]
 fn simulate(
     args: &Simulate,
-    file: &str,
-    (scenario, implementation): (&Scenario, Implementation),
+    chosen: &Chosen<'_>,
     (pool, shell): (&dyn Pool, &Shell<'_>),
 ) -> anyhow::Result<(Summary, std::time::Duration)> {
-    let first = args.first_seed.or(scenario.seed).unwrap_or(0);
-    // A scenario that names its seed is about that one.
-    let count = args
-        .seeds
-        .unwrap_or(if scenario.seed.is_some() { 1 } else { SEEDS });
-    let mut summary = Summary::new(&scenario.name, file, implementation.name, first);
+    let (scenario, implementation) = (&chosen.scenario, chosen.implementation);
+    let text = scenario.to_toml();
+    let told = Campaign {
+        scenario: &scenario.name,
+        file: chosen.file,
+        text: &text,
+        implementation: implementation.name,
+        seeds: chosen.whole.clone(),
+    };
+    let mut summary = Summary::new(&told, chosen.seeds.start);
     if implementation.name == scenario.implementation {
         summary.expect(&scenario.breaks);
     }
-    let mut folder = RunFolder::create(args, &summary, count)?;
+    let mut folder = RunFolder::create(args, &summary, &chosen.suffix)?;
     let file = folder.partial.join(SCENARIO);
-    write_whole(&file, scenario.to_toml().as_bytes())?;
+    write_whole(&file, text.as_bytes())?;
     let started_at = std::time::Instant::now();
-    let bar = shell.progress(count);
+    let bar = shell.progress(chosen.seeds.end - chosen.seeds.start);
     let mut stored = Ok(());
     campaign(
         scenario,
         implementation,
-        first..first + count,
+        chosen.seeds.clone(),
         pool,
         |result| {
             bar.inc(1);
@@ -147,7 +196,8 @@ fn simulate(
 }
 
 /// A stored campaign: `runs/<scenario>-<implementation>-<first seed>-<seeds>/`, with one history a
-/// seed and the summary. It gets its name when it is whole.
+/// seed and the summary; the name of a share ends with `-shard-<K>-of-<N>`. It gets its name when it
+/// is whole.
 struct RunFolder {
     runs: PathBuf,
     name: String,
@@ -158,12 +208,13 @@ struct RunFolder {
 }
 
 impl RunFolder {
-    fn create(args: &Simulate, summary: &Summary, count: u64) -> anyhow::Result<Self> {
+    fn create(args: &Simulate, summary: &Summary, suffix: &str) -> anyhow::Result<Self> {
         let name = format!(
-            "{}-{}-{}-{count}",
+            "{}-{}-{}-{}{suffix}",
             summary.scenario.replace('/', "-"),
             summary.implementation,
-            summary.first_seed,
+            summary.whole.first_seed,
+            summary.whole.seeds,
         );
         let partial = args
             .runs

@@ -50,3 +50,83 @@ fn run_that_is_not_there_or_not_whole_is_told_and_exits_2() {
     assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
     assert!(error.starts_with("nanshe: no-such-run/history.jsonl cannot be opened: "));
 }
+
+/// Every scenario file, in order.
+fn scenarios() -> Vec<String> {
+    let mut files = Vec::new();
+    for folder in std::fs::read_dir("scenarios").unwrap() {
+        let folder = folder.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(folder).unwrap() {
+            files.push(file.unwrap().path().to_string_lossy().into_owned());
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn every_scenario_is_planned_or_refused_with_the_reason() {
+    let (mut planned, mut refused) = (0, 0);
+    for file in scenarios() {
+        let words = [
+            "stress",
+            NOWHERE,
+            "--scenario",
+            &file,
+            "--seed",
+            "7",
+            "--dry-run",
+        ];
+        let (exit, out, error) = nanshe(&words);
+        let name = file.strip_prefix("scenarios/").unwrap();
+        let name = name.strip_suffix(".toml").unwrap();
+        if exit == Exit::Valid {
+            planned += 1;
+            assert!(out.contains(&format!(" of {name} on ")), "{out}");
+        } else {
+            refused += 1;
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+            let expected =
+                format!("nanshe: nothing that goes wrong in {name} can be brought about");
+            assert!(error.starts_with(&expected), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+    assert!(planned > 10 && refused > 3, "{planned} {refused}");
+}
+
+#[test]
+fn plan_of_a_scenario_tells_what_is_left_out_and_why() {
+    let plan = |target: &str, file: &str| {
+        let words = [
+            "stress",
+            target,
+            "--scenario",
+            file,
+            "--seed",
+            "7",
+            "--dry-run",
+        ];
+        nanshe(&words).1
+    };
+    let file = "scenarios/delivery/lost-acknowledgement.toml";
+    let from_outside = plan(NOWHERE, file);
+    insta::assert_snapshot!("plan_of_lost_acknowledgement", from_outside);
+    let target = "conformance/targets/postgres.toml";
+    let with_commands = plan(target, "scenarios/delivery/undone-delete.toml");
+    insta::assert_snapshot!("plan_of_undone_delete_on_postgres", with_commands);
+}
+
+#[test]
+fn workload_and_scenario_exclude_each_other() {
+    let file = "scenarios/delivery/zombie-holder.toml";
+    for more in [["--workload", "pop-storm"], ["--faults", "none"]] {
+        let words = ["stress", NOWHERE, "--scenario", file];
+        let (exit, _, error) = nanshe(&[&words[..], &more].concat());
+        assert_eq!(exit, Exit::Usage);
+        assert!(error.contains("cannot be used with"), "{error}");
+    }
+}
