@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nanshe_conformance::environment::Address;
 use nanshe_conformance::model::Kind;
+use nanshe_conformance::scale::Ladder;
 use nanshe_conformance::suite::{Level, Profile, Shard};
 use nanshe_conformance::target::Endpoint;
 
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Explore(Explore),
     /// Run concurrent clients and faults against a real server, and judge what the clients saw
     Stress(Stress),
+    /// Climb the scaling ladders: what operations cost while things grow, and what clients get done together
+    Scale(Scale),
     /// Judge stored runs of `stress` again, by the rules of today; run stored runs of `simulate` again, byte for byte
     Replay(Replay),
     /// Judge recorded histories, whoever recorded them
@@ -369,6 +372,73 @@ fn rate(text: &str) -> Result<f64, String> {
     Err("expected more than 0, and 100000 at most".to_owned())
 }
 
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Scale {
+    /// What to judge: http://HOST:PORT, or a target file; none: an implementation in virtual time
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Only these ladders: see `nanshe list ladders`
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub(crate) ladder: Vec<Ladder>,
+    /// What runs in virtual time: see `nanshe list implementations`
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "target",
+        default_value = "reference"
+    )]
+    pub(crate) implementation: String,
+    /// Climb them with every specimen that scales badly, under this many seeds each, and tell which rules caught it
+    #[arg(long, value_name = "SEEDS", conflicts_with = "target", value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub(crate) specimens: Option<u64>,
+    /// Where the ladders of messages end; those of queues, claims and pages end at a tenth of it [default: 100000 in
+    /// virtual time, 10000 on a target]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub(crate) longest: Option<u64>,
+    /// Visits to every step, least and most: they end as soon as every interval is narrow enough [default: 5 in virtual
+    /// time, 8..24 on a target]
+    #[arg(long, value_name = "LEAST[..MOST]", value_parser = rounds)]
+    pub(crate) rounds: Option<(u32, u32)>,
+    /// Turns at every visit that are not measured [default: 1 in virtual time, 2 on a target]
+    #[arg(long, value_name = "TURNS", value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub(crate) warm_up: Option<u32>,
+    /// Turns at every visit that are measured [default: 10 in virtual time, 20 on a target]
+    #[arg(long, value_name = "TURNS", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) turns: Option<u32>,
+    /// How many seconds clients work beside each other at one visit
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600), default_value_t = 1)]
+    pub(crate) span: u64,
+    /// Most clients beside each other
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000), default_value_t = 16)]
+    pub(crate) clients: u32,
+    /// Most turns a second that are offered, however much the target could do [default: 1000 in virtual time, 200 on a
+    /// target]
+    #[arg(long, value_name = "TURNS", value_parser = rate)]
+    pub(crate) rate_max: Option<f64>,
+    /// What choices are drawn from [default: 0 in virtual time, the time on a target]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Where runs are stored
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn rounds(text: &str) -> Result<(u32, u32), String> {
+    let (least, most) = text.split_once("..").unwrap_or((text, text));
+    let number = |text: &str| {
+        text.parse::<u32>()
+            .map_err(|_| "expected LEAST or LEAST..MOST".to_owned())
+    };
+    let (least, most) = (number(least)?, number(most)?);
+    if least >= 3 && least <= most && most <= 1_000 {
+        return Ok((least, most));
+    }
+    Err("expected at least 3, and 1000 at most".to_owned())
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
     /// Stored runs: folders that `stress` or `simulate` made
@@ -492,6 +562,8 @@ pub(crate) enum Listed {
     Workloads,
     /// What `stress` can let go wrong
     Faults,
+    /// What `scale` asks
+    Ladders,
     /// Scenario files: what they are called, and which implementation breaks what in them
     Scenarios,
     /// Situations that `explore` wants to come about

@@ -16,6 +16,7 @@ mod list;
 mod pages;
 mod replay;
 mod report;
+mod scale;
 mod serve;
 #[cfg(madsim)]
 mod shard;
@@ -37,6 +38,7 @@ pub(crate) fn run(
         Command::Simulate(args) => simulate::run(&args, shell),
         Command::Explore(args) => explore::run(&args, shell),
         Command::Stress(args) => stress::run(&args, shell),
+        Command::Scale(args) => scale::run(&args, shell),
         Command::Replay(args) => replay::run(&args, shell),
         Command::Check(args) => check::run(&args, shell),
         Command::Convert(args) => convert::run(&args, shell),
@@ -93,6 +95,7 @@ pub(crate) mod tests {
             "conform",
             "simulate",
             "stress",
+            "scale",
             "replay",
             "check",
             "convert",

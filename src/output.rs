@@ -46,6 +46,18 @@ impl Shell<'_> {
         let style = style.expect("the template is valid");
         indicatif::ProgressBar::new(length).with_style(style)
     }
+
+    /// Shows what goes on, without an end in sight; invisible if nobody watches.
+    pub(crate) fn spinner(&self) -> indicatif::ProgressBar {
+        if !self.shows_progress {
+            return indicatif::ProgressBar::hidden();
+        }
+        let style = indicatif::ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+        let style = style.expect("the template is valid");
+        let bar = indicatif::ProgressBar::new_spinner().with_style(style);
+        bar.enable_steady_tick(std::time::Duration::from_millis(200));
+        bar
+    }
 }
 
 /// What a command ends with.

@@ -9,7 +9,7 @@
 //! * [`suite`]: the API cases; [`contract`]: what they judge; [`report`]: what they found.
 //! * [`workload`]: what concurrent clients do; [`history`]: operations as they saw them;
 //!   [`checker`]: from a history to verdicts.
-//! * [`scale`]: whether cost stays flat and throughput grows.
+//! * [`scale`]: the scaling ladders, what is fitted to them, and their verdicts.
 //! * `stress` and `proxy` (feature `http`): workloads and faults against a real server, in real time.
 //! * `service` (feature `http`): the suite in a test of any [`tower_service::Service`].
 //! * [`document`]: the files that users write; [`verdict`]: the three answers.

@@ -16,7 +16,7 @@ pub use self::merge::{Disagreement, MergeError, Merged, merge};
 pub use self::terminal::terminal;
 
 mod curl;
-mod escape;
+pub(crate) mod escape;
 mod html;
 mod json;
 mod junit;

@@ -105,11 +105,6 @@ impl Implementation {
         start_alone(node, name, self.start, seed);
     }
 
-    /// The same on a processor that is not free.
-    pub fn serve_on(&self, processor: Processor, node: &Node, name: &str, seed: u64) {
-        start_on(processor, (node, name), self.start, seed);
-    }
-
     /// What `scenario` asks of it that it cannot take, if there is such a thing: then nothing would follow from a
     /// run.
     pub fn refuses(&self, scenario: &Scenario) -> Option<String> {
@@ -183,7 +178,8 @@ pub(crate) fn start_alone(node: &Node, name: &str, start: fn(NodeContext) -> Ans
     start_on(Processor::free(), (node, name), start, seed);
 }
 
-fn start_on(
+/// The same on a processor that need not be free.
+pub(crate) fn start_on(
     processor: Processor,
     (node, name): (&Node, &str),
     start: fn(NodeContext) -> Answering,

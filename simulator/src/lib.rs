@@ -6,7 +6,8 @@
 //! * `fleet`: the servers; `troupe`: the clients; `nemesis`: what goes wrong; `goals`: what should come about.
 //! * `run`: (scenario, seed) to history and verdicts; `pool`: many of them, on threads or in `workers`, and their
 //!   `Summary`, divided among machines by `shares`; `explore`: drawn scenarios, and what fails shrunk to a file;
-//!   `conform`: the API suite in virtual time; `model`: drawn sequences in virtual time.
+//!   `conform`: the API suite in virtual time; `model`: drawn sequences in virtual time;
+//!   `scale`: the scaling ladders in virtual time.
 //!
 //! Simulating needs a build with `--cfg madsim`, as `.cargo/config.toml` sets it. A build without it
 //! still reads scenarios; [`AVAILABLE`] tells which one this is.
@@ -27,6 +28,7 @@ mod simulating {
     pub use crate::model::model;
     pub use crate::pool::{Done, Job, Pool, Threads, campaign};
     pub use crate::run::{Run, RunError, run};
+    pub use crate::scale::scale;
     pub use crate::summary::{Campaign, MergeError, Merged, Summary};
     pub use crate::variant::Variant;
     pub use crate::workers::{Limits, Workers, work};
@@ -58,6 +60,8 @@ mod notifier;
 mod pool;
 #[cfg(madsim)]
 mod run;
+#[cfg(madsim)]
+mod scale;
 #[cfg(madsim)]
 mod sockets;
 #[cfg(madsim)]

@@ -2,6 +2,7 @@
 
 use nanshe_conformance::checker::RULES;
 use nanshe_conformance::contract;
+use nanshe_conformance::scale::Ladder;
 use nanshe_conformance::stress::fault_words;
 use nanshe_conformance::suite::{Case, cases};
 use nanshe_conformance::workload::{Kind, WORKLOADS};
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         Listed::Implementations => list_implementations()?,
         Listed::Workloads => list_workloads(),
         Listed::Faults => list_faults(),
+        Listed::Ladders => list_ladders(),
         Listed::Scenarios => scenarios::list(&args.paths)?,
         Listed::Goals => list_goals()?,
     };
@@ -59,6 +61,7 @@ fn list_markdown(args: &List, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         | Listed::Implementations
         | Listed::Workloads
         | Listed::Faults
+        | Listed::Ladders
         | Listed::Scenarios
         | Listed::Goals => {
             anyhow::bail!("--markdown: only cases are listed by clauses of the contract")
@@ -85,6 +88,12 @@ fn list_workloads() -> Table {
 fn list_faults() -> Table {
     let rows = fault_words().into_iter();
     let rows = rows.map(|(word, about)| vec![word, about.to_owned()]);
+    (vec!["name", "about"], rows.collect())
+}
+
+fn list_ladders() -> Table {
+    let rows = Ladder::ALL.into_iter();
+    let rows = rows.map(|ladder| vec![ladder.name().to_owned(), ladder.about().to_owned()]);
     (vec!["name", "about"], rows.collect())
 }
 

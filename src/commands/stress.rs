@@ -319,7 +319,7 @@ fn conclude(
 }
 
 /// A target's name, as it can stand in a file's.
-fn kebab(name: &str) -> String {
+pub(crate) fn kebab(name: &str) -> String {
     let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = name.chars().map(word).collect();
     let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();

@@ -29,7 +29,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Text for HTML, in an element or in a quoted attribute.
-pub(super) fn html(text: &str) -> String {
+pub(crate) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in visible(text).chars() {
         match c {

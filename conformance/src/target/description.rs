@@ -15,6 +15,7 @@ use super::known_failures::KnownFailures;
 use super::tls::{Authorities, AuthoritiesError};
 use crate::document::{self, Document, DocumentError};
 use crate::environment::{Address, AddressError};
+use crate::scale::Bounds;
 use crate::suite::{Capability, Profile};
 
 /// Why a description was refused.
@@ -76,6 +77,8 @@ pub struct Description {
     pub authentication: Option<Authentication>,
     /// Where tokens come from, once somebody has logged in.
     pub session: Option<Arc<Session>>,
+    /// What it may lose as it grows.
+    pub scale: Bounds,
     /// What can be done to its processes, and how its time runs.
     pub control: Control,
     /// What it is known to fail.
@@ -141,6 +144,7 @@ struct File {
     #[serde(default)]
     pool_uris: Vec<String>,
     known_failures: Option<String>,
+    scale: Option<Spanned<Bounds>>,
     #[serde(default)]
     stress: ControlTables,
 }
@@ -222,6 +226,7 @@ impl Description {
             pool_uris: Vec::new(),
             authentication: None,
             session: None,
+            scale: Bounds::default(),
             control: Control::default(),
             known_failures: KnownFailures::default(),
             known_failures_file: None,
@@ -272,6 +277,7 @@ impl Description {
             ),
         };
         let control = file.stress.check(document, folder)?;
+        let scale = bounds(&document, file.scale)?;
         let mut description = Self {
             name: file.name,
             endpoint,
@@ -293,6 +299,7 @@ impl Description {
             pool_uris: file.pool_uris,
             authentication: file.authentication,
             session: None,
+            scale,
             control,
             known_failures,
             known_failures_file,
@@ -313,6 +320,20 @@ impl Description {
             start.authorities = Some(before.and(authorities));
         }
     }
+}
+
+/// The bounds of the ladders, if they make sense.
+fn bounds(
+    document: &Document<'_>,
+    given: Option<Spanned<Bounds>>,
+) -> Result<Bounds, DocumentError> {
+    let Some(given) = given else {
+        return Ok(Bounds::default());
+    };
+    if let Some((key, right)) = given.get_ref().wrong() {
+        return Err(document.error(Some(given.span()), format!("`{key}` {right}")));
+    }
+    Ok(given.into_inner())
 }
 
 fn address(

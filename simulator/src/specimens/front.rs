@@ -53,6 +53,11 @@ pub(super) trait WorkQueue<S: Steps = Store>: Send + Sync + 'static {
         self.store().claimed(claim)
     }
 
+    /// The queue goes, and what is in it.
+    fn remove(&self, place: Place) -> impl Future<Output = ()> + Send {
+        self.store().remove(place)
+    }
+
     fn renew(&self, claim: String, lease: Lease) -> impl Future<Output = bool> + Send {
         self.store().renew(claim, lease)
     }
@@ -322,7 +327,7 @@ impl<S: Steps, Q: WorkQueue<S>> Front<'_, Q, S> {
                 json_answer(StatusCode::OK, &json!({}))
             }
             (&Method::DELETE, []) => {
-                store.remove(place).await;
+                self.0.remove(place).await;
                 empty(StatusCode::NO_CONTENT)
             }
             _ => empty(StatusCode::NOT_FOUND),

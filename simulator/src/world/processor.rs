@@ -39,6 +39,8 @@ struct State {
     /// Until when each core is busy.
     busy_until: Vec<Instant>,
     slowness: u32,
+    /// Entries that were examined so far.
+    examined: u64,
 }
 
 impl Processor {
@@ -50,6 +52,7 @@ impl Processor {
             random: ChaCha8Rng::seed_from_u64(seed),
             busy_until: vec![Instant::START; cores.max(1)],
             slowness: 1,
+            examined: 0,
         })))
     }
 
@@ -73,8 +76,19 @@ impl Processor {
     /// Waits until what a request did beside its fixed cost, the examination of so many entries, has been
     /// worked off, after all that came before it.
     pub async fn spend(&self, examined: u64) {
-        self.take(|state| Duration::from_nanos(examined.saturating_mul(state.settings.entry_ns)))
-            .await;
+        self.take(|state| {
+            state.examined = state.examined.saturating_add(examined);
+            Duration::from_nanos(examined.saturating_mul(state.settings.entry_ns))
+        })
+        .await;
+    }
+
+    /// How many entries were examined so far.
+    pub fn examined(&self) -> u64 {
+        self.0
+            .lock()
+            .expect("no holder of this lock panics")
+            .examined
     }
 
     /// Takes the core that is free first, for as long as `cost` says.

@@ -5,6 +5,7 @@
 
 mod conforming;
 mod determinism;
+mod ladders;
 mod modeling;
 mod network;
 mod planted;

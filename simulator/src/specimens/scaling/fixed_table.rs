@@ -28,14 +28,16 @@ pub(super) const SPECIMEN: Implementation = Implementation {
     },
 };
 
+/// The claims that hold something: when each ends, and in which queue it is.
+type Table = BTreeMap<String, (u64, Place)>;
+
 struct FixedTable {
     shelves: Shelves,
-    /// The claims that hold something, and when each ends.
-    table: Mutex<BTreeMap<String, u64>>,
+    table: Mutex<Table>,
 }
 
 impl FixedTable {
-    fn table(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().expect("no holder of this lock panics")
     }
 }
@@ -48,13 +50,14 @@ impl WorkQueue<Shelves> for FixedTable {
     async fn try_claim(&self, place: Place, lease: Lease) -> Option<Granted> {
         let claim = |shelf: &mut Shelf, now| {
             let mut table = self.table();
-            table.retain(|_, until| now < *until);
+            table.retain(|_, (until, _)| now < *until);
             if table.len() >= PLACES {
                 return None;
             }
             let granted = self.shelves.claim_oldest(shelf, lease, now);
             if !granted.rows.is_empty() {
-                table.insert(granted.claim.clone(), now + lease.ttl_secs * SECOND);
+                let until = now + lease.ttl_secs * SECOND;
+                table.insert(granted.claim.clone(), (until, place.clone()));
             }
             Some(granted)
         };
@@ -65,9 +68,16 @@ impl WorkQueue<Shelves> for FixedTable {
         let renewed = self.shelves.renew(claim.clone(), lease).await;
         if renewed {
             let until = self.shelves.now() + lease.ttl_secs * SECOND;
-            self.table().entry(claim).and_modify(|end| *end = until);
+            self.table()
+                .entry(claim)
+                .and_modify(|(end, _)| *end = until);
         }
         renewed
+    }
+
+    async fn remove(&self, place: Place) {
+        self.table().retain(|_, (_, of)| *of != place);
+        self.shelves.remove(place).await;
     }
 
     async fn release(&self, claim: String) {

@@ -1,0 +1,119 @@
+//! Clients beside each other: a closed loop, an open loop, and how late the generator itself is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::rig::{Client, Rig};
+use super::sample::{Sample, count};
+use crate::environment::nanos;
+
+/// How often the generator looks at the clock.
+const TICK: Duration = Duration::from_millis(2);
+
+/// What clients did together, and how late the generator was.
+pub(super) struct Loaded {
+    pub(super) sample: Sample,
+    /// Nineteen in twenty looks at the clock were less late, in microseconds.
+    pub(super) lag_us: f64,
+}
+
+/// Each of `clients` works until `span` is over, one turn after the other; they come back as they are.
+pub(super) async fn closed<F>(
+    rig: &Arc<Rig>,
+    clients: Vec<Client>,
+    span: Duration,
+    turn: F,
+) -> (Vec<Client>, Loaded)
+where
+    F: for<'a> Fn(&'a mut Client, usize) -> BoxFuture<'a, ()> + Clone + Send + Sync + 'static,
+{
+    let until = rig.now().plus(span);
+    let working = clients.into_iter().enumerate().map(|(number, mut client)| {
+        let turn = turn.clone();
+        async move {
+            client.take_time();
+            while client.rig.now() < until {
+                turn(&mut client, number).await;
+            }
+            let sample = client.timed().sample(None);
+            (client, sample)
+        }
+        .boxed()
+    });
+    let watch = Arc::clone(rig);
+    let watching = async move { lag(&watch, span).await };
+    let (worked, lag_us) = futures_util::future::join(rig.all(working), rig.all([watching])).await;
+    let mut sample = Sample::default();
+    let mut clients = Vec::new();
+    for (client, of) in worked {
+        sample.merge(&of);
+        clients.push(client);
+    }
+    let lag_us = lag_us.first().copied().unwrap_or(0.0);
+    (clients, Loaded { sample, lag_us })
+}
+
+/// Begins turns `1 / rate` seconds apart until `span` is over, whatever becomes of those before; a turn's latency counts
+/// from when it was due. At most `clients` are under way at once.
+pub(super) async fn open<F>(
+    rig: &Arc<Rig>,
+    clients: Vec<Client>,
+    (rate, span): (f64, Duration),
+    turn: F,
+) -> (Vec<Client>, Loaded)
+where
+    F: for<'a> Fn(&'a mut Client) -> BoxFuture<'a, bool> + Clone + Send + Sync + 'static,
+{
+    let begin = rig.now();
+    let next = Arc::new(AtomicU64::new(0));
+    let gap = 1.0 / rate;
+    let working = clients.into_iter().map(|mut client| {
+        let (turn, next) = (turn.clone(), Arc::clone(&next));
+        async move {
+            let mut sample = Sample::default();
+            loop {
+                let due = gap * count(next.fetch_add(1, Ordering::Relaxed));
+                if due >= span.as_secs_f64() {
+                    return (client, sample);
+                }
+                let due = begin.plus(Duration::from_secs_f64(due));
+                let early = due.since(client.rig.now());
+                if !early.is_zero() {
+                    client.rig.sleep(early).await;
+                }
+                let done = turn(&mut client).await;
+                sample.add(client.rig.now().since(due), done);
+            }
+        }
+        .boxed()
+    });
+    let watch = Arc::clone(rig);
+    let watching = async move { lag(&watch, span).await };
+    let (worked, lag_us) = futures_util::future::join(rig.all(working), rig.all([watching])).await;
+    let mut sample = Sample::default();
+    let mut clients = Vec::new();
+    for (client, of) in worked {
+        sample.merge(&of);
+        clients.push(client);
+    }
+    let lag_us = lag_us.first().copied().unwrap_or(0.0);
+    (clients, Loaded { sample, lag_us })
+}
+
+/// How late the generator wakes up, in microseconds: nineteen in twenty times it is less.
+async fn lag(rig: &Rig, span: Duration) -> f64 {
+    let until = rig.now().plus(span);
+    let mut late: Vec<u64> = Vec::new();
+    while rig.now() < until {
+        let due = rig.now().plus(TICK);
+        rig.sleep(TICK).await;
+        late.push(nanos(rig.now().since(due)));
+    }
+    late.sort_unstable();
+    let place = late.len().saturating_mul(19) / 20;
+    late.get(place).map_or(0.0, |nanos| count(*nanos) / 1_000.0)
+}

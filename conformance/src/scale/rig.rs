@@ -1,0 +1,364 @@
+//! What every experiment needs: the target, clients of it, and somewhere to write down what they did.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::oneshot;
+
+use super::bounds::Bounds;
+use super::judge::Judge;
+use super::options::Options;
+use super::sample::Sample;
+use crate::environment::{Instant, World};
+use crate::history::{Answer, Header, Operation, Posted, Recorder};
+use crate::target::Endpoint;
+use crate::workload::Process;
+
+/// Counts what the implementation examined so far, where that can be seen.
+pub type Examined = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The target, and how it is asked.
+#[derive(Clone)]
+pub struct Place {
+    /// The world that the clients live in.
+    pub world: World,
+    /// Where the target is.
+    pub endpoint: Endpoint,
+    /// How long a client waits for an answer.
+    pub patience: Duration,
+    /// Counts what the implementation examined so far, where that can be seen.
+    pub examined: Option<Examined>,
+    /// Whether time is virtual.
+    pub is_virtual: bool,
+    /// Stores for new pools that nothing else uses; one with `{}` in it stands for as many as are needed.
+    pub pool_uris: Vec<String>,
+    /// Set as soon as the run should end: what was grown is removed then, and what was measured is judged.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Place {
+    /// A store for a new pool: another one for every number, as far as there are any.
+    pub(super) fn pool_uri(&self, number: usize) -> Option<String> {
+        match self.pool_uris.as_slice() {
+            [one] if one.contains("{}") => Some(one.replace("{}", &format!("scale-{number}"))),
+            uris => uris.get(number).cloned(),
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a ladder ends before its top.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Fell(pub(super) String);
+
+/// The target, its clients, and the history of what they did.
+pub(super) struct Rig {
+    pub(super) place: Place,
+    pub(super) options: Options,
+    pub(super) judge: Judge,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) header: Header,
+    unheard: Arc<Recorder>,
+    processes: AtomicU64,
+}
+
+impl Rig {
+    pub(super) fn new(
+        place: Place,
+        (options, bounds): (Options, Bounds),
+        header: &Header,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            place,
+            judge: Judge {
+                bounds,
+                seed: options.seed,
+            },
+            options,
+            recorder: Recorder::new(header.clone()),
+            header: header.clone(),
+            unheard: Recorder::new(header.clone()),
+            processes: AtomicU64::new(0),
+        })
+    }
+
+    /// A source of choices for what is called `what`.
+    pub(super) fn random(&self, what: &str) -> ChaCha8Rng {
+        self.judge.random(what)
+    }
+
+    /// A new client, as the tenant `project` of this run.
+    pub(super) fn client(self: &Arc<Self>, project: &str) -> Client {
+        self.client_into(project, &self.recorder)
+    }
+
+    /// A client whose operations are in no history: it reads what others have read.
+    pub(super) fn unheard_client(self: &Arc<Self>, project: &str) -> Client {
+        self.client_into(project, &self.unheard)
+    }
+
+    /// A client whose operations are in a history of their own.
+    pub(super) fn client_into(self: &Arc<Self>, project: &str, recorder: &Arc<Recorder>) -> Client {
+        let number = self.processes.fetch_add(1, Ordering::Relaxed) + 1;
+        let Place {
+            world,
+            endpoint,
+            patience,
+            ..
+        } = self.place.clone();
+        let process = Process::new(world, (endpoint, patience), (Arc::clone(recorder), number));
+        let process = process.in_realm(&self.options.realm).in_project(project);
+        Client {
+            rig: Arc::clone(self),
+            process,
+            serial: 0,
+            timed: None,
+        }
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.place.world.now()
+    }
+
+    /// Whether the run should end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.place.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn sleep(&self, span: Duration) {
+        self.place.world.sleep(span).await;
+    }
+
+    /// Runs `tasks` beside each other; what they come to, in their order.
+    pub(super) async fn all<T: Send + 'static>(
+        &self,
+        tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+    ) -> Vec<T> {
+        let begun: Vec<oneshot::Receiver<T>> = tasks
+            .into_iter()
+            .map(|task| {
+                let (done, result) = oneshot::channel();
+                self.place.world.spawn(Box::pin(async move {
+                    // Who does not wait any more does not want it.
+                    drop(done.send(task.await));
+                }));
+                result
+            })
+            .collect();
+        let mut results = Vec::new();
+        for result in begun {
+            // A task that panicked has no result; the panic was told.
+            results.extend(result.await);
+        }
+        results
+    }
+}
+
+/// A client that can take its own time.
+pub(super) struct Client {
+    pub(super) rig: Arc<Rig>,
+    process: Process,
+    serial: u64,
+    timed: Option<Timed>,
+}
+
+/// What a client measured, one operation after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Timed {
+    /// The operation's name, how long it took, whether it was done, and what was examined for it.
+    pub(super) all: Vec<(&'static str, Duration, bool, u64)>,
+}
+
+/// Times that something is tried before the target is held to have fallen over.
+const TRIES: u32 = 3;
+
+/// How long a try waits for the next.
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+
+/// Messages in one post of many.
+pub(super) const BATCH: u64 = 500;
+
+impl Client {
+    /// Measures from now on.
+    pub(super) fn take_time(&mut self) {
+        self.timed = Some(Timed::default());
+    }
+
+    /// Its hands.
+    pub(super) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// What was measured.
+    pub(super) fn timed(&mut self) -> Timed {
+        self.timed.take().unwrap_or_default()
+    }
+
+    /// Asks for `operation`; the answer, if it was done.
+    pub(super) async fn ask(&mut self, name: &'static str, operation: Operation) -> Option<Answer> {
+        let examined = self.rig.place.examined.clone();
+        let before = examined.as_ref().map_or(0, |examined| examined());
+        let begun = self.rig.now();
+        let answer = self.process.perform(operation).await;
+        let latency = self.rig.now().since(begun);
+        let looked_at = examined.map_or(0, |examined| examined().saturating_sub(before));
+        if let Some(timed) = &mut self.timed {
+            timed.all.push((name, latency, answer.is_some(), looked_at));
+        }
+        answer
+    }
+
+    /// As [`Self::ask`], a few times if need be.
+    pub(super) async fn insist(&mut self, operation: Operation) -> Result<Answer, Fell> {
+        for _ in 0..TRIES {
+            if self.rig.is_stopped() {
+                return Err(Fell("the run was stopped".to_owned()));
+            }
+            if let Some(answer) = self.process.perform(operation.clone()).await {
+                return Ok(answer);
+            }
+            self.rig.sleep(BETWEEN_TRIES).await;
+        }
+        let queue = operation.queue();
+        Err(Fell(format!("`{queue}` was refused {TRIES} times")))
+    }
+
+    /// New messages.
+    pub(super) fn messages(&mut self, count: u64, ttl_secs: u64) -> Vec<Posted> {
+        let number = self.process.number();
+        let mut message = || {
+            self.serial += 1;
+            Posted::new(format!("m{number}-{}", self.serial), ttl_secs)
+        };
+        (0..count).map(|_| message()).collect()
+    }
+
+    /// A walk of its own.
+    pub(super) fn chain(&mut self) -> u64 {
+        self.serial += 1;
+        (self.process.number() << 32) | self.serial
+    }
+
+    /// Posts one message.
+    pub(super) async fn post(&mut self, queue: &str, content: Option<&str>) -> bool {
+        let ttl_secs = self.rig.options.message_ttl_secs;
+        let mut messages = self.messages(1, ttl_secs);
+        for message in &mut messages {
+            message.body = content.map(str::to_owned);
+        }
+        let queue = queue.to_owned();
+        let post = Operation::Post { queue, messages };
+        self.ask("post", post).await.is_some()
+    }
+
+    /// Posts `count` messages in batches.
+    pub(super) async fn fill(
+        &mut self,
+        queue: &str,
+        count: u64,
+        ttl_secs: u64,
+    ) -> Result<(), Fell> {
+        let mut left = count;
+        while left > 0 {
+            let messages = self.messages(left.min(BATCH), ttl_secs);
+            left -= left.min(BATCH);
+            let queue = queue.to_owned();
+            self.insist(Operation::Post { queue, messages }).await?;
+        }
+        Ok(())
+    }
+
+    /// Claims up to `limit` messages: the claim and what it holds. `None` if it was refused; an empty name if
+    /// there was nothing.
+    pub(super) async fn claim(&mut self, queue: &str, limit: u64) -> Option<(String, Vec<String>)> {
+        let claim = Operation::Claim {
+            queue: queue.to_owned(),
+            limit,
+            ttl_secs: self.rig.options.claim_ttl_secs,
+            grace_secs: self.rig.options.claim_ttl_secs,
+        };
+        let answer = self.ask("claim", claim).await?;
+        let ids = answer.seen().iter().map(|seen| seen.id.clone()).collect();
+        let Answer::Claim { claim, .. } = answer else {
+            return None;
+        };
+        Some((claim.unwrap_or_default(), ids))
+    }
+
+    /// Claims up to `limit` messages, deletes them under the claim and ends it. Whether all of it was done.
+    pub(super) async fn consume(&mut self, queue: &str, limit: u64, held: Duration) -> bool {
+        let Some((claim, ids)) = self.claim(queue, limit).await else {
+            return false;
+        };
+        if claim.is_empty() {
+            return true;
+        }
+        if !held.is_zero() {
+            self.rig.sleep(held).await;
+        }
+        let mut done = true;
+        for message in ids {
+            let (queue, claim) = (queue.to_owned(), Some(claim.clone()));
+            let delete = Operation::Delete {
+                queue,
+                message,
+                claim,
+            };
+            done &= self.ask("delete", delete).await.is_some();
+        }
+        let queue = queue.to_owned();
+        let release = Operation::Release { queue, claim };
+        done & self.ask("release", release).await.is_some()
+    }
+
+    /// Reads a page.
+    pub(super) async fn page(
+        &mut self,
+        queue: &str,
+        (chain, marker): (u64, Option<String>),
+        limit: u64,
+    ) -> Option<Answer> {
+        let list = Operation::List {
+            queue: queue.to_owned(),
+            chain,
+            marker,
+            limit,
+            echo: true,
+            include_claimed: true,
+            include_delayed: false,
+        };
+        self.ask("list", list).await
+    }
+
+    /// Removes a queue and all that is in it, measured or not.
+    pub(super) async fn remove(&mut self, queue: &str) {
+        let queue = queue.to_owned();
+        // What cannot be removed is left: nothing follows from it.
+        self.process.perform(Operation::DeleteQueue { queue }).await;
+    }
+}
+
+impl Timed {
+    /// All latencies of the operations called `name`, or of all if it is `None`.
+    pub(super) fn sample(&self, name: Option<&str>) -> Sample {
+        let mut sample = Sample::default();
+        for (of, latency, done, _) in &self.all {
+            if name.is_none_or(|name| name == *of) {
+                sample.add(*latency, *done);
+            }
+        }
+        sample
+    }
+}

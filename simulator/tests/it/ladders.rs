@@ -1,0 +1,106 @@
+//! The scaling ladders in virtual time: what they say of the reference, of what scales badly, of what falls over.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use nanshe_conformance::scale::{Bounds, Ladder, Options, Report};
+use nanshe_conformance::verdict::Verdict;
+use nanshe_simulator::{implementations, scale};
+
+/// Short ladders, of these kinds.
+fn short(ladders: &[Ladder]) -> Options {
+    Options {
+        ladders: ladders.to_vec(),
+        longest: 10_000,
+        span: Duration::from_millis(500),
+        clients_max: 8,
+        rate_max: 100.0,
+        seed: 1,
+        ..Options::in_virtual_time()
+    }
+}
+
+fn climb(name: &str, options: Options, is_stopped: bool) -> Report {
+    let implementation = implementations().find(|it| it.name == name).unwrap();
+    let stop = Arc::new(AtomicBool::new(is_stopped));
+    scale(implementation, (options, Bounds::default()), stop, |_| {}).unwrap()
+}
+
+#[test]
+fn reference_is_valid_on_every_ladder_and_the_same_seed_gives_the_same_figures() {
+    let report = climb("reference", short(&Ladder::ALL), false);
+    for outcome in &report.outcomes {
+        let why = format!(
+            "{} {} {}: {}",
+            outcome.rule, outcome.quantity, outcome.figure, outcome.why
+        );
+        assert_eq!(outcome.verdict, Verdict::Valid, "{why}");
+    }
+    for ladder in Ladder::ALL {
+        let rule = format!("scaling/{ladder}");
+        assert!(
+            report.outcomes.iter().any(|outcome| outcome.rule == rule),
+            "{rule}"
+        );
+    }
+    assert_eq!(report.verdict(), Verdict::Valid);
+    let again = climb("reference", short(&Ladder::ALL), false);
+    assert_eq!(report.outcomes, again.outcomes);
+}
+
+#[test]
+fn claim_that_scans_is_caught_by_its_latency_and_by_what_it_examined() {
+    let report = climb("scanning-claims", short(&[Ladder::FlatCost]), false);
+    let broken = |quantity: &str, figure: &str| {
+        let mut all = report.outcomes.iter();
+        let of = all.find(|outcome| outcome.quantity == quantity && outcome.figure == figure);
+        of.unwrap().verdict == Verdict::Violation
+    };
+    assert!(broken("backlog", "claim"));
+    assert!(broken("backlog", "claim, entries examined"));
+    assert!(!broken("backlog", "post"));
+    assert!(!broken("expired", "claim"));
+    assert_eq!(report.verdict(), Verdict::Violation);
+}
+
+#[test]
+fn target_that_falls_over_ends_the_ladder_there_and_is_judged_by_what_there_is() {
+    // It has places for sixteen claims, and the ladder of claims begins with a hundred.
+    let report = climb("fixed-table", short(&[Ladder::FlatCost]), false);
+    let claims = report
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.quantity == "claims");
+    let claims: Vec<_> = claims
+        .map(|outcome| (outcome.verdict, outcome.why.as_str()))
+        .collect();
+    let why = "nothing was measured; the ladder ends before 100, where a claim was refused, or came back empty";
+    assert_eq!(claims, [(Verdict::Unknown, why)]);
+    let backlog = report
+        .outcomes
+        .iter()
+        .find(|outcome| outcome.quantity == "backlog");
+    assert_eq!(backlog.unwrap().verdict, Verdict::Valid);
+    assert_ne!(report.verdict(), Verdict::Violation);
+}
+
+#[test]
+fn what_was_stopped_is_not_valid() {
+    let report = climb("reference", short(&Ladder::ALL), true);
+    assert!(report.stopped.is_some());
+    assert_eq!(report.verdict(), Verdict::Unknown);
+}
+
+#[test]
+fn page_of_the_report_has_a_curve_for_every_ladder_and_names_its_verdicts() {
+    let report = climb(
+        "reference",
+        short(&[Ladder::FlatCost, Ladder::Throughput]),
+        false,
+    );
+    let page = report.html();
+    assert_eq!(page.matches("<svg").count(), report.outcomes.len());
+    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    assert!(page.contains("exponent = "), "no fit in {page}");
+}
