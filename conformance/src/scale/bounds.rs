@@ -14,7 +14,7 @@ pub struct Bounds {
     pub sigma_max: Option<f64>,
     /// The share of its best throughput that a service may lose when more clients come.
     pub decline_max: f64,
-    /// By how much the share of refused or unanswered operations may jump on a ramp, 0 to 1.
+    /// The share of refused or unanswered turns up to which a load on a ramp counts as served, 0 to 1.
     pub errors_jump_max: f64,
     /// How many times as long an operation may take on one side of a jump as on the other.
     pub latency_jump_max: f64,

@@ -26,6 +26,9 @@ const TOP: f64 = 0.7;
 /// How long a consumer holds what it claimed.
 const HELD: Duration = Duration::from_millis(200);
 
+/// Loads at which it has to refuse, one after the other, so that none of them is chance.
+const REFUSING_MIN: usize = 3;
+
 /// Operations of a turn.
 const OPERATIONS: f64 = 4.0;
 
@@ -115,6 +118,13 @@ async fn turn(client: &mut Client, held: Duration) -> bool {
     client.post(QUEUE, None).await & client.consume(QUEUE, 1, held).await
 }
 
+/// Where refusals set in: below it hardly anything is refused, from there on more than `most` at every load.
+fn onset(errors: &[f64], most: f64) -> Option<usize> {
+    let at = errors.iter().rposition(|share| *share <= most)? + 1;
+    let clean = errors[..at].iter().all(|share| *share <= most);
+    (clean && errors.len() - at >= REFUSING_MIN).then_some(at)
+}
+
 fn judged(rig: &Rig, bins: &[Bin], (top, capacity): (f64, f64), lag_us: f64) -> Outcome {
     let steps = bins.iter().enumerate().map(|(place, bin)| {
         let rounds = bin.latencies.clone();
@@ -126,8 +136,7 @@ fn judged(rig: &Rig, bins: &[Bin], (top, capacity): (f64, f64), lag_us: f64) -> 
     let latencies: Vec<f64> = typical(|bin| &bin.latencies);
     let mut random = rig.random(QUEUE);
     let bounds = &rig.judge.bounds;
-    let refused = jump(&errors, &mut random)
-        .filter(|jump| (jump.after - jump.before).abs() > bounds.errors_jump_max);
+    let refused = onset(&errors, bounds.errors_jump_max);
     let slowed = jump(&latencies, &mut random).filter(|jump| {
         let (low, high) = (jump.before.min(jump.after), jump.before.max(jump.after));
         high > low * bounds.latency_jump_max
@@ -147,11 +156,10 @@ fn judged(rig: &Rig, bins: &[Bin], (top, capacity): (f64, f64), lag_us: f64) -> 
         let late = lag_us / 1e3;
         let why = format!("the load generator was {late:.0} ms late: it is the bottleneck");
         (Verdict::Unknown, why)
-    } else if let Some(jump) = &refused {
-        let (from, to) = (share(jump.before), share(jump.after));
+    } else if let Some(at) = refused {
+        let (load, most) = (rate(at, top), share(errors[errors.len() - 1]));
         let why = format!(
-            "refusals jump from {from} to {to} at {}; the ramp ends at {within}",
-            at(jump)
+            "refusals set in at {load:.0} turns/s and are {most} in the end; the ramp ends at {within}"
         );
         (Verdict::Violation, why)
     } else if let Some(jump) = &slowed {
@@ -183,5 +191,35 @@ fn judged(rig: &Rig, bins: &[Bin], (top, capacity): (f64, f64), lag_us: f64) -> 
         verified: (verdict == Verdict::Valid).then(|| format!("no jump to {top:.0} turns/s")),
         extrapolated: None,
         why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_set_in_where_all_that_lies_above_refuses_and_nothing_below_does() {
+        let most = 0.05;
+        assert_eq!(onset(&[0.0, 0.0, 0.01, 0.2, 0.4, 0.5], most), Some(3));
+        // Here and there, everywhere, nowhere, and at the top alone: that belongs to no load, or nobody can tell.
+        assert_eq!(onset(&[0.0, 0.3, 0.0, 0.2, 0.4, 0.5], most), None);
+        assert_eq!(onset(&[0.5; 6], most), None);
+        assert_eq!(onset(&[0.0; 6], most), None);
+        assert_eq!(onset(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.5], most), None);
+    }
+
+    #[test]
+    fn ramp_rises_slowly_at_first_and_ends_at_its_top() {
+        let loads: Vec<f64> = (0..24).map(|place| rate(place, 1_000.0)).collect();
+        assert!(loads.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(
+            loads[0] < 2.0 && (loads[23] - 1_000.0).abs() < 1e-9,
+            "{loads:?}"
+        );
+        assert_eq!(
+            (clients_for(1.0), clients_for(150.0), clients_for(1e6)),
+            (2, 61, 512)
+        );
     }
 }
