@@ -105,7 +105,7 @@ fn panic_of_an_implementation_is_a_finding() {
     let error = run(&scenario, fragile, 4).unwrap_err();
     let told = error.to_string();
     assert!(
-        told.starts_with("seed 4 panicked: it fell over at "),
+        told.starts_with("seed 4 panicked on server-0: it fell over at "),
         "{told}"
     );
 }
