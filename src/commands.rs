@@ -22,6 +22,7 @@ mod serve;
 mod shard;
 mod simulate;
 mod stress;
+mod target;
 mod worker;
 
 /// Runs the command that `args` say, the program's name first.

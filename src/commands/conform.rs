@@ -9,16 +9,16 @@ use clap::ValueEnum as _;
 use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::report::{self, Report};
 use nanshe_conformance::suite::{
-    self, Capability, MailSink, Options, PreflightError, Progress, Selected, Selection, Sink,
-    Surroundings,
+    self, Capability, MailSink, Options, Progress, Selected, Selection, Sink, Surroundings,
 };
-use nanshe_conformance::target::{Description, Endpoint, KnownFailures, Started};
+use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 use nanshe_conformance::verdict::Verdict;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::pages;
+use super::target::{look, on_target};
 use crate::args::Conform;
-use crate::output::{Exit, HarnessFailed, Shell, today, wall_clock_seed};
+use crate::output::{Exit, Shell, today, wall_clock_seed};
 
 mod known_failures;
 mod login;
@@ -109,7 +109,10 @@ fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Report> {
         Some(target) => {
             target.known_failures = known.list.clone();
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-            runtime.block_on(on_target(args, target, &selected, shell))?
+            let work = async |target: &_, endpoint, _, shell: &mut Shell<'_>| {
+                conform(args, (target, endpoint), &selected, shell).await
+            };
+            runtime.block_on(on_target(target, shell, work))?
         }
     };
     if args.update_known_failures {
@@ -154,38 +157,6 @@ fn say_what_is_left_out(args: &Conform, selected: &Selected, shell: &mut Shell<'
     ));
 }
 
-async fn on_target(
-    args: &Conform,
-    target: &Description,
-    selected: &Selected,
-    shell: &mut Shell<'_>,
-) -> anyhow::Result<Report> {
-    let started = match &target.start {
-        None => None,
-        Some(start) => {
-            shell.say(&format!(
-                "starting {} ({})",
-                target.name,
-                start.command.join(" ")
-            ));
-            let started = Started::start(start).await;
-            Some(started.map_err(|error| HarnessFailed(format!("{}: {error}", target.name)))?)
-        }
-    };
-    let endpoint = started.as_ref().map(|started| started.endpoint.clone());
-    let endpoint = endpoint.or_else(|| target.endpoint.clone());
-    let endpoint = endpoint.expect("a description has a URL or a start command");
-    let target = &started
-        .as_ref()
-        .map_or_else(|| target.clone(), |started| started.told(target));
-    let found = conform(args, (target, endpoint), selected, shell).await;
-    if let Some(started) = started {
-        let stopped = started.stop().await;
-        stopped.map_err(|error| HarnessFailed(format!("{} did not stop: {error}", target.name)))?;
-    }
-    found
-}
-
 async fn conform(
     args: &Conform,
     (target, endpoint): (&Description, Endpoint),
@@ -197,14 +168,7 @@ async fn conform(
         session: login::log_in(args, target, Arc::clone(&world)).await?,
         ..target.clone()
     };
-    let found = suite::preflight(Arc::clone(&world), target, &endpoint).await;
-    let found = found.map_err(|error| match error {
-        PreflightError::NotThere(line) => HarnessFailed(line).into(),
-        PreflightError::NotUsable(line) => anyhow::Error::msg(line),
-    })?;
-    for line in &found.lines {
-        shell.say(line);
-    }
+    let found = look(&world, target, &endpoint, shell).await?;
     let target = &Description {
         slack: found.slack,
         websocket: args.websocket.clone().or(target.websocket.clone()),
@@ -330,7 +294,7 @@ fn in_virtual_time(
     };
     let report = nanshe_simulator::conform(reference, (selected, known), options, progress);
     bar.finish_and_clear();
-    Ok(report.map_err(|error| HarnessFailed(error.to_string()))?)
+    Ok(report.map_err(|error| crate::output::HarnessFailed(error.to_string()))?)
 }
 
 #[cfg(not(madsim))]

@@ -1,7 +1,5 @@
 //! `nanshe scale`.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nanshe_conformance::scale::{Ladder, Options, Report};
@@ -125,9 +123,4 @@ fn repeat(args: &Scale, seed: u64) -> String {
     option("rate-max", args.rate_max.map(|rate| rate.to_string()));
     option("seed", Some(seed.to_string()));
     words
-}
-
-/// Set by the first Ctrl-C: what was grown is removed, and what was measured is judged.
-fn stop_flag() -> Arc<AtomicBool> {
-    Arc::new(AtomicBool::new(false))
 }

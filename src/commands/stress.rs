@@ -9,18 +9,17 @@ use nanshe_conformance::environment::{Scaled, TokioEnvironment, World};
 use nanshe_conformance::stress::{
     Ended, Fault, LASTS_MAX, Menu, Plan, Played, Stage, play, scheduled,
 };
-use nanshe_conformance::suite::{self, PreflightError};
-use nanshe_conformance::target::{Authentication, Description, Endpoint, Started};
+use nanshe_conformance::target::{Authentication, Description, Endpoint};
 use nanshe_conformance::verdict::Verdict;
 use nanshe_conformance::workload::Workload;
 use nanshe_simulator::scenario::Scenario;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::folder::RunFolder;
 use self::watch::Watch;
+use super::target::{interrupted, look, on_target};
 use crate::args::Stress;
-use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
+use crate::output::{Exit, Shell, wall_clock_seed};
 
 pub(super) mod folder;
 mod plan;
@@ -65,7 +64,10 @@ pub(crate) fn run(args: &Stress, shell: &mut Shell<'_>) -> anyhow::Result<Exit> 
         return Ok(Exit::Valid);
     }
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let exit = runtime.block_on(on_target(args, (&target, intended), shell));
+    let work = async |target: &_, endpoint, pid, shell: &mut Shell<'_>| {
+        stress(args, (target, intended), (endpoint, pid), shell).await
+    };
+    let exit = runtime.block_on(on_target(&target, shell, work));
     // What the proxy still holds for somebody who has gone is of no use to anybody.
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
@@ -163,32 +165,6 @@ fn bare(args: &Stress, (workload, work): (Workload, Duration), target: &Descript
     }
 }
 
-async fn on_target(
-    args: &Stress,
-    (target, intended): (&Description, Intended),
-    shell: &mut Shell<'_>,
-) -> anyhow::Result<Exit> {
-    let started = match &target.start {
-        None => None,
-        Some(start) => {
-            let command = start.command.join(" ");
-            shell.say(&format!("starting {} ({command})", target.name));
-            let started = Started::start(start).await;
-            Some(started.map_err(|error| HarnessFailed(format!("{}: {error}", target.name)))?)
-        }
-    };
-    let endpoint = started.as_ref().map(|started| started.endpoint.clone());
-    let endpoint = endpoint.or_else(|| target.endpoint.clone());
-    let endpoint = endpoint.expect("a description has a URL or a start command");
-    let pid = started.as_ref().and_then(Started::pid);
-    let found = stress(args, (target, intended), (endpoint, pid), shell).await;
-    if let Some(started) = started {
-        let stopped = started.stop().await;
-        stopped.map_err(|error| HarnessFailed(format!("{} did not stop: {error}", target.name)))?;
-    }
-    found
-}
-
 async fn stress(
     args: &Stress,
     (target, intended): (&Description, Intended),
@@ -203,17 +179,7 @@ async fn stress(
         patience: target.patience * scale,
         ..target.clone()
     };
-    let found = suite::preflight(Arc::clone(&world), &patient, &endpoint).await;
-    let found = found.map_err(|error| match error {
-        PreflightError::NotThere(line) => HarnessFailed(line).into(),
-        PreflightError::NotUsable(line) => anyhow::Error::msg(line),
-    })?;
-    let slack = if target.slack_is_given {
-        target.slack
-    } else {
-        found.slack
-    };
-    found.lines.iter().for_each(|line| shell.say(line));
+    let slack = look(&world, &patient, &endpoint, shell).await?.slack;
     shell.say(plan::told(&intended, target, slack).trim_end());
     let repeat = plan::repeat(args, intended.plan.seed);
     let stored = plan::stored(&intended, target, &repeat);
@@ -244,22 +210,6 @@ async fn stress(
     let exit = conclude(args, (&played, seed), &folder, shell)?;
     // What could not be written comes last, where it is seen.
     unwritten.map_or(Ok(exit), Err)
-}
-
-/// Ends when the user presses Ctrl-C, or the system asks.
-async fn interrupted() -> String {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        biased;
-        pressed = tokio::signal::ctrl_c() => match pressed {
-            Ok(()) => "Ctrl-C was pressed".to_owned(),
-            // Then it is the system that ends the process.
-            Err(_) => std::future::pending().await,
-        },
-        _ = terminate.recv() => "SIGTERM came".to_owned(),
-    }
 }
 
 /// Judges what was recorded, whole or not, and tells and stores it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use super::fit::{Jump, jump};
-use super::judge::{LAG_US_MAX, figure};
+use super::judge::{begun, figure, late};
 use super::load::{closed, open};
 use super::outcome::{Outcome, Step, median};
 use super::rig::{Client, Rig};
@@ -47,10 +47,9 @@ struct Bin {
 /// Climbs the ramp.
 pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
     let span = rig.options.span;
-    let clients = crew(rig, QUEUE, rig.options.clients_max);
     // What it does at most, if nobody holds anything: two rounds, and the second counts.
     let mut capacity = 0.0;
-    let mut clients = clients;
+    let mut clients = crew(rig, QUEUE, rig.options.clients_max);
     for _ in 0..2 {
         let (worked, most) = closed(rig, clients, span, |client, _| {
             async move {
@@ -152,9 +151,7 @@ fn judged(rig: &Rig, bins: &[Bin], (top, capacity): (f64, f64), lag_us: f64) -> 
             Verdict::Unknown,
             "the ramp was not climbed to its top".to_owned(),
         )
-    } else if lag_us > LAG_US_MAX {
-        let late = lag_us / 1e3;
-        let why = format!("the load generator was {late:.0} ms late: it is the bottleneck");
+    } else if let Some(why) = late(lag_us) {
         (Verdict::Unknown, why)
     } else if let Some(at) = refused {
         let (load, most) = (rate(at, top), share(errors[errors.len() - 1]));
@@ -180,17 +177,12 @@ fn judged(rig: &Rig, bins: &[Bin], (top, capacity): (f64, f64), lag_us: f64) -> 
             format!("no jump up to {top:.0} turns/s, {within}"),
         )
     };
+    let verified = (verdict == Verdict::Valid).then(|| format!("no jump to {top:.0} turns/s"));
     Outcome {
-        rule: "scaling/continuous".to_owned(),
-        quantity: "offered load, turns/s".to_owned(),
-        figure: "turn".to_owned(),
-        unit: "µs".to_owned(),
-        steps,
-        fits: Vec::new(),
         verdict,
-        verified: (verdict == Verdict::Valid).then(|| format!("no jump to {top:.0} turns/s")),
-        extrapolated: None,
+        verified,
         why,
+        ..begun("scaling/continuous", "offered load, turns/s", "turn", steps)
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use self::operator::{Operator, Pool};
 use super::fit::proportional;
-use super::judge::power;
-use super::outcome::{Outcome, Step};
+use super::judge::{begun, power};
+use super::outcome::Outcome;
 use super::rig::{Client, Fell, Rig};
 use super::sample::{Sample, count};
 use crate::checker::judge_on;
@@ -303,15 +303,9 @@ fn parts(value: f64) -> u64 {
 
 fn outcome(figure: &str, verdict: Verdict, why: String) -> Outcome {
     Outcome {
-        rule: "scaling/elastic".to_owned(),
-        quantity: "pools".to_owned(),
-        figure: figure.to_owned(),
         unit: String::new(),
-        steps: Vec::<Step>::new(),
-        fits: Vec::new(),
         verdict,
-        verified: None,
-        extrapolated: None,
         why,
+        ..begun("scaling/elastic", "pools", figure, Vec::new())
     }
 }

@@ -79,7 +79,7 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
             }
         }
     }
-    for client in hot.iter_mut().chain(&mut cold).take(1) {
+    for client in hot.iter_mut().take(1) {
         client.remove(HOT).await;
     }
     for client in cold.iter_mut().take(1) {

@@ -15,7 +15,7 @@ use crate::verdict::Verdict;
 const ERRORS_MAX: f64 = 0.05;
 
 /// How late the load generator may be, in microseconds, before it is what was measured.
-pub(super) const LAG_US_MAX: f64 = 20_000.0;
+const LAG_US_MAX: f64 = 20_000.0;
 
 /// What verdicts are held to, and where their choices come from.
 #[derive(Clone, Debug)]
@@ -225,19 +225,23 @@ fn interval(name: &str, of: &Interval, digits: usize) -> String {
 
 /// Why figures say nothing about the target: the load generator is what was measured, or much was refused.
 fn not_judged(steps: &[Step], lag_us: f64) -> Option<String> {
-    if lag_us > LAG_US_MAX {
-        let late = lag_us / 1e3;
-        return Some(format!(
-            "the load generator was {late:.0} ms late: it is the bottleneck"
-        ));
+    if let Some(why) = late(lag_us) {
+        return Some(why);
     }
     let refused = steps.iter().find(|step| errors(step) > ERRORS_MAX)?;
     let share = errors(refused) * 100.0;
     Some(format!("{share:.0} % was refused at {}", power(refused.n)))
 }
 
+/// Why figures say nothing about the target, if the load generator was so late.
+pub(super) fn late(lag_us: f64) -> Option<String> {
+    let late = lag_us / 1e3;
+    let why = || format!("the load generator was {late:.0} ms late: it is the bottleneck");
+    (lag_us > LAG_US_MAX).then(why)
+}
+
 /// An outcome that says nothing yet.
-fn begun(rule: &str, quantity: &str, figure: &str, steps: Vec<Step>) -> Outcome {
+pub(super) fn begun(rule: &str, quantity: &str, figure: &str, steps: Vec<Step>) -> Outcome {
     Outcome {
         rule: rule.to_owned(),
         quantity: quantity.to_owned(),

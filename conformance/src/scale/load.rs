@@ -44,17 +44,7 @@ where
         }
         .boxed()
     });
-    let watch = Arc::clone(rig);
-    let watching = async move { lag(&watch, span).await };
-    let (worked, lag_us) = futures_util::future::join(rig.all(working), rig.all([watching])).await;
-    let mut sample = Sample::default();
-    let mut clients = Vec::new();
-    for (client, of) in worked {
-        sample.merge(&of);
-        clients.push(client);
-    }
-    let lag_us = lag_us.first().copied().unwrap_or(0.0);
-    (clients, Loaded { sample, lag_us })
+    beside(rig, working, span).await
 }
 
 /// Begins turns `1 / rate` seconds apart until `span` is over, whatever becomes of those before; a turn's latency counts
@@ -91,6 +81,15 @@ where
         }
         .boxed()
     });
+    beside(rig, working, span).await
+}
+
+/// Lets clients work beside each other for `span`, and watches how late the generator is meanwhile.
+async fn beside(
+    rig: &Arc<Rig>,
+    working: impl Iterator<Item = BoxFuture<'static, (Client, Sample)>>,
+    span: Duration,
+) -> (Vec<Client>, Loaded) {
     let watch = Arc::clone(rig);
     let watching = async move { lag(&watch, span).await };
     let (worked, lag_us) = futures_util::future::join(rig.all(working), rig.all([watching])).await;

@@ -8,6 +8,9 @@ use serde_json::Value;
 /// Shortest message lifetime, in seconds (contract, section 2).
 const TTL_SECS_MIN: u64 = 60;
 
+/// How long a message lives if neither it nor its queue says so, in seconds.
+const TTL_SECS: u64 = 3_600;
+
 /// Nanoseconds in a second: instants are nanoseconds.
 pub(super) const SECOND: u64 = 1_000_000_000;
 
@@ -60,6 +63,23 @@ pub(super) struct New {
 impl New {
     pub(super) fn is_valid(&self) -> bool {
         self.ttl_secs.is_none_or(|secs| secs >= TTL_SECS_MIN)
+    }
+
+    /// The message as a queue keeps it that is told this about its messages.
+    pub(super) fn row(self, place: &Place, id: String, attributes: &Attributes, now: u64) -> Row {
+        let ttl_secs = self.ttl_secs.or(attributes.ttl_secs).unwrap_or(TTL_SECS);
+        let delay_secs = self.delay_secs.or(attributes.delay_secs).unwrap_or(0);
+        Row {
+            place: place.clone(),
+            id,
+            body: self.body,
+            ttl_secs,
+            expires_at: now + ttl_secs * SECOND,
+            active_at: now + delay_secs * SECOND,
+            claim: None,
+            claims: 0,
+            client: self.client,
+        }
     }
 }
 
@@ -148,19 +168,7 @@ impl Tables {
         now: u64,
     ) -> String {
         let attributes = self.attributes(place);
-        let ttl_secs = new.ttl_secs.or(attributes.ttl_secs).unwrap_or(3600);
-        let delay_secs = new.delay_secs.or(attributes.delay_secs).unwrap_or(0);
-        let row = Row {
-            place: place.clone(),
-            id: id.clone(),
-            body: new.body,
-            ttl_secs,
-            expires_at: now + ttl_secs * SECOND,
-            active_at: now + delay_secs * SECOND,
-            claim: None,
-            claims: 0,
-            client: new.client,
-        };
+        let row = new.row(place, id.clone(), &attributes, now);
         self.rows.insert(rank, row);
         id
     }

@@ -9,11 +9,12 @@ use nanshe_conformance::model::{
     self, Findings, Noted, Plan, Progress, Reached, Rules, Served, Without,
 };
 use nanshe_conformance::suite;
-use nanshe_conformance::target::{Client, Description, Endpoint, Started};
+use nanshe_conformance::target::{Client, Description, Endpoint};
 
 use super::known_failures;
 use crate::args::Conform;
-use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
+use crate::commands::target::on_target;
+use crate::output::{Exit, Shell, wall_clock_seed};
 
 /// Sequences on a target and in virtual time, unless `--sequences` says otherwise.
 const SEQUENCES: (u64, u64) = (200, 1_000);
@@ -43,7 +44,10 @@ pub(super) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
             let mut target = super::login::load(args, target)?;
             target.known_failures = known_failures::read(args, Some(&target))?.list;
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-            runtime.block_on(on_target(args, &target, shell))?
+            let work = async |target: &_, endpoint, _, shell: &mut Shell<'_>| {
+                compare(args, (target, endpoint), shell).await
+            };
+            runtime.block_on(on_target(&target, shell, work))?
         }
     };
     let text = if args.json {
@@ -69,30 +73,6 @@ fn plan(args: &Conform, sequences: u64) -> Plan {
         command: command(args, seed),
         ..Plan::new(seed, modeling.sequences.unwrap_or(sequences))
     }
-}
-
-async fn on_target(
-    args: &Conform,
-    target: &Description,
-    shell: &mut Shell<'_>,
-) -> anyhow::Result<Findings> {
-    let started = match &target.start {
-        None => None,
-        Some(start) => {
-            shell.say(&format!("starting {}", target.name));
-            let started = Started::start(start).await;
-            Some(started.map_err(|error| HarnessFailed(format!("{}: {error}", target.name)))?)
-        }
-    };
-    let endpoint = started.as_ref().map(|started| started.endpoint.clone());
-    let endpoint = endpoint.or_else(|| target.endpoint.clone());
-    let endpoint = endpoint.expect("a description has a URL or a start command");
-    let found = compare(args, (target, endpoint), shell).await;
-    if let Some(started) = started {
-        let stopped = started.stop().await;
-        stopped.map_err(|error| HarnessFailed(format!("{} did not stop: {error}", target.name)))?;
-    }
-    found
 }
 
 async fn compare(
@@ -189,7 +169,7 @@ fn in_virtual_time(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Find
         move |progress| show(&bar, progress)
     });
     bar.finish_and_clear();
-    findings.map_err(|error| HarnessFailed(error.to_string()).into())
+    findings.map_err(|error| crate::output::HarnessFailed(error.to_string()).into())
 }
 
 #[cfg(not(madsim))]

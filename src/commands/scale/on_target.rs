@@ -8,13 +8,12 @@ use anyhow::Context as _;
 use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::history::{FORMAT, Header, Profile, VERSION};
 use nanshe_conformance::scale::{Options, Place, Report, climb};
-use nanshe_conformance::suite::{self, PreflightError};
-use nanshe_conformance::target::{Authentication, Description, Endpoint, Started};
-use tokio::signal::unix::{SignalKind, signal};
+use nanshe_conformance::target::{Authentication, Description, Endpoint};
 
-use super::{options, repeat, stop_flag};
+use super::{options, repeat};
 use crate::args::Scale;
-use crate::output::{HarnessFailed, Shell, wall_clock_seed};
+use crate::commands::target::{interrupted, look, on_target};
+use crate::output::{Shell, wall_clock_seed};
 
 pub(super) fn run(
     args: &Scale,
@@ -27,59 +26,24 @@ pub(super) fn run(
         target.name
     );
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let report = runtime.block_on(started(args, target, shell));
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    report
-}
-
-async fn started(
-    args: &Scale,
-    target: &Description,
-    shell: &mut Shell<'_>,
-) -> anyhow::Result<Report> {
-    let started = match &target.start {
-        None => None,
-        Some(start) => {
-            let command = start.command.join(" ");
-            shell.say(&format!("starting {} ({command})", target.name));
-            let started = Started::start(start).await;
-            Some(started.map_err(|error| HarnessFailed(format!("{}: {error}", target.name)))?)
-        }
+    let work = async |target: &_, endpoint, _, shell: &mut Shell<'_>| {
+        climbed(args, (target, endpoint), shell).await
     };
-    let endpoint = started.as_ref().map(|started| started.endpoint.clone());
-    let endpoint = endpoint.or_else(|| target.endpoint.clone());
-    let endpoint = endpoint.expect("a description has a URL or a start command");
-    let pool_uris = started.as_ref().map(|started| started.pool_uris.clone());
-    let pool_uris = pool_uris.filter(|uris| !uris.is_empty());
-    let pool_uris = pool_uris.unwrap_or_else(|| target.pool_uris.clone());
-    let report = climbed(args, (target, endpoint, pool_uris), shell).await;
-    if let Some(started) = started {
-        let stopped = started.stop().await;
-        stopped.map_err(|error| HarnessFailed(format!("{} did not stop: {error}", target.name)))?;
-    }
+    let report = runtime.block_on(on_target(target, shell, work));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     report
 }
 
 async fn climbed(
     args: &Scale,
-    (target, endpoint, pool_uris): (&Description, Endpoint, Vec<String>),
+    (target, endpoint): (&Description, Endpoint),
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Report> {
     let world: World = Arc::new(TokioEnvironment::new());
-    let found = suite::preflight(Arc::clone(&world), target, &endpoint).await;
-    let found = found.map_err(|error| match error {
-        PreflightError::NotThere(line) => HarnessFailed(line).into(),
-        PreflightError::NotUsable(line) => anyhow::Error::msg(line),
-    })?;
-    found.lines.iter().for_each(|line| shell.say(line));
+    let slack = look(&world, target, &endpoint, shell).await?.slack;
     let seed = args.seed.unwrap_or_else(wall_clock_seed);
     let mut options = options(args, Options::in_real_time(), seed);
     options.realm = format!("scale-{:x}-", wall_clock_seed());
-    let slack = if target.slack_is_given {
-        target.slack
-    } else {
-        found.slack
-    };
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -90,14 +54,14 @@ async fn climbed(
         latest_effect_ns: None,
         profile: Profile::default(),
     };
-    let stop = stop_flag();
+    let stop: Arc<AtomicBool> = Arc::default();
     let place = Place {
         world,
         endpoint,
         patience: target.patience,
         examined: None,
         is_virtual: false,
-        pool_uris,
+        pool_uris: target.pool_uris.clone(),
         stop: Arc::clone(&stop),
     };
     let listening = tokio::spawn(listen(stop));
@@ -116,13 +80,6 @@ async fn climbed(
 
 /// Sets `stop` when the user presses Ctrl-C, or the system asks.
 async fn listen(stop: Arc<AtomicBool>) {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        biased;
-        pressed = tokio::signal::ctrl_c() => drop(pressed),
-        _ = terminate.recv() => {}
-    }
+    interrupted().await;
     stop.store(true, Ordering::Relaxed);
 }

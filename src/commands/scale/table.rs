@@ -1,15 +1,15 @@
 //! How surely the ladders catch what scales badly: every specimen, over a number of seeds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use nanshe_conformance::scale::{Bounds, Options, Report};
 use nanshe_conformance::verdict::Verdict;
 use nanshe_simulator::specimens::{INDEXED, SCALING};
 use nanshe_simulator::{Implementation, scale};
 
-use super::{options, stop_flag};
+use super::options;
 use crate::args::Scale;
 use crate::output::{Exit, HarnessFailed, Shell};
 
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Scale, seeds: u64, shell: &mut Shell<'_>) -> anyhow::Re
                     let climbed = scale(
                         *implementation,
                         (options, Bounds::default()),
-                        stop_flag(),
+                        Arc::default(),
                         |_| {},
                     );
                     let broken = climbed.map(|report| broken(&report));

@@ -1,10 +1,12 @@
 //! The ladders in virtual time.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use nanshe_conformance::scale::{Bounds, Options, Report};
 use nanshe_simulator::scale;
 
-use super::{options, repeat, stop_flag};
+use super::{options, repeat};
 use crate::args::Scale;
 use crate::commands::simulate::find;
 use crate::output::{HarnessFailed, Shell};
@@ -18,7 +20,7 @@ pub(super) fn run(args: &Scale, shell: &mut Shell<'_>) -> anyhow::Result<Report>
     let climbed = scale(
         implementation,
         (options, Bounds::default()),
-        stop_flag(),
+        Arc::default(),
         move |what| {
             told.set_message(what.to_owned());
             told.tick();

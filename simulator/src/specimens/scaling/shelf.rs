@@ -11,9 +11,6 @@ use crate::specimens::tables::{
     Attributes, Deleted, Granted, Lease, Listed, New, Page, Place, Row, SECOND, Stats,
 };
 
-/// How long a message lives if neither it nor its queue says so, in seconds.
-const TTL_SECS: u64 = 3_600;
-
 /// A queue: its messages, and the indexes that lead to them. Instants are nanoseconds.
 #[derive(Default)]
 pub(super) struct Shelf {
@@ -101,20 +98,7 @@ impl Shelf {
     }
 
     pub(super) fn insert(&mut self, rank: u64, place: &Place, new: New, now: u64) -> String {
-        let (ttl, delay) = (self.attributes.ttl_secs, self.attributes.delay_secs);
-        let ttl_secs = new.ttl_secs.or(ttl).unwrap_or(TTL_SECS);
-        let delay_secs = new.delay_secs.or(delay).unwrap_or(0);
-        let row = Row {
-            place: place.clone(),
-            id: format!("m{rank}"),
-            body: new.body,
-            ttl_secs,
-            expires_at: now + ttl_secs * SECOND,
-            active_at: now + delay_secs * SECOND,
-            claim: None,
-            claims: 0,
-            client: new.client,
-        };
+        let row = new.row(place, format!("m{rank}"), &self.attributes, now);
         self.search(self.rows.len() + self.ends.len() + self.free.len());
         self.ends.insert((row.expires_at, rank));
         if row.active_at <= now {
