@@ -107,6 +107,8 @@ struct Measured {
 pub(super) async fn climb(rig: &Arc<Rig>, quantity: Quantity) -> Vec<Outcome> {
     let steps = quantity.steps(rig.options.longest);
     let (mut grounds, mut fell) = prepare(rig, quantity, &steps).await;
+    // Steps that share a queue go on without these.
+    let mut fallen = Vec::new();
     let mut measured: Vec<Measured> = grounds.iter().map(|_| Measured::default()).collect();
     let mut random = rig.random(quantity.name());
     for round in 0..rig.options.rounds.1 {
@@ -122,7 +124,7 @@ pub(super) async fn climb(rig: &Arc<Rig>, quantity: Quantity) -> Vec<Outcome> {
             }
             if let Err(why) = visit(rig, &mut grounds[place], &mut measured[place]).await {
                 fell = Some((steps[place], why));
-                grounds.truncate(place);
+                fallen.extend(grounds.drain(place..));
                 measured.truncate(place);
             }
         }
@@ -135,7 +137,7 @@ pub(super) async fn climb(rig: &Arc<Rig>, quantity: Quantity) -> Vec<Outcome> {
             break;
         }
     }
-    for ground in &mut grounds {
+    for ground in grounds.iter_mut().chain(&mut fallen) {
         ground.remove().await;
     }
     let mut outcomes: Vec<Outcome> = all_series(quantity, &steps, &measured)

@@ -15,7 +15,7 @@ fn short(ladders: &[Ladder]) -> Options {
         longest: 10_000,
         span: Duration::from_millis(500),
         clients_max: 8,
-        rate_max: 100.0,
+        rate_max: 150.0,
         seed: 1,
         ..Options::in_virtual_time()
     }
@@ -83,6 +83,20 @@ fn target_that_falls_over_ends_the_ladder_there_and_is_judged_by_what_there_is()
         .find(|outcome| outcome.quantity == "backlog");
     assert_eq!(backlog.unwrap().verdict, Verdict::Valid);
     assert_ne!(report.verdict(), Verdict::Violation);
+}
+
+#[test]
+fn what_a_ladder_took_is_given_back_before_the_next_one() {
+    let options = Options {
+        clients_max: 32,
+        ..short(&[Ladder::FlatCost, Ladder::Continuous])
+    };
+    let report = climb("fixed-table", options, false);
+    // With places that are taken still, everything would be refused, and nothing would set in.
+    let mut outcomes = report.outcomes.iter();
+    let refusals = outcomes.find(|outcome| outcome.rule == "scaling/continuous");
+    let refusals = refusals.unwrap();
+    assert_eq!(refusals.verdict, Verdict::Violation, "{}", refusals.why);
 }
 
 #[test]

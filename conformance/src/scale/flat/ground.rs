@@ -10,6 +10,9 @@ use crate::scale::rig::{Client, Fell, Rig};
 /// The queue that is measured.
 const QUEUE: &str = "measured";
 
+/// The tenant whose pages are read.
+const PAGES: &str = "page";
+
 /// Messages in a page of a walk: as many as every server grants.
 const PAGE: u64 = 20;
 
@@ -77,7 +80,7 @@ impl Ground {
     }
 }
 
-/// Makes the steps ready, as far as the target follows: where it did not, and why.
+/// Makes the steps ready, as far as the target follows: where it did not, and why. Of a step that fell, nothing is left.
 pub(super) async fn prepare(
     rig: &Arc<Rig>,
     quantity: Quantity,
@@ -90,8 +93,9 @@ pub(super) async fn prepare(
     let mut fell = None;
     for n in steps {
         match grow(rig, quantity, *n).await {
-            Ok(ground) => grounds.push(ground),
-            Err(why) => {
+            (ground, Ok(())) => grounds.push(ground),
+            (mut ground, Err(why)) => {
+                ground.remove().await;
                 fell = Some((*n, why));
                 break;
             }
@@ -104,42 +108,47 @@ pub(super) async fn prepare(
     (grounds, fell)
 }
 
-async fn grow(rig: &Arc<Rig>, quantity: Quantity, n: u64) -> Result<Ground, Fell> {
+/// A step, and whether the target followed all the way.
+async fn grow(rig: &Arc<Rig>, quantity: Quantity, n: u64) -> (Ground, Result<(), Fell>) {
     let project = format!("{}-{n}", quantity.name());
     let (long, short) = (rig.options.message_ttl_secs, rig.options.short_ttl_secs);
-    let mut client = rig.client(&project);
-    let ground = |client, content| Ground {
-        client,
-        work: Work::All(content),
-        beside: if quantity == Quantity::Queues { n } else { 0 },
+    let mut ground = Ground {
+        client: rig.client(&project),
+        work: Work::All(None),
+        beside: 0,
     };
-    match quantity {
-        Quantity::Backlog => client.fill(QUEUE, n, long).await?,
-        Quantity::Expired => client.fill(QUEUE, n, short).await?,
+    let client = &mut ground.client;
+    let grown = match quantity {
+        Quantity::Backlog => client.fill(QUEUE, n, long).await,
+        Quantity::Expired => client.fill(QUEUE, n, short).await,
         Quantity::Queues => {
+            ground.beside = n;
             side_by_side(rig, &project, n, move |mut client, number| async move {
                 client.fill(&beside(number), 1, long).await?;
                 Ok(client)
             })
-            .await?;
+            .await
         }
-        Quantity::Claims => {
-            client.fill(QUEUE, n, long).await?;
-            side_by_side(rig, &project, n, |mut client, _| async move {
-                let claimed = client.claim(QUEUE, 1).await;
-                let holds = claimed.is_some_and(|(_, ids)| !ids.is_empty());
-                let fell = || Fell("a claim was refused, or came back empty".to_owned());
-                holds.then_some(client).ok_or_else(fell)
-            })
-            .await?;
-        }
+        Quantity::Claims => match client.fill(QUEUE, n, long).await {
+            Ok(()) => side_by_side(rig, &project, n, hold_one).await,
+            fell => fell,
+        },
         Quantity::Size => {
             let bytes = usize::try_from(n).unwrap_or(usize::MAX);
-            return Ok(ground(client, Some("x".repeat(bytes))));
+            ground.work = Work::All(Some("x".repeat(bytes)));
+            Ok(())
         }
-        Quantity::Page => {}
-    }
-    Ok(ground(client, None))
+        Quantity::Page => Ok(()),
+    };
+    (ground, grown)
+}
+
+/// A claim that is not ended.
+async fn hold_one(mut client: Client, _: u64) -> Result<Client, Fell> {
+    let claimed = client.claim(QUEUE, 1).await;
+    let holds = claimed.is_some_and(|(_, ids)| !ids.is_empty());
+    let fell = || Fell("a claim was refused, or came back empty".to_owned());
+    holds.then_some(client).ok_or_else(fell)
 }
 
 fn beside(number: u64) -> String {
@@ -168,16 +177,30 @@ where
     rig.all(growers).await.into_iter().collect()
 }
 
-/// One queue, and the markers of pages further and further from its head. They are read by a client that no history
-/// knows: a walk is one that begins at the head.
+/// One queue, and the markers of pages further and further from its head.
 async fn pages(rig: &Arc<Rig>, steps: &[u64]) -> (Vec<Ground>, Option<(u64, Fell)>) {
-    let (mut grounds, project) = (Vec::new(), "page");
+    let mut walker = rig.client(PAGES);
     let top = steps.last().copied().unwrap_or(0);
-    let mut walker = rig.client(project);
     let ttl_secs = rig.options.message_ttl_secs;
-    if let Err(why) = walker.fill(QUEUE, top + PAGE * 2, ttl_secs).await {
-        return (grounds, steps.first().map(|step| (*step, why)));
+    let mut grounds = Vec::new();
+    let mut fell = walker.fill(QUEUE, top + PAGE * 2, ttl_secs).await.err();
+    if fell.is_none() {
+        fell = walk(rig, &mut walker, (steps, &mut grounds)).await.err();
     }
+    let fell = fell.and_then(|why| steps.get(grounds.len()).map(|step| (*step, why)));
+    if grounds.is_empty() {
+        walker.remove(QUEUE).await;
+    }
+    (grounds, fell)
+}
+
+/// Walks from the head of the queue to the last step. The steps are read by clients that no history knows: a walk is one
+/// that begins at the head.
+async fn walk(
+    rig: &Arc<Rig>,
+    walker: &mut Client,
+    (steps, grounds): (&[u64], &mut Vec<Ground>),
+) -> Result<(), Fell> {
     let (chain, mut marker, mut position) = (walker.chain(), None, 0);
     for step in steps {
         while position < *step {
@@ -190,23 +213,20 @@ async fn pages(rig: &Arc<Rig>, steps: &[u64]) -> (Vec<Ground>, Option<(u64, Fell
                 include_claimed: true,
                 include_delayed: false,
             };
-            let page = walker.insist(list).await;
-            let Ok(Answer::List { messages, next }) = page else {
-                let why = page.err().unwrap_or(Fell("a page was refused".to_owned()));
-                return (grounds, Some((*step, why)));
+            let Answer::List { messages, next } = walker.insist(list).await? else {
+                return Err(Fell("a page was refused".to_owned()));
             };
             position += u64::try_from(messages.len()).unwrap_or(0);
             marker = next;
             if messages.is_empty() || marker.is_none() {
-                let why = format!("the walk ended after {position} messages");
-                return (grounds, Some((*step, Fell(why))));
+                return Err(Fell(format!("the walk ended after {position} messages")));
             }
         }
         grounds.push(Ground {
-            client: rig.unheard_client(project),
+            client: rig.unheard_client(PAGES),
             work: Work::Page(marker.clone().unwrap_or_default()),
             beside: 0,
         });
     }
-    (grounds, None)
+    Ok(())
 }
