@@ -136,9 +136,9 @@ pub async fn play(
     stage: Stage,
     plan: Plan,
     stop: impl Future<Output = String> + Send,
-    watch: impl FnMut(&Progress) -> Result<(), String>,
+    mut watch: impl FnMut(&Progress) -> Result<(), String> + Send,
 ) -> Result<Played, StressError> {
-    run::play(stage, Arc::new(plan), Box::pin(stop), watch).await
+    run::played(stage, Arc::new(plan), Box::pin(stop), &mut watch).await
 }
 
 /// The phases, for those who watch.

@@ -34,6 +34,20 @@ pub fn conform(
     options: Options,
     progress: impl FnMut(Progress<'_>) + Send + 'static,
 ) -> Result<Report, RunError> {
+    let chosen = (selected, known_failures);
+    conformed(implementation, chosen, options, Box::new(progress))
+}
+
+/// Who is told how it goes.
+type Watch = Box<dyn FnMut(Progress<'_>) + Send>;
+
+/// Not generic, so that all of it is compiled here, once.
+fn conformed(
+    implementation: Implementation,
+    (selected, known_failures): (Selected, KnownFailures),
+    options: Options,
+    progress: Watch,
+) -> Result<Report, RunError> {
     on_fresh_thread(options.seed, move || {
         let config = madsim::Config::default();
         let runtime = madsim::runtime::Runtime::with_seed_and_config(options.seed, config);
@@ -135,7 +149,7 @@ fn stands(
 async fn run_all(
     world: World,
     stands: Vec<Stand>,
-    (options, progress): (Options, impl FnMut(Progress<'_>) + Send + 'static),
+    (options, progress): (Options, Watch),
 ) -> Report {
     let all: usize = stands.iter().map(|stand| stand.selected.cases.len()).sum();
     let told = Mutex::new((0, progress));

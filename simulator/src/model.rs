@@ -26,6 +26,15 @@ pub fn model(
     plan: Plan,
     progress: impl FnMut(Progress) + Send + 'static,
 ) -> Result<Findings, RunError> {
+    modeled(implementation, plan, Box::new(progress))
+}
+
+/// Not generic, so that all of it is compiled here, once.
+fn modeled(
+    implementation: Implementation,
+    plan: Plan,
+    progress: Box<dyn FnMut(Progress) + Send>,
+) -> Result<Findings, RunError> {
     let seed = plan.seed;
     on_fresh_thread(seed, move || {
         let config = madsim::Config::default();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use proptest::strategy::Strategy;
@@ -147,7 +147,11 @@ pub(super) fn draw(seed: u64, sequence: u64, length: usize) -> Tree {
 }
 
 /// Runs the sequences of `plan` against `served`, and shrinks what differs.
-pub async fn run(served: Arc<dyn Served>, plan: &Plan, progress: impl FnMut(Progress)) -> Findings {
+pub async fn run(
+    served: Arc<dyn Served>,
+    plan: &Plan,
+    progress: impl FnMut(Progress) + Send,
+) -> Findings {
     run_until(served, plan, progress, std::future::pending()).await
 }
 
@@ -155,9 +159,21 @@ pub async fn run(served: Arc<dyn Served>, plan: &Plan, progress: impl FnMut(Prog
 pub async fn run_until(
     served: Arc<dyn Served>,
     plan: &Plan,
-    mut progress: impl FnMut(Progress),
-    stop: impl Future<Output = String>,
+    mut progress: impl FnMut(Progress) + Send,
+    stop: impl Future<Output = String> + Send,
 ) -> Findings {
+    ran(served, plan, (&mut progress, stop.boxed())).await
+}
+
+/// Who is told how it goes, and what ends it.
+type Around<'a> = (&'a mut (dyn FnMut(Progress) + Send), BoxFuture<'a, String>);
+
+/// In a box, so that all of it is compiled here, once, and not with everyone who waits for it.
+fn ran<'a>(served: Arc<dyn Served>, plan: &'a Plan, around: Around<'a>) -> BoxFuture<'a, Findings> {
+    run_all(served, plan, around).boxed()
+}
+
+async fn run_all(served: Arc<dyn Served>, plan: &Plan, (progress, stop): Around<'_>) -> Findings {
     let started_at = served.now();
     let ground = Ground {
         served: Arc::clone(&served),

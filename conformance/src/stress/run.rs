@@ -1,9 +1,10 @@
 //! One run from its first request to its last.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use super::cast::Cast;
 use super::nemesis::Nemesis;
@@ -98,13 +99,27 @@ pub enum StressError {
     },
 }
 
-type Stop<'a> = Pin<Box<dyn Future<Output = String> + Send + 'a>>;
+/// Why the run should end at once.
+type Stop<'a> = BoxFuture<'a, String>;
 
-pub(super) async fn play(
+/// Who is told how it goes, and may end it.
+type Watch<'a> = &'a mut (dyn FnMut(&Progress) -> Result<(), String> + Send);
+
+/// In a box, so that all of it is compiled here, once, and not with everyone who waits for it.
+pub(super) fn played<'a>(
+    stage: Stage,
+    plan: Arc<Plan>,
+    stop: Stop<'a>,
+    watch: Watch<'a>,
+) -> BoxFuture<'a, Result<Played, StressError>> {
+    play(stage, plan, stop, watch).boxed()
+}
+
+async fn play(
     stage: Stage,
     plan: Arc<Plan>,
     stop: Stop<'_>,
-    watch: impl FnMut(&Progress) -> Result<(), String>,
+    watch: Watch<'_>,
 ) -> Result<Played, StressError> {
     let world = Arc::clone(&stage.world);
     let recorder = Recorder::new(plan.header(&stage.target, stage.slack));
@@ -195,19 +210,19 @@ async fn set_up(cast: &Cast, endpoint: &Endpoint) -> Result<(), StressError> {
     Ok(())
 }
 
-struct Run<'a, W> {
+struct Run<'a> {
     stage: Stage,
     cast: Arc<Cast>,
     nemesis: Arc<Nemesis>,
     stop: Stop<'a>,
-    watch: W,
+    watch: Watch<'a>,
     tick: Duration,
     phase: Phase,
     /// The last counts of answers and of questions, and when the silence since then began.
     last: (u64, u64, Instant),
 }
 
-impl<W: FnMut(&Progress) -> Result<(), String>> Run<'_, W> {
+impl Run<'_> {
     async fn whole(&mut self, until: Instant) -> Ended {
         let faults = self.work(until).await;
         let ended = match faults {
@@ -348,7 +363,7 @@ impl<W: FnMut(&Progress) -> Result<(), String>> Run<'_, W> {
     }
 
     /// Deletes the queues of the run; what becomes of that is in no history.
-    async fn clean_up(&self, ended: &Ended) {
+    async fn clean_up(&mut self, ended: &Ended) {
         if matches!(ended, Ended::Dead(_)) {
             return;
         }

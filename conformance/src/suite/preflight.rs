@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
 
 use self::look::Look;
@@ -52,6 +54,23 @@ impl std::error::Error for PreflightError {}
 ///
 /// One line that says what is there instead, and what to do about it.
 pub async fn preflight(
+    world: World,
+    target: &Description,
+    endpoint: &Endpoint,
+) -> Result<Found, PreflightError> {
+    looked(world, target, endpoint).await
+}
+
+/// In a box, so that all of it is compiled here, once, and not with everyone who waits for it.
+fn looked<'a>(
+    world: World,
+    target: &'a Description,
+    endpoint: &'a Endpoint,
+) -> BoxFuture<'a, Result<Found, PreflightError>> {
+    look(world, target, endpoint).boxed()
+}
+
+async fn look(
     world: World,
     target: &Description,
     endpoint: &Endpoint,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
-use futures_util::future::{Either, OptionFuture, select};
+use futures_util::future::{BoxFuture, Either, OptionFuture, select};
 use futures_util::stream::FuturesUnordered;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -59,7 +59,7 @@ pub async fn run(
     reached: (&Description, Endpoint),
     selected: &Selected,
     options: &Options,
-    progress: impl FnMut(Progress<'_>),
+    progress: impl FnMut(Progress<'_>) + Send,
 ) -> Report {
     let never = std::future::pending();
     run_until(world, reached, (selected, options), progress, never).await
@@ -68,10 +68,32 @@ pub async fn run(
 /// As [`run`], but not beyond the end of `stop`, which says why: then what is known by then.
 pub async fn run_until(
     world: World,
+    reached: (&Description, Endpoint),
+    what: (&Selected, &Options),
+    mut progress: impl FnMut(Progress<'_>) + Send,
+    stop: impl Future<Output = String> + Send,
+) -> Report {
+    ran(world, reached, what, (&mut progress, stop.boxed())).await
+}
+
+/// Who is told how it goes.
+type Watch<'a> = &'a mut (dyn FnMut(Progress<'_>) + Send);
+
+/// In a box, so that all of it is compiled here, once, and not with everyone who waits for it.
+fn ran<'a>(
+    world: World,
+    reached: (&'a Description, Endpoint),
+    what: (&'a Selected, &'a Options),
+    around: (Watch<'a>, BoxFuture<'a, String>),
+) -> BoxFuture<'a, Report> {
+    run_all(world, reached, what, around).boxed()
+}
+
+async fn run_all(
+    world: World,
     (target, endpoint): (&Description, Endpoint),
     (selected, options): (&Selected, &Options),
-    progress: impl FnMut(Progress<'_>),
-    stop: impl Future<Output = String>,
+    (progress, stop): (Watch<'_>, BoxFuture<'_, String>),
 ) -> Report {
     let started_at = world.now();
     let place = endpoint.to_string();
@@ -131,14 +153,14 @@ pub async fn run_until(
 }
 
 /// What the cases that ended found, in the order of the suite.
-struct Collected<'a, P> {
+struct Collected<'a> {
     ended: Vec<Option<CaseReport>>,
     target: &'a Description,
     today: &'a str,
-    progress: P,
+    progress: Watch<'a>,
 }
 
-impl<P: FnMut(Progress<'_>)> Collected<'_, P> {
+impl Collected<'_> {
     /// Runs the cases until all have ended, or `stop` does, or the target is gone; says which. Those
     /// that are under way end with it, before anything of theirs is deleted.
     async fn collect(

@@ -91,7 +91,7 @@ impl tower_service::Service<Request<Incoming>> for Mortal {
 async fn judged(
     mortal: &Mortal,
     (wait_secs_max, keep): (Option<u64>, bool),
-    stop: impl Future<Output = String>,
+    stop: impl Future<Output = String> + Send,
 ) -> Report {
     let inner = Arc::new(TokioEnvironment::new());
     let world: World = Arc::new(InProcess::new(inner, mortal.clone()));
