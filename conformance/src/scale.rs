@@ -4,15 +4,18 @@
 //! Every operation is in a history that the delivery and claims rules judge as well.
 //!
 //! * `flat`: what an operation costs while the backlog, queues, claims, … grow; `throughput`: what clients get done as
-//!   they become more; `continuous`: a ramp without a step; `isolation`: a cold queue beside a hot one; `elastic`: pools
-//!   that come and go; `idle`: queues that nobody uses.
+//!   they become more, or pools; `continuous`: a ramp without a step; `isolation`: a cold queue beside a hot one; `elastic`: pools
+//!   that come and go; `idle`: queues, messages and claims of another tenant that nobody touches.
 //! * [`fit`]: exponents, the Universal Scalability Law, jumps, spreads; `judge`: from those to verdicts;
 //!   [`Bounds`]: what they are held to.
-//! * `rig`: the target and its clients; `load`: many at once; `sample`: what they measured.
+//! * `rig`: the target and its clients; `operator`: who changes its pools; `load`: many at once; `sample`: what they measured.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use crate::checker::judge_on;
 use crate::environment::nanos;
@@ -35,6 +38,7 @@ mod idle;
 mod isolation;
 mod judge;
 mod load;
+mod operator;
 mod options;
 mod outcome;
 mod rig;
@@ -92,13 +96,17 @@ impl Ladder {
                 "one operation costs the same, however long the backlog, however many queues, claims or expired \
                  messages, however far the page"
             }
-            Self::Throughput => "more clients do not get less done together",
+            Self::Throughput => {
+                "more clients do not get less done together, nor do they with more pools"
+            }
             Self::Continuous => "load that rises without a step is answered without one",
             Self::Isolation => "a hot queue leaves a cold one usable",
             Self::Elastic => {
                 "pools come and go under load, and nothing is lost or refused for long"
             }
-            Self::Idle => "queues that nobody uses slow nothing down",
+            Self::Idle => {
+                "queues that nobody uses slow nothing down, nor do another tenant's messages and claims"
+            }
         }
     }
 }
@@ -127,9 +135,28 @@ impl FromStr for Ladder {
 /// one begins.
 pub async fn climb(
     place: Place,
+    held: (Options, Bounds),
+    judging: (&Header, usize),
+    mut watch: impl FnMut(&str) + Send,
+) -> Report {
+    climbed(place, held, judging, &mut watch).await
+}
+
+/// In a box, so that all of it is compiled here, once, and not with everyone who waits for it.
+fn climbed<'a>(
+    place: Place,
+    held: (Options, Bounds),
+    judging: (&'a Header, usize),
+    watch: &'a mut (dyn FnMut(&str) + Send),
+) -> BoxFuture<'a, Report> {
+    climb_all(place, held, judging, watch).boxed()
+}
+
+async fn climb_all(
+    place: Place,
     (options, bounds): (Options, Bounds),
     (header, threads): (&Header, usize),
-    mut watch: impl FnMut(&str),
+    watch: &mut (dyn FnMut(&str) + Send),
 ) -> Report {
     let is_virtual = place.is_virtual;
     // A request waits for a connection, then for its answer; what nobody answered may come a little later.

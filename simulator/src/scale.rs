@@ -7,13 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
+use nanshe_conformance::environment::World;
 use nanshe_conformance::history::{FORMAT, Header, OrderProfile, Profile, VERSION};
-use nanshe_conformance::scale::{Bounds, Ladder, Options, Place, Report, climb};
+use nanshe_conformance::scale::{Bounds, Options, Place, Report, climb};
 use nanshe_conformance::suite::Capability;
+use nanshe_conformance::target::Client;
 
-use crate::implementation::{Implementation, start_on};
+use crate::implementation::{Answering, Implementation, NodeContext, start_on};
 use crate::thread::{RunError, on_fresh_thread};
 use crate::world::{Network, Node, Processor, ProcessorSettings, endpoint};
+
+/// The server's name.
+const SERVER: &str = "server";
 
 /// The time on a link: shortest and longest.
 const LATENCY: (Duration, Duration) = (Duration::from_micros(200), Duration::from_micros(300));
@@ -39,45 +46,46 @@ pub fn scale(
     stop: Arc<AtomicBool>,
     watch: impl FnMut(&str) + Send + 'static,
 ) -> Result<Report, RunError> {
+    scaled(implementation, (options, bounds), stop, Box::new(watch))
+}
+
+/// Not generic, so that all of it is compiled here, once.
+fn scaled(
+    implementation: Implementation,
+    (options, bounds): (Options, Bounds),
+    stop: Arc<AtomicBool>,
+    watch: Box<dyn FnMut(&str) + Send>,
+) -> Result<Report, RunError> {
     let seed = options.seed;
     on_fresh_thread(seed, move || {
         let config = madsim::Config::default();
         let runtime = madsim::runtime::Runtime::with_seed_and_config(seed, config);
         runtime.block_on(async move {
             let network = Network::new(LATENCY, seed);
-            let client = Node::new(&network, "client");
+            let (server, client) = (Node::new(&network, SERVER), Node::new(&network, "client"));
             let world = client.environment();
-            let stage = |name: &str, start| {
-                let server = Node::new(&network, name);
-                let processor = Processor::new(PROCESSOR, seed);
-                start_on(processor.clone(), (&server, name), start, seed);
-                let place = Place {
-                    world: Arc::clone(&world),
-                    endpoint: endpoint(name),
-                    patience: PATIENCE,
-                    examined: Some(Arc::new(move || processor.examined())),
-                    is_virtual: true,
-                    pool_uris: vec!["memory://{}".to_owned()],
-                    stop: Arc::clone(&stop),
-                };
-                (server, place)
+            let processor = Processor::new(PROCESSOR, seed);
+            let pooled = pooled(&implementation);
+            let start = pooled.unwrap_or(implementation.start);
+            start_on(processor.clone(), (&server, SERVER), start, seed);
+            let place = Place {
+                world: Arc::clone(&world),
+                endpoint: endpoint(SERVER),
+                patience: PATIENCE,
+                examined: Some(Arc::new(move || processor.examined())),
+                is_virtual: true,
+                pool_uris: vec!["memory://{}".to_owned()],
+                stop,
             };
-            // Pools are a matter of configuration.
-            let pooled = implementation.variants.iter();
-            let pooled = pooled.filter(|variant| variant.offers.contains(&Capability::Pools));
-            let pooled = pooled
-                .map(|variant| variant.start)
-                .next()
-                .unwrap_or(implementation.start);
-            let (server, place) = stage("server", implementation.start);
-            let (pools, pooled) = stage("pooled", pooled);
             let header = header(implementation.name, seed);
             let climbing = client.spawn(async move {
-                climb_both((place, pooled), (options, bounds), &header, watch).await
+                if pooled.is_some() {
+                    add_first_pool(Arc::clone(&place.world)).await;
+                }
+                climb(place, (options, bounds), (&header, 1), watch).await
             });
             let report = climbing.await.expect("nobody kills the client");
             server.kill();
-            pools.kill();
             client.kill();
             world.sleep(Duration::from_secs(1)).await;
             report
@@ -85,29 +93,26 @@ pub fn scale(
     })
 }
 
-/// Climbs all ladders but one at the first place, and the one that is about pools at the second.
-async fn climb_both(
-    (place, pooled): (Place, Place),
-    (options, bounds): (Options, Bounds),
-    header: &Header,
-    mut watch: impl FnMut(&str),
-) -> Report {
-    let with = |about_pools: bool| {
-        let ladders = options.ladders.iter().copied();
-        let ladders = ladders.filter(|ladder| (*ladder == Ladder::Elastic) == about_pools);
-        let ladders = ladders.collect();
-        (
-            Options {
-                ladders,
-                ..options.clone()
-            },
-            bounds.clone(),
-        )
-    };
-    let mut report = climb(place, with(false), (header, 1), &mut watch).await;
-    let other = climb(pooled, with(true), (header, 1), &mut watch).await;
-    report.outcomes.extend(other.outcomes);
-    report
+/// How the implementation is started with pools, where that is a matter of configuration.
+fn pooled(implementation: &Implementation) -> Option<fn(NodeContext) -> Answering> {
+    let mut variants = implementation.variants.iter();
+    let pooled = variants.find(|variant| variant.offers.contains(&Capability::Pools));
+    pooled.map(|variant| variant.start)
+}
+
+/// Without a pool, nothing can be stored.
+async fn add_first_pool(world: World) {
+    let client = Client::new(world, endpoint(SERVER), PATIENCE, 1);
+    let body = Bytes::from_static(br#"{"uri":"memory://first","weight":100}"#);
+    let put = Request::put("/v2/pools/first")
+        .header("client-id", "00000000-0000-4000-8000-000000000000")
+        .header("x-project-id", "nanshe")
+        .header("x-roles", "admin")
+        .header("content-type", "application/json")
+        .body(body)
+        .expect("invariant: all of it is valid");
+    // If it is refused, the ladders say so.
+    drop(client.send(put).await);
 }
 
 /// The head of the history. Only the shortest lifetimes end within a run.

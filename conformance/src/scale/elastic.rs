@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use self::operator::{Operator, Pool};
 use super::fit::proportional;
 use super::judge::{begun, power};
+use super::operator::{Operator, Pool};
 use super::outcome::Outcome;
 use super::rig::{Client, Fell, Rig};
 use super::sample::{Sample, count};
@@ -18,8 +18,6 @@ use crate::checker::judge_on;
 use crate::history::{Phase, Recorder};
 use crate::verdict::Verdict;
 use crate::workload::{Drained, drain_place};
-
-mod operator;
 
 /// Clients that work all the while.
 const WORKERS: u32 = 8;

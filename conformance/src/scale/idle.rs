@@ -1,16 +1,19 @@
-//! *Idle*: queues that were created and left alone must not slow down the rest.
+//! *Idle*: what another tenant has and leaves alone must not slow down the rest: queues, messages, claims.
 //!
-//! What is used is measured before they are there and while they are, in pairs of rounds, so that a machine that grows
-//! slower is not taken for queues that do.
+//! What is used is measured before it is there and while it is, in pairs of rounds, so that a machine that grows slower
+//! is not taken for queues that do. The ladders of `flat` cannot see this: all their steps are there at the same time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::neighbour::Neighbour;
 use super::judge::{self, Rise};
 use super::outcome::{Outcome, Step};
 use super::rig::{Client, Fell, Rig};
 use super::sample::{Sample, count};
-use crate::history::{Operation, QueueSettings};
+
+mod neighbour;
 
 /// The tenant that is measured.
 const PROJECT: &str = "used";
@@ -18,12 +21,19 @@ const PROJECT: &str = "used";
 /// The queue that is measured.
 const QUEUE: &str = "used";
 
-/// Clients that create and remove beside each other.
-const CREATORS: u64 = 4;
-
-/// Climbs the ladder, which has two steps: none, and many.
+/// Climbs the ladders, each of two steps: nothing, and much.
 pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
-    let idle = rig.options.longest / 10;
+    let mut outcomes = Vec::new();
+    for neighbour in Neighbour::ALL {
+        if !rig.is_stopped() {
+            outcomes.extend(beside(rig, neighbour).await);
+        }
+    }
+    outcomes
+}
+
+async fn beside(rig: &Arc<Rig>, neighbour: Neighbour) -> Vec<Outcome> {
+    let idle = neighbour.most(rig.options.longest);
     let mut client = rig.client(PROJECT);
     let mut steps = [Measured::default(), Measured::default()];
     let rounds = rig.options.rounds.0;
@@ -34,94 +44,98 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
             break;
         }
         steps[0].visit(rig, &mut client).await;
-        if let Err(why) = create(rig, idle).await {
+        if let Err(why) = neighbour.move_in(rig, idle).await {
             fell = Some(why);
             break;
         }
         steps[1].visit(rig, &mut client).await;
         steps[1].visit(rig, &mut client).await;
-        remove(rig, idle).await;
+        neighbour.move_out(rig, idle).await;
         steps[0].visit(rig, &mut client).await;
     }
     if fell.is_some() {
-        remove(rig, idle).await;
+        neighbour.move_out(rig, idle).await;
     }
     client.remove(QUEUE).await;
-    let [without, with] = steps;
-    let steps = vec![without.step(1.0), with.step(count(idle) + 1.0)];
-    let rise = Rise {
-        rule: "scaling/idle",
-        quantity: "idle queues",
-        figure: "turn",
-        verified: format!("no slower beside {} idle queues", judge::power(count(idle))),
-        most: rig.judge.bounds.idle_max,
-    };
-    let mut judged = judge::rise(&rise, steps, 0.0, &rig.judge);
-    if let Some(Fell(why)) = fell {
-        judge::ended_at(&mut judged, idle, &why);
+    let mut outcomes = judged(rig, (neighbour, idle), &steps);
+    for outcome in &mut outcomes {
+        if let Some(Fell(why)) = &fell {
+            judge::ended_at(outcome, idle, why);
+        }
     }
-    vec![judged]
+    outcomes
+}
+
+/// A verdict on each operation.
+fn judged(
+    rig: &Rig,
+    (neighbour, idle): (Neighbour, u64),
+    [without, with]: &[Measured; 2],
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (figure, of) in &without.operations {
+        let Some(loaded) = with.operations.get(figure) else {
+            continue;
+        };
+        let (from, to) = (of.step(1.0), loaded.step(count(idle) + 1.0));
+        let rise = Rise {
+            rule: "scaling/idle",
+            quantity: neighbour.quantity(),
+            figure,
+            verified: format!(
+                "no slower beside {} {}",
+                judge::power(count(idle)),
+                neighbour.quantity()
+            ),
+            most: rig.judge.bounds.idle_max,
+        };
+        outcomes.push(judge::rise(&rise, vec![from, to], 0.0, &rig.judge));
+    }
+    if outcomes.is_empty() {
+        let quantity = neighbour.quantity();
+        outcomes.push(Outcome {
+            why: "nothing was measured".to_owned(),
+            ..judge::begun("scaling/idle", quantity, "every operation", Vec::new())
+        });
+    }
+    outcomes
+}
+
+/// What was measured at one step, by operation.
+#[derive(Default)]
+struct Measured {
+    operations: BTreeMap<&'static str, Rounds>,
 }
 
 #[derive(Default)]
-struct Measured {
+struct Rounds {
     sample: Sample,
     rounds: Vec<f64>,
 }
 
 impl Measured {
     async fn visit(&mut self, rig: &Rig, client: &mut Client) {
-        let mut sample = Sample::default();
         for turn in 0..rig.options.warm_up + rig.options.turns {
-            let begun = rig.now();
-            let posted = client.post(QUEUE, None).await;
-            let consumed = client.consume(QUEUE, 1, Duration::ZERO).await;
-            if turn >= rig.options.warm_up {
-                sample.add(rig.now().since(begun), posted && consumed);
+            if turn == rig.options.warm_up {
+                client.take_time();
+            }
+            client.post(QUEUE, None).await;
+            client.consume(QUEUE, 1, Duration::ZERO).await;
+        }
+        let timed = client.timed();
+        for name in ["post", "claim", "delete", "release"] {
+            let sample = timed.sample(Some(name));
+            if sample.operations() > 0 {
+                let of = self.operations.entry(name).or_default();
+                of.rounds.push(sample.latency().p50);
+                of.sample.merge(&sample);
             }
         }
-        self.rounds.push(sample.latency().p50);
-        self.sample.merge(&sample);
     }
+}
 
-    fn step(self, n: f64) -> Step {
-        self.sample.step(n, self.rounds, Duration::ZERO)
+impl Rounds {
+    fn step(&self, n: f64) -> Step {
+        self.sample.step(n, self.rounds.clone(), Duration::ZERO)
     }
-}
-
-async fn create(rig: &Arc<Rig>, idle: u64) -> Result<(), Fell> {
-    let creators = (0..CREATORS).map(|creator| {
-        let mut client = rig.client("idle");
-        async move {
-            for number in of(creator, idle) {
-                let (queue, settings) = (name(number), QueueSettings::default());
-                client
-                    .insist(Operation::CreateQueue { queue, settings })
-                    .await?;
-            }
-            Ok(())
-        }
-    });
-    rig.all(creators).await.into_iter().collect()
-}
-
-async fn remove(rig: &Arc<Rig>, idle: u64) {
-    let removers = (0..CREATORS).map(|remover| {
-        let mut client = rig.client("idle");
-        async move {
-            for number in of(remover, idle) {
-                client.remove(&name(number)).await;
-            }
-        }
-    });
-    rig.all(removers).await;
-}
-
-/// The numbers that fall to one of the creators.
-fn of(creator: u64, idle: u64) -> impl Iterator<Item = u64> {
-    (creator..idle).step_by(usize::try_from(CREATORS).unwrap_or(1))
-}
-
-fn name(number: u64) -> String {
-    format!("idle-{number}")
 }

@@ -147,9 +147,13 @@ pub(super) fn unmeasured(quantity: &'static str) -> Outcome {
     )
 }
 
-/// The verdict on throughput by clients, if `lag_us` is how late the generator was at worst.
-pub(super) fn throughput(steps: Vec<Step>, lag_us: f64, judge: &Judge) -> Outcome {
-    let mut judged = begun("scaling/throughput", "clients", "operations", steps);
+/// The verdict on throughput by `quantity`, `clients` or `pools`, if `lag_us` is how late the generator was at worst.
+pub(super) fn throughput(
+    quantity: &str,
+    (steps, lag_us): (Vec<Step>, f64),
+    judge: &Judge,
+) -> Outcome {
+    let mut judged = begun("scaling/throughput", quantity, "operations", steps);
     "operations/s".clone_into(&mut judged.unit);
     let rounds = by_round(&judged.steps);
     let fitted = universal(&rounds, &mut judge.random("universal"));
@@ -163,7 +167,7 @@ pub(super) fn throughput(steps: Vec<Step>, lag_us: f64, judge: &Judge) -> Outcom
     };
     let top = judged.steps.last().map_or(0.0, |step| step.n);
     let told = format!(
-        "{}, {}; {:.2} of the best at {top} clients",
+        "{}, {}; {:.2} of the best at {top} {quantity}",
         interval("σ", &fitted.sigma, 3),
         interval("κ", &fitted.kappa, 4),
         declined.estimate,
@@ -173,10 +177,10 @@ pub(super) fn throughput(steps: Vec<Step>, lag_us: f64, judge: &Judge) -> Outcom
         None => held(&judge.bounds, (&fitted, &declined), told),
     };
     if judged.verdict == Verdict::Valid {
-        judged.verified = Some(format!("no decline to {top} clients"));
+        judged.verified = Some(format!("no decline to {top} {quantity}"));
         judged.extrapolated = fitted.peak.as_ref().map(|peak| {
             let (estimate, low, high) = (peak.estimate, peak.low, peak.high);
-            format!("most at {estimate:.0} clients [{low:.0}, {high:.0}]")
+            format!("most at {estimate:.0} {quantity} [{low:.0}, {high:.0}]")
         });
     }
     let mut fits = vec![
@@ -426,13 +430,17 @@ mod tests {
                 x / shaken(round)
             }
         };
-        let retrograde = throughput(steps(&CLIENTS, law(0.1, 0.05)), 0.0, &judge());
+        let retrograde = throughput("clients", (steps(&CLIENTS, law(0.1, 0.05)), 0.0), &judge());
         assert_eq!(retrograde.verdict, Verdict::Violation, "{}", retrograde.why);
         let saturated = |n: f64, round: usize| (1_000.0 * n).min(3_500.0) / shaken(round);
-        let saturated = throughput(steps(&CLIENTS, saturated), 0.0, &judge());
+        let saturated = throughput("clients", (steps(&CLIENTS, saturated), 0.0), &judge());
         assert_eq!(saturated.verdict, Verdict::Valid, "{}", saturated.why);
         // A generator that was late measured itself.
-        let late = throughput(steps(&CLIENTS, law(0.1, 0.05)), 50_000.0, &judge());
+        let late = throughput(
+            "clients",
+            (steps(&CLIENTS, law(0.1, 0.05)), 50_000.0),
+            &judge(),
+        );
         assert_eq!(late.verdict, Verdict::Unknown, "{}", late.why);
     }
 
@@ -441,9 +449,9 @@ mod tests {
         let mut strict = judge();
         strict.bounds.sigma_max = Some(0.3);
         let serial = |_: f64, _: usize| 1_000.0;
-        let told = throughput(steps(&CLIENTS, serial), 0.0, &judge());
+        let told = throughput("clients", (steps(&CLIENTS, serial), 0.0), &judge());
         assert_ne!(told.verdict, Verdict::Violation, "{}", told.why);
-        let held = throughput(steps(&CLIENTS, serial), 0.0, &strict);
+        let held = throughput("clients", (steps(&CLIENTS, serial), 0.0), &strict);
         assert_eq!(held.verdict, Verdict::Violation, "{}", held.why);
     }
 

@@ -164,6 +164,44 @@ impl Rig {
         }
         results
     }
+
+    /// Does something for every number below `count`, by a few clients of the tenant `project` beside each other.
+    pub(super) async fn side_by_side<F>(
+        self: &Arc<Self>,
+        project: &str,
+        count: u64,
+        act: impl Fn(Client, u64) -> F + Clone + Send + Sync + 'static,
+    ) -> Result<(), Fell>
+    where
+        F: Future<Output = Result<Client, Fell>> + Send,
+    {
+        let hands = (0..HANDS).map(|hand| {
+            let (mut client, act) = (self.client(project), act.clone());
+            async move {
+                for number in (hand..count).step_by(usize::try_from(HANDS).unwrap_or(1)) {
+                    client = act(client, number).await?;
+                }
+                Ok(())
+            }
+        });
+        self.all(hands).await.into_iter().collect()
+    }
+
+    /// Makes so many claims of a message each that nobody ends.
+    pub(super) async fn hold(
+        self: &Arc<Self>,
+        project: &str,
+        queue: &'static str,
+        claims: u64,
+    ) -> Result<(), Fell> {
+        self.side_by_side(project, claims, move |mut client, _| async move {
+            let claimed = client.claim(queue, 1).await;
+            let holds = claimed.is_some_and(|(_, ids)| !ids.is_empty());
+            let fell = || Fell("a claim was refused, or came back empty".to_owned());
+            holds.then_some(client).ok_or_else(fell)
+        })
+        .await
+    }
 }
 
 /// A client that can take its own time.
@@ -180,6 +218,9 @@ pub(super) struct Timed {
     /// The operation's name, how long it took, whether it was done, and what was examined for it.
     pub(super) all: Vec<(&'static str, Duration, bool, u64)>,
 }
+
+/// Clients that grow something beside each other.
+const HANDS: u64 = 4;
 
 /// Times that something is tried before the target is held to have fallen over.
 const TRIES: u32 = 3;
@@ -220,19 +261,18 @@ impl Client {
         answer
     }
 
-    /// As [`Self::ask`], a few times if need be.
+    /// As [`Self::ask`], a few times if need be. Posts nothing: a message is posted once.
     pub(super) async fn insist(&mut self, operation: Operation) -> Result<Answer, Fell> {
         for _ in 0..TRIES {
             if self.rig.is_stopped() {
-                return Err(Fell("the run was stopped".to_owned()));
+                return Err(stopped());
             }
             if let Some(answer) = self.process.perform(operation.clone()).await {
                 return Ok(answer);
             }
             self.rig.sleep(BETWEEN_TRIES).await;
         }
-        let queue = operation.queue();
-        Err(Fell(format!("`{queue}` was refused {TRIES} times")))
+        Err(refused(operation.queue()))
     }
 
     /// New messages.
@@ -272,12 +312,28 @@ impl Client {
     ) -> Result<(), Fell> {
         let mut left = count;
         while left > 0 {
-            let messages = self.messages(left.min(BATCH), ttl_secs);
-            left -= left.min(BATCH);
-            let queue = queue.to_owned();
-            self.insist(Operation::Post { queue, messages }).await?;
+            let batch = left.min(BATCH);
+            left -= batch;
+            self.post_batch(queue, batch, ttl_secs).await?;
         }
         Ok(())
+    }
+
+    /// Posts so many messages, a few times if need be: others each time, since nobody knows of those that were not
+    /// answered whether they are there.
+    async fn post_batch(&mut self, queue: &str, count: u64, ttl_secs: u64) -> Result<(), Fell> {
+        for _ in 0..TRIES {
+            if self.rig.is_stopped() {
+                return Err(stopped());
+            }
+            let (messages, queue) = (self.messages(count, ttl_secs), queue.to_owned());
+            let post = Operation::Post { queue, messages };
+            if self.process.perform(post).await.is_some() {
+                return Ok(());
+            }
+            self.rig.sleep(BETWEEN_TRIES).await;
+        }
+        Err(refused(queue))
     }
 
     /// Claims up to `limit` messages: the claim and what it holds. `None` if it was refused; an empty name if
@@ -348,6 +404,14 @@ impl Client {
         // What cannot be removed is left: nothing follows from it.
         self.process.perform(Operation::DeleteQueue { queue }).await;
     }
+}
+
+fn stopped() -> Fell {
+    Fell("the run was stopped".to_owned())
+}
+
+fn refused(queue: &str) -> Fell {
+    Fell(format!("`{queue}` was refused {TRIES} times"))
 }
 
 impl Timed {

@@ -1,4 +1,4 @@
-//! *Throughput*: what clients get done together, each on a queue of its own, as they become more.
+//! *Throughput*: what clients get done together, each on a queue of its own, as they become more, and as pools do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,14 +9,26 @@ use rand::seq::SliceRandom;
 
 use super::judge;
 use super::load::{Loaded, closed};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Step};
 use super::rig::{Client, Rig};
 use super::sample::Sample;
+
+mod pools;
 
 /// Which part of a visit's time goes before it, unmeasured.
 const SETTLING: u32 = 3;
 
-/// What was measured at one number of clients.
+const PROJECT: &str = "throughput";
+
+/// One step of an axis: so many clients, each on its own queue of those called like that.
+struct Visit {
+    /// What the axis counts.
+    n: usize,
+    clients: usize,
+    queues: String,
+}
+
+/// What was measured at one step.
 #[derive(Default)]
 struct Measured {
     sample: Sample,
@@ -24,12 +36,29 @@ struct Measured {
     span: Duration,
 }
 
-/// Climbs the ladder.
+/// Climbs the ladder: by clients, then by pools where there are any.
 pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
-    let steps = steps(rig.options.clients_max);
+    let visits: Vec<Visit> = steps(rig.options.clients_max)
+        .into_iter()
+        .map(|clients| Visit {
+            n: clients,
+            clients,
+            queues: "throughput".to_owned(),
+        })
+        .collect();
+    let (steps, lag_us) = climbed(rig, &visits).await;
+    remove(rig, &visits).await;
+    let mut outcomes = vec![judge::throughput("clients", (steps, lag_us), &rig.judge)];
+    outcomes.extend(pools::climb(rig).await);
+    outcomes
+}
+
+/// Visits the steps in rounds, each in another order: what was measured, and how late the generator was at worst.
+async fn climbed(rig: &Arc<Rig>, visits: &[Visit]) -> (Vec<Step>, f64) {
     let mut measured: BTreeMap<usize, Measured> = BTreeMap::new();
-    let mut crew = crew(rig, "throughput", rig.options.clients_max);
-    let mut random = rig.random("throughput");
+    let most = visits.iter().map(|visit| visit.clients).max().unwrap_or(0);
+    let mut crew = crew(rig, PROJECT, u32::try_from(most).unwrap_or(u32::MAX));
+    let mut random = rig.random(PROJECT);
     let mut lag_us = 0.0_f64;
     // Visits are long: fewer of them tell as much.
     let rounds = rig.options.rounds.0;
@@ -37,20 +66,21 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
         if rig.is_stopped() {
             break;
         }
-        let mut order = steps.clone();
+        let mut order: Vec<&Visit> = visits.iter().collect();
         order.shuffle(&mut random);
-        for clients in order {
-            let rest = crew.split_off(clients.min(crew.len()));
+        for visit in order {
+            let rest = crew.split_off(visit.clients.min(crew.len()));
             // What the visit before left behind has a moment to settle.
-            let (worked, _) = work(rig, crew, rig.options.span / SETTLING).await;
-            let (worked, loaded) = work(rig, worked, rig.options.span).await;
+            let settling = rig.options.span / SETTLING;
+            let (worked, _) = work(rig, crew, (&visit.queues, settling)).await;
+            let (worked, loaded) = work(rig, worked, (&visit.queues, rig.options.span)).await;
             crew = worked;
             crew.extend(rest);
             // The first round warms up.
             if round == 0 {
                 continue;
             }
-            let of = measured.entry(clients).or_default();
+            let of = measured.entry(visit.n).or_default();
             let done = loaded.sample.step(0.0, Vec::new(), rig.options.span);
             of.rounds.push(done.throughput);
             of.sample.merge(&loaded.sample);
@@ -58,22 +88,39 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
             lag_us = lag_us.max(loaded.lag_us);
         }
     }
-    for (number, client) in crew.iter_mut().enumerate() {
-        client.remove(&queue(number)).await;
-    }
-    let steps = measured.into_iter().map(|(clients, of)| {
-        let n = u32::try_from(clients).unwrap_or(u32::MAX);
+    let steps = measured.into_iter().map(|(n, of)| {
+        let n = u32::try_from(n).unwrap_or(u32::MAX);
         of.sample.step(f64::from(n), of.rounds, of.span)
     });
-    vec![judge::throughput(steps.collect(), lag_us, &rig.judge)]
+    (steps.collect(), lag_us)
 }
 
-/// All of these clients work for a while, each on its own queue.
-async fn work(rig: &Arc<Rig>, crew: Vec<Client>, span: Duration) -> (Vec<Client>, Loaded) {
-    closed(rig, crew, span, |client, number| {
-        async move { turn(client, number).await }.boxed()
+/// All of these clients work for a while.
+async fn work(
+    rig: &Arc<Rig>,
+    crew: Vec<Client>,
+    (queues, span): (&str, Duration),
+) -> (Vec<Client>, Loaded) {
+    let queues: Arc<str> = queues.into();
+    closed(rig, crew, span, move |client, number| {
+        let queue = queue(&queues, number);
+        async move { turn(client, &queue).await }.boxed()
     })
     .await
+}
+
+/// Removes the queues of these steps.
+async fn remove(rig: &Arc<Rig>, visits: &[Visit]) {
+    let mut client = rig.client(PROJECT);
+    let mut queues: Vec<String> = visits
+        .iter()
+        .flat_map(|visit| (0..visit.clients).map(|number| queue(&visit.queues, number)))
+        .collect();
+    queues.sort_unstable();
+    queues.dedup();
+    for queue in queues {
+        client.remove(&queue).await;
+    }
 }
 
 /// 1, 2, 4, … and the most.
@@ -91,15 +138,14 @@ pub(super) fn crew(rig: &Arc<Rig>, project: &str, count: u32) -> Vec<Client> {
     (0..count).map(|_| rig.client(project)).collect()
 }
 
-fn queue(number: usize) -> String {
-    format!("throughput-{number}")
+fn queue(queues: &str, number: usize) -> String {
+    format!("{queues}-{number}")
 }
 
 /// Posts a message, claims it, deletes it and ends the claim.
-async fn turn(client: &mut Client, number: usize) {
-    let queue = queue(number);
-    client.post(&queue, None).await;
-    client.consume(&queue, 10, Duration::ZERO).await;
+async fn turn(client: &mut Client, queue: &str) {
+    client.post(queue, None).await;
+    client.consume(queue, 10, Duration::ZERO).await;
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod counted_pages;
 mod fixed_table;
 mod late_collection;
 mod one_lock;
+mod one_table;
 mod scanning_claims;
 mod shelf;
 mod shelves;
@@ -25,6 +26,7 @@ pub(super) const SCALING: &[Implementation] = &[
     fixed_table::SPECIMEN,
     late_collection::SPECIMEN,
     one_lock::SPECIMEN,
+    one_table::SPECIMEN,
     scanning_claims::SPECIMEN,
 ];
 

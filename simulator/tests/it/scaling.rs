@@ -226,18 +226,20 @@ fn indexed_examines_logarithmically_many_entries() {
 fn flat_cost_specimens_examine_too_much_for_their_own_reason_alone() {
     let flat = [LOGARITHMIC; 4];
     for (name, its_own) in [
-        ("indexed", None),
-        ("scanning-claims", Some(0)),
-        ("counted-pages", Some(1)),
-        ("late-collection", Some(2)),
-        ("one-lock", None),
-        ("fixed-table", None),
-        ("chattering-sessions", None),
+        ("indexed", &[][..]),
+        ("scanning-claims", &[0]),
+        ("counted-pages", &[1]),
+        ("late-collection", &[2]),
+        ("one-lock", &[]),
+        // Alone on the server, its own messages are all there are, expired or not.
+        ("one-table", &[0, 2]),
+        ("fixed-table", &[]),
+        ("chattering-sessions", &[]),
     ] {
         let grown = growth(name);
         let grown = [grown.claim, grown.last_page, grown.expired, grown.others];
         for (place, (grown, flat)) in grown.into_iter().zip(flat).enumerate() {
-            if its_own == Some(place) {
+            if its_own.contains(&place) {
                 assert!(grown > 50, "{name}: {grown} times, {place}");
             } else {
                 assert!(grown <= flat, "{name}: {grown} times, {place}");

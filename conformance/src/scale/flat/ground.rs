@@ -19,9 +19,6 @@ const PAGE: u64 = 20;
 /// Messages in a page that is measured.
 const MEASURED_PAGE: u64 = 10;
 
-/// Clients that grow something beside each other.
-const GROWERS: u64 = 4;
-
 /// A little more than a lifetime, so that it is over for certain.
 const OVER: Duration = Duration::from_secs(3);
 
@@ -123,14 +120,14 @@ async fn grow(rig: &Arc<Rig>, quantity: Quantity, n: u64) -> (Ground, Result<(),
         Quantity::Expired => client.fill(QUEUE, n, short).await,
         Quantity::Queues => {
             ground.beside = n;
-            side_by_side(rig, &project, n, move |mut client, number| async move {
+            rig.side_by_side(&project, n, move |mut client, number| async move {
                 client.fill(&beside(number), 1, long).await?;
                 Ok(client)
             })
             .await
         }
         Quantity::Claims => match client.fill(QUEUE, n, long).await {
-            Ok(()) => side_by_side(rig, &project, n, hold_one).await,
+            Ok(()) => rig.hold(&project, QUEUE, n).await,
             fell => fell,
         },
         Quantity::Size => {
@@ -143,38 +140,8 @@ async fn grow(rig: &Arc<Rig>, quantity: Quantity, n: u64) -> (Ground, Result<(),
     (ground, grown)
 }
 
-/// A claim that is not ended.
-async fn hold_one(mut client: Client, _: u64) -> Result<Client, Fell> {
-    let claimed = client.claim(QUEUE, 1).await;
-    let holds = claimed.is_some_and(|(_, ids)| !ids.is_empty());
-    let fell = || Fell("a claim was refused, or came back empty".to_owned());
-    holds.then_some(client).ok_or_else(fell)
-}
-
 fn beside(number: u64) -> String {
     format!("beside-{number}")
-}
-
-/// Does something `count` times, by a few clients beside each other.
-async fn side_by_side<F>(
-    rig: &Arc<Rig>,
-    project: &str,
-    count: u64,
-    act: impl Fn(Client, u64) -> F + Clone + Send + Sync + 'static,
-) -> Result<(), Fell>
-where
-    F: Future<Output = Result<Client, Fell>> + Send,
-{
-    let growers = (0..GROWERS).map(|grower| {
-        let (mut client, act) = (rig.client(project), act.clone());
-        async move {
-            for number in (grower..count).step_by(usize::try_from(GROWERS).unwrap_or(1)) {
-                client = act(client, number).await?;
-            }
-            Ok(())
-        }
-    });
-    rig.all(growers).await.into_iter().collect()
 }
 
 /// One queue, and the markers of pages further and further from its head.

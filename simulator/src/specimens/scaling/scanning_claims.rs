@@ -1,7 +1,7 @@
 //! Finds the oldest free messages as a query without an index does: reads all messages of the queue, keeps those
 //! that are free, and takes the first of them. A claim costs as much as the backlog is deep.
 
-use super::shelf::Shelf;
+use super::shelf::{Shelf, is_free};
 use super::shelves::{IN_TIME, Shelves};
 use crate::implementation::{Implementation, Takes};
 use crate::specimens::front::{WorkQueue, answering};
@@ -41,8 +41,7 @@ impl WorkQueue<Shelves> for ScanningClaims {
 /// Ranks of the oldest messages that are free, found the hard way.
 fn scan(shelf: &mut Shelf, limit: usize, now: u64) -> Vec<u64> {
     let rows = shelf.rows.iter();
-    let free =
-        rows.filter(|(_, row)| row.claim.is_none() && row.active_at <= now && now < row.expires_at);
+    let free = rows.filter(|(_, row)| is_free(row, now));
     let mut ranks: Vec<u64> = free.map(|(rank, _)| *rank).collect();
     ranks.truncate(limit);
     shelf.examined += u64::try_from(shelf.rows.len()).unwrap_or(u64::MAX);

@@ -339,8 +339,13 @@ fn count(entries: usize) -> u64 {
     u64::try_from(entries).unwrap_or(u64::MAX)
 }
 
+/// Whether a message can be handed out.
+pub(super) fn is_free(row: &Row, now: u64) -> bool {
+    row.claim.is_none() && row.active_at <= now && now < row.expires_at
+}
+
 /// The rank of the message that has this identifier.
-fn rank(id: &str) -> Option<u64> {
+pub(super) fn rank(id: &str) -> Option<u64> {
     id.strip_prefix('m')?.parse().ok()
 }
 
