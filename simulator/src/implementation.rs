@@ -284,7 +284,7 @@ fn reference(context: NodeContext) -> Answering {
 }
 
 /// The reference's service, which spends on `processor` what its broker examines.
-fn charging(service: Service, processor: Processor) -> Answering {
+pub(crate) fn charging(service: Service, processor: Processor) -> Answering {
     let answering = answering(service.clone());
     // What the broker has done by itself since the request before is charged to the next one.
     let charged = Arc::new(AtomicU64::new(0));

@@ -11,7 +11,7 @@ use nanshe_reference::broker::{
 use nanshe_reference::service::Service;
 use nanshe_reference::wire::{MailSettings, Mailbox, Settings, SigningKey};
 
-use crate::implementation::{Answering, NodeContext, answering};
+use crate::implementation::{Answering, NodeContext, charging};
 use crate::notifier;
 use crate::sockets::Sockets;
 
@@ -127,6 +127,7 @@ fn reference(context: NodeContext, settings: Settings) -> Answering {
     let NodeContext {
         clock,
         environment,
+        processor,
         seed,
         ..
     } = context;
@@ -134,7 +135,7 @@ fn reference(context: NodeContext, settings: Settings) -> Answering {
     let sockets = Sockets::default();
     let sending = notifier::send_all(service.clone(), sockets.clone(), Arc::clone(&environment));
     environment.spawn(Box::pin(sending));
-    let http = answering(service.clone());
+    let http = charging(service.clone(), processor);
     Arc::new(
         move |mut request| match sockets.upgrade(&mut request, (&service, &environment)) {
             Some(response) => Box::pin(std::future::ready(response)),

@@ -95,6 +95,9 @@ impl Quantity {
     }
 }
 
+/// What stands for no entry at all.
+const NOTHING: f64 = 1.0;
+
 /// What was measured at one step: a sample an operation, and its figures by round.
 #[derive(Default)]
 struct Measured {
@@ -189,10 +192,10 @@ async fn visit(rig: &Rig, ground: &mut Ground, measured: &mut Measured) -> Resul
             .or_default()
             .push(super::outcome::median(&micros));
         if rig.place.examined.is_some() {
-            // One more, so that an operation that examines nothing has a logarithm.
+            // One more, so that an operation that examines nothing now and then has a logarithm.
             let looked_at: u64 = looked_at.iter().sum::<u64>();
             let turns = rig.options.turns.max(1);
-            let each = count(looked_at) / f64::from(turns) + 1.0;
+            let each = count(looked_at) / f64::from(turns) + NOTHING;
             measured.examined.entry(name).or_default().push(each);
         }
     }
@@ -224,7 +227,10 @@ fn all_series(quantity: Quantity, steps: &[u64], measured: &[Measured]) -> Vec<S
                 unit,
                 steps: steps.collect(),
             };
-            if !series.steps.is_empty() {
+            // Where nothing is ever examined, or nothing said of it, nothing was measured.
+            let says_something =
+                unit == "µs" || series.steps.iter().any(|step| step.value() > NOTHING);
+            if !series.steps.is_empty() && says_something {
                 all.push(series);
             }
         }

@@ -392,7 +392,7 @@ impl Client {
             marker,
             limit,
             echo: true,
-            include_claimed: true,
+            include_claimed: false,
             include_delayed: false,
         };
         self.ask("list", list).await

@@ -58,6 +58,12 @@ fn reference_is_valid_on_every_ladder_and_the_same_seed_gives_the_same_figures()
             outcomes.any(|outcome| outcome.quantity == quantity && !outcome.steps.is_empty());
         assert!(is_there, "{quantity}");
     }
+    for (quantity, figure) in [("backlog", "claim"), ("page", "list"), ("claims", "list")] {
+        let figure = format!("{figure}, entries examined");
+        let mut outcomes = report.outcomes.iter();
+        let counted = outcomes.any(|it| it.quantity == quantity && it.figure == figure);
+        assert!(counted, "{quantity}: {figure}");
+    }
     assert_eq!(report.verdict(), Verdict::Valid);
     let again = climb("reference", short(&Ladder::ALL), false);
     assert_eq!(report.outcomes, again.outcomes);

@@ -177,7 +177,7 @@ async fn walk(
                 marker,
                 limit: PAGE.min(*step - position),
                 echo: true,
-                include_claimed: true,
+                include_claimed: false,
                 include_delayed: false,
             };
             let Answer::List { messages, next } = walker.insist(list).await? else {

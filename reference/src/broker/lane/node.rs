@@ -173,9 +173,11 @@ impl Node {
                 let start = position.map_or(0, |position| {
                     entries.partition_point(|entry| entry.rank <= position)
                 });
-                let admitted = entries[start..].iter().filter(|entry| query.admits(entry));
+                let mut looks = 0;
+                let looked_at = entries[start..].iter().inspect(|_| looks += 1);
+                let admitted = looked_at.filter(|entry| query.admits(entry));
                 found.extend(admitted.take(count - found.len()));
-                query.work().add(1);
+                query.work().add(looks);
             }
             Self::Branch(children) => {
                 let start = position.map_or(0, |position| index_of(children, position));
@@ -196,9 +198,11 @@ impl Node {
     pub(super) fn last(&self, query: &impl Query) -> Option<Entry> {
         match self {
             Self::Leaf(entries) => {
-                query.work().add(1);
-                let mut entries = entries.iter().rev();
-                entries.find(|entry| query.admits(entry)).copied()
+                let mut looks = 0;
+                let mut looked_at = entries.iter().rev().inspect(|_| looks += 1);
+                let last = looked_at.find(|entry| query.admits(entry)).copied();
+                query.work().add(looks);
+                last
             }
             Self::Branch(children) => children.iter().rev().find_map(|child| {
                 query.work().add(1);
