@@ -4,11 +4,12 @@
 //! Every operation is in a history that the delivery and claims rules judge as well.
 //!
 //! * `flat`: what an operation costs while the backlog, queues, claims, … grow; `throughput`: what clients get done as
-//!   they become more, or pools; `continuous`: a ramp without a step; `isolation`: a cold queue beside a hot one; `elastic`: pools
-//!   that come and go; `idle`: queues, messages and claims of another tenant that nobody touches.
+//!   they become more, or pools; `continuous`: a ramp without a step; `isolation`: a cold queue beside a hot one;
+//!   `elastic`: pools that come and go; `idle`: queues, messages and claims of another tenant that nobody touches.
 //! * [`fit`]: exponents, the Universal Scalability Law, jumps, spreads; `judge`: from those to verdicts;
 //!   [`Bounds`]: what they are held to.
-//! * `rig`: the target and its clients; `operator`: who changes its pools; `load`: many at once; `sample`: what they measured.
+//! * `rig`: the target and its clients; `operator`: who changes its pools; `load`: many at once; `sample`: what they
+//!   measured.
 
 use std::fmt;
 use std::str::FromStr;

@@ -14,7 +14,7 @@ use super::judge::Judge;
 use super::options::Options;
 use super::sample::Sample;
 use crate::environment::{Instant, World};
-use crate::history::{Answer, Header, Operation, Posted, Recorder};
+use crate::history::{Answer, Header, Operation, Posted, QueueSettings, Recorder};
 use crate::target::Endpoint;
 use crate::workload::Process;
 
@@ -262,18 +262,37 @@ impl Client {
         answer
     }
 
-    /// As [`Self::ask`], a few times if need be. Posts nothing: a message is posted once.
+    /// Does `operation`, tried a few times if need be. It posts nothing: a message is posted once.
     pub(super) async fn insist(&mut self, operation: Operation) -> Result<Answer, Fell> {
+        self.insist_on(|_| operation.clone()).await
+    }
+
+    /// Does what `make` makes anew for every try.
+    async fn insist_on(
+        &mut self,
+        make: impl Fn(&mut Self) -> Operation + Send,
+    ) -> Result<Answer, Fell> {
+        let mut queue = String::new();
         for _ in 0..TRIES {
             if self.rig.is_stopped() {
-                return Err(stopped());
+                return Err(Fell("the run was stopped".to_owned()));
             }
-            if let Some(answer) = self.process.perform(operation.clone()).await {
+            let operation = make(self);
+            operation.queue().clone_into(&mut queue);
+            if let Some(answer) = self.process.perform(operation).await {
                 return Ok(answer);
             }
             self.rig.sleep(BETWEEN_TRIES).await;
         }
-        Err(refused(operation.queue()))
+        Err(Fell(format!("`{queue}` was refused {TRIES} times")))
+    }
+
+    /// Creates a queue.
+    pub(super) async fn create(&mut self, queue: String) -> Result<(), Fell> {
+        let settings = QueueSettings::default();
+        self.insist(Operation::CreateQueue { queue, settings })
+            .await
+            .map(drop)
     }
 
     /// New messages.
@@ -315,26 +334,14 @@ impl Client {
         while left > 0 {
             let batch = left.min(BATCH);
             left -= batch;
-            self.post_batch(queue, batch, ttl_secs).await?;
+            // Others each time: nobody knows of those that were not answered whether they are there.
+            self.insist_on(|client| {
+                let (messages, queue) = (client.messages(batch, ttl_secs), queue.to_owned());
+                Operation::Post { queue, messages }
+            })
+            .await?;
         }
         Ok(())
-    }
-
-    /// Posts so many messages, a few times if need be: others each time, since nobody knows of those that were not
-    /// answered whether they are there.
-    async fn post_batch(&mut self, queue: &str, count: u64, ttl_secs: u64) -> Result<(), Fell> {
-        for _ in 0..TRIES {
-            if self.rig.is_stopped() {
-                return Err(stopped());
-            }
-            let (messages, queue) = (self.messages(count, ttl_secs), queue.to_owned());
-            let post = Operation::Post { queue, messages };
-            if self.process.perform(post).await.is_some() {
-                return Ok(());
-            }
-            self.rig.sleep(BETWEEN_TRIES).await;
-        }
-        Err(refused(queue))
     }
 
     /// Claims up to `limit` messages: the claim and what it holds. `None` if it was refused; an empty name if
@@ -405,14 +412,6 @@ impl Client {
         // What cannot be removed is left: nothing follows from it.
         self.process.perform(Operation::DeleteQueue { queue }).await;
     }
-}
-
-fn stopped() -> Fell {
-    Fell("the run was stopped".to_owned())
-}
-
-fn refused(queue: &str) -> Fell {
-    Fell(format!("`{queue}` was refused {TRIES} times"))
 }
 
 impl Timed {

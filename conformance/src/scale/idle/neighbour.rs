@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::super::rig::{Client, Fell, Rig};
-use crate::history::{Operation, QueueSettings};
 
 /// The tenant.
 const PROJECT: &str = "idle";
@@ -49,9 +48,7 @@ impl Neighbour {
     pub(super) async fn move_in(self, rig: &Arc<Rig>, count: u64) -> Result<(), Fell> {
         if self == Self::Queues {
             let create = |mut client: Client, number| async move {
-                let (queue, settings) = (queue(number), QueueSettings::default());
-                let create = Operation::CreateQueue { queue, settings };
-                client.insist(create).await?;
+                client.create(queue(number)).await?;
                 Ok(client)
             };
             return rig.side_by_side(PROJECT, count, create).await;

@@ -10,7 +10,6 @@ use super::super::operator::{Operator, Pool};
 use super::super::outcome::Outcome;
 use super::super::rig::{Fell, Rig};
 use super::{PROJECT, Visit, climbed, queue, remove};
-use crate::history::{Operation, QueueSettings};
 
 /// Pools that are added at most, one after the other: enough for a fit.
 const ADDED_MAX: u32 = 3;
@@ -88,10 +87,7 @@ async fn create(rig: &Arc<Rig>, pools: usize, visits: &mut Vec<Visit>) -> Result
     visits.push(visit);
     let mut client = rig.client(PROJECT);
     for number in 0..clients {
-        let (queue, settings) = (queue(&queues, number), QueueSettings::default());
-        client
-            .insist(Operation::CreateQueue { queue, settings })
-            .await?;
+        client.create(queue(&queues, number)).await?;
     }
     Ok(())
 }
