@@ -2,7 +2,6 @@
 //! is one atomic step, and right, unless a specimen does it in its own way.
 
 use std::future::Future;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,10 +9,13 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
+use self::served::{Pointed, Served};
 use super::steps::Steps;
 use super::store::Store;
 use super::tables::{Attributes, Deleted, Granted, Lease, Listed, New, Page, Place, Row, Stats};
 use crate::implementation::{Answer, Answering, Inbound, empty};
+
+mod served;
 
 /// A work queue over a store. What a specimen does not override is one atomic step.
 pub(super) trait WorkQueue<S: Steps = Store>: Send + Sync + 'static {
@@ -94,10 +96,10 @@ pub(super) trait WorkQueue<S: Steps = Store>: Send + Sync + 'static {
 
 /// Serves `queue`.
 pub(super) fn answering<S: Steps>(queue: impl WorkQueue<S>) -> Answering {
-    let queue = Arc::new(queue);
+    let queue: Arc<dyn Served> = Arc::new(Pointed::to(queue));
     Arc::new(move |request| {
         let queue = Arc::clone(&queue);
-        Box::pin(async move { Front(&*queue, PhantomData).answer(request).await })
+        Box::pin(async move { Front(&*queue).answer(request).await })
     })
 }
 
@@ -170,10 +172,10 @@ fn header(headers: &HeaderMap, name: &str) -> String {
     value.unwrap_or_default().to_owned()
 }
 
-/// The API over a queue that does what it does in its own way by the steps of `S`.
-struct Front<'a, Q, S>(&'a Q, PhantomData<fn() -> S>);
+/// The API over a queue that does what it does in its own way.
+struct Front<'a>(&'a dyn Served);
 
-impl<S: Steps, Q: WorkQueue<S>> Front<'_, Q, S> {
+impl Front<'_> {
     async fn answer(&self, request: Request<Inbound>) -> Answer {
         let Some(asked) = Asked::of(request).await else {
             return empty(StatusCode::BAD_REQUEST);
@@ -232,7 +234,7 @@ impl<S: Steps, Q: WorkQueue<S>> Front<'_, Q, S> {
                 deleted(queues.delete(place, id, claim).await)
             }
             (&Method::DELETE, None, Some(ids)) => {
-                queues.store().delete_all(place, ids).await;
+                queues.delete_all(place, ids).await;
                 empty(StatusCode::NO_CONTENT)
             }
             (&Method::DELETE, None, None) => {
@@ -295,7 +297,6 @@ impl<S: Steps, Q: WorkQueue<S>> Front<'_, Q, S> {
     }
 
     async fn queues(&self, asked: &Asked, place: Place, rest: &[&str]) -> Answer {
-        let store = self.0.store();
         match (&asked.method, rest) {
             (&Method::GET, ["stats"]) => {
                 let (free, claimed) = self.0.stats(place).await;
@@ -304,12 +305,12 @@ impl<S: Steps, Q: WorkQueue<S>> Front<'_, Q, S> {
                 json_answer(StatusCode::OK, &json!({ "messages": counts }))
             }
             (&Method::POST, ["purge"]) => {
-                store.purge(place).await;
+                self.0.purge(place).await;
                 empty(StatusCode::NO_CONTENT)
             }
             (&Method::PUT, []) => {
                 let attributes = attributes(&asked.body);
-                empty(match store.create(place, attributes).await {
+                empty(match self.0.create(place, attributes).await {
                     true => StatusCode::CREATED,
                     false => StatusCode::NO_CONTENT,
                 })
@@ -323,7 +324,7 @@ impl<S: Steps, Q: WorkQueue<S>> Front<'_, Q, S> {
                     whole.insert(name, change["value"].clone());
                 }
                 let attributes = attributes(&Value::Object(whole));
-                store.describe(place, attributes).await;
+                self.0.describe(place, attributes).await;
                 json_answer(StatusCode::OK, &json!({}))
             }
             (&Method::DELETE, []) => {
