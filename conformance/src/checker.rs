@@ -36,6 +36,7 @@ mod log;
 mod lost;
 mod marks;
 mod notify;
+mod nowhere;
 mod order;
 mod pages;
 mod parts;

@@ -6,9 +6,10 @@ use super::facts::Facts;
 use super::findings::Findings;
 use super::known::Known;
 use super::log::{Index, Place};
+use super::nowhere::{Looks, nowhere};
 use crate::environment::Instant;
 
-pub(super) fn dead_letter(known: &Known<'_>, findings: &mut Findings) {
+pub(super) fn dead_letter(known: &Known<'_>, looks: &Looks, findings: &mut Findings) {
     let Some(settings) = known.settled() else {
         return;
     };
@@ -17,6 +18,7 @@ pub(super) fn dead_letter(known: &Known<'_>, findings: &mut Findings) {
     if let (Some(target), Some(most)) = (target, settings.max_claim_count) {
         handed_out_too_often(known, most, findings);
         moved(known, (target, most), findings);
+        nowhere(known, target, looks, findings);
     }
 }
 

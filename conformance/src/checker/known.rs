@@ -214,6 +214,11 @@ impl<'f> Known<'f> {
         delivered + self.unanswered().partition_point(began)
     }
 
+    /// From when on a delete, a pop that returned it, or a sweep may have taken the message away.
+    pub(super) fn removed_from(&self) -> Instant {
+        self.taken.0
+    }
+
     /// From when on something other than `judged` may have taken the message away: a delete, a pop
     /// that returned it, a sweep, or a move.
     pub(super) fn taken_from(&self, judged: Index) -> Instant {

@@ -10,6 +10,7 @@ use super::known::Known;
 use super::log::{Index, Log, Place};
 use super::lost::{self, Missing};
 use super::marks::Mark;
+use super::nowhere::Looks;
 use super::parts::in_parts;
 use super::story::{Records, tell};
 use super::{RULES, Verdicts, claims, dead_letter, delivery, expired_early, fencing, identity};
@@ -50,8 +51,10 @@ impl Draft {
         identity::shared_ids(facts, &mut draft.corrupted);
         let end = facts.last_invoked_at();
         let mut marks = Vec::with_capacity(log.messages.len());
+        let walks = pages::walks(facts);
+        let looks = Looks::of(facts, &walks);
         let parts = in_parts(log.messages.len(), threads, |part| {
-            of_messages(facts, part, end)
+            of_messages(facts, &looks, part, end)
         });
         for (part, of_part) in parts {
             draft.add(part);
@@ -68,7 +71,7 @@ impl Draft {
             numbers(part).for_each(|index| order::of_take(facts, index, &mut findings));
             findings
         });
-        draft.walks(facts, &marks, threads);
+        draft.walks(facts, &walks, &marks, threads);
         takes.into_iter().for_each(|part| draft.order.add(part));
         order::disagreeing(facts, &mut draft.order);
         draft.queues(facts, &marks, threads);
@@ -94,8 +97,7 @@ impl Draft {
         self.missing.add(later.missing);
     }
 
-    fn walks(&mut self, facts: &Facts<'_>, marks: &[Mark], threads: usize) {
-        let walks = pages::walks(facts);
+    fn walks(&mut self, facts: &Facts<'_>, walks: &[Vec<Index>], marks: &[Mark], threads: usize) {
         let parts = in_parts(walks.len(), threads, |part| {
             let [mut order, mut repeats] = [Findings::default(), Findings::default()];
             for pages in &walks[part] {
@@ -198,7 +200,12 @@ impl Draft {
 }
 
 /// The rules that look at one message at a time, over some of them.
-fn of_messages(facts: &Facts<'_>, part: Range<usize>, end: Instant) -> (Draft, Vec<Mark>) {
+fn of_messages(
+    facts: &Facts<'_>,
+    looks: &Looks,
+    part: Range<usize>,
+    end: Instant,
+) -> (Draft, Vec<Mark>) {
     let mut draft = Draft::default();
     let mut marks = Vec::with_capacity(part.len());
     for number in numbers(part) {
@@ -216,7 +223,7 @@ fn of_messages(facts: &Facts<'_>, part: Range<usize>, end: Instant) -> (Draft, V
         claims::overlap(known, &mut draft.overlap);
         fencing::deletes(known, &mut draft.fencing);
         expired_early::expired_early(known, &mut draft.expired_early);
-        dead_letter::dead_letter(known, &mut draft.dead_letter);
+        dead_letter::dead_letter(known, looks, &mut draft.dead_letter);
     }
     (draft, marks)
 }

@@ -72,6 +72,8 @@ pub(super) enum Flaw {
     DeadLetterLate,
     /// A message is moved one delivery too early.
     DeadLetterEarly,
+    /// A message that is moved arrives nowhere.
+    DeadLetterSwallowed,
     /// A marker counts messages, and deletes shift them.
     PagedByOffset,
     /// A page begins with the last message of the page before.
@@ -178,6 +180,7 @@ pub(super) const FLAWS: &[Planted] = &[
     planted(Flaw::ClaimForgotten, &["claims/expired-early"], 75),         // 79 %
     with_settings(Flaw::DeadLetterLate, &["claims/dead-letter"], 92),     // 96 %
     with_settings(Flaw::DeadLetterEarly, &["claims/dead-letter"], 78),    // 82.5 %
+    with_settings(Flaw::DeadLetterSwallowed, &["claims/dead-letter"], 33), // 37 %
     planted(
         Flaw::PagedByOffset,
         &["delivery/page-gap", "delivery/page-repeat"],
@@ -248,6 +251,7 @@ impl Flaw {
             | Self::ClaimForgotten
             | Self::DeadLetterLate
             | Self::DeadLetterEarly
+            | Self::DeadLetterSwallowed
             | Self::PagedByOffset
             | Self::PageRepeated
             | Self::PageSkips

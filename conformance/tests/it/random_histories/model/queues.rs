@@ -94,7 +94,11 @@ impl Model {
         for place in gone.collect::<Vec<_>>() {
             self.serial += 1;
             let rank = self.serial;
+            let is_swallowed = self.strikes(Flaw::DeadLetterSwallowed, 0.5);
             let message = &mut self.messages[place];
+            if is_swallowed {
+                message.place = Place::Deleted;
+            }
             message.queue.clone_from(&target);
             message.rank = rank;
             message.holder = None;
