@@ -13,3 +13,7 @@ pub mod simulated;
 pub mod specimen;
 #[cfg(madsim)]
 pub mod worlds;
+
+/// The one that the program has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
