@@ -188,7 +188,7 @@ pub const RULES: [Rule; 22] = [
     Rule {
         name: "claims/dead-letter",
         guarantee: "G12",
-        violation: "a message is handed out too often, moved too early, or in its queue after its move",
+        violation: "a message is handed out too often, moved too early or to nowhere, or in its queue after it",
         is_core: false,
     },
     Rule {

@@ -329,11 +329,13 @@ mod tests {
 
     #[test]
     fn target_that_is_not_there_is_one_line() {
-        let (exit, out, error) = nanshe(&["conform", "http://127.0.0.1:1"]);
-        assert_eq!((exit, out.as_str()), (Exit::Unknown, ""));
-        let expected = "nanshe: http://127.0.0.1:1 is not there: not sent: cannot connect: ";
-        assert!(error.starts_with(expected), "{error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
+        for what in [&[][..], &["--model"]] {
+            let (exit, out, error) = nanshe(&[&["conform", "http://127.0.0.1:1"], what].concat());
+            assert_eq!((exit, out.as_str()), (Exit::Unknown, ""));
+            let expected = "nanshe: http://127.0.0.1:1 is not there: not sent: cannot connect: ";
+            assert!(error.starts_with(expected), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
         let line = refused(&["no-such-target.toml"]);
         assert_eq!(line, "nanshe: no-such-target.toml: there is no such file");
         let line = refused(&["ftp://127.0.0.1"]);

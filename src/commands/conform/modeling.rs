@@ -8,12 +8,11 @@ use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::model::{
     self, Findings, Noted, Plan, Progress, Reached, Rules, Served, Without,
 };
-use nanshe_conformance::suite;
 use nanshe_conformance::target::{Client, Description, Endpoint};
 
 use super::known_failures;
 use crate::args::Conform;
-use crate::commands::target::on_target;
+use crate::commands::target::{look, on_target};
 use crate::output::{Exit, Shell, wall_clock_seed};
 
 /// Sequences on a target and in virtual time, unless `--sequences` says otherwise.
@@ -85,8 +84,7 @@ async fn compare(
         session: super::login::log_in(args, target, Arc::clone(&world)).await?,
         ..target.clone()
     };
-    let found = suite::preflight(Arc::clone(&world), target, &endpoint).await;
-    found.map_err(anyhow::Error::msg)?;
+    look(&world, target, &endpoint, shell).await?;
     let drawn = plan(args, SEQUENCES.0);
     let plan = Plan {
         rules: Rules {
