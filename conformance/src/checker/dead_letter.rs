@@ -107,6 +107,12 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
+    /// Whether any of them may act at `at` or later, having begun by then.
+    pub(super) fn are_under_way(&self, at: Instant) -> bool {
+        let began = self.began.partition_point(|&began| began <= at);
+        began > self.ended.partition_point(|&ended| ended < at)
+    }
+
     /// Of all `takes`, if anybody will ask.
     pub(super) fn of(facts: &Facts<'_>, takes: impl Iterator<Item = Index>) -> Self {
         let pops_count = facts.log.header.profile.pops_count;

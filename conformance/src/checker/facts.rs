@@ -291,6 +291,12 @@ impl<'l> Facts<'l> {
         });
     }
 
+    /// Whether the operation names an identifier that nobody saw where it is named.
+    pub(super) fn names_unseen(&self, op: &Op) -> bool {
+        let mut ids = self.log.ids(op).iter();
+        ids.any(|&id| self.owner_of[id as usize] == NONE)
+    }
+
     pub(super) fn op(&self, index: Index) -> &'l Op {
         self.log.op(index)
     }

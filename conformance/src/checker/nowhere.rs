@@ -28,6 +28,9 @@ struct Look {
 pub(super) struct Looks {
     /// By place, in the order in which they began.
     of_place: BTreeMap<Place, Vec<Look>>,
+    /// By place, when deletes began, in order, of identifiers that nobody saw there: what was moved keeps its
+    /// identifier, so it may be known from where it was.
+    unseen_deletes: BTreeMap<Place, Vec<Instant>>,
 }
 
 impl Looks {
@@ -60,7 +63,26 @@ impl Looks {
             looks.extend(short);
             looks.sort_by_key(|look| (look.began_at, look.told));
         }
-        Self { of_place }
+        let unseen_deletes = of_place.keys().map(|&place| {
+            let operations = facts.queue(place).operations.iter();
+            let operations = operations.map(|&index| facts.op(index));
+            let deletes = operations.filter(|op| {
+                let is_delete = matches!(op.act, Act::Delete { .. } | Act::BulkDelete { .. });
+                is_delete && op.is_possible() && facts.names_unseen(op)
+            });
+            (place, deletes.map(|op| op.invoked_at).collect())
+        });
+        Self {
+            unseen_deletes: unseen_deletes.collect(),
+            of_place,
+        }
+    }
+
+    /// When the first delete there began of something that nobody saw there.
+    fn unseen_deleted_from(&self, place: Place) -> Instant {
+        let deletes = self.unseen_deletes.get(&place);
+        let first = deletes.and_then(|deletes| deletes.first());
+        first.copied().unwrap_or(Instant::NEVER)
     }
 
     /// Looks at `place` that began later than that: in one instant either may have come first.
@@ -91,6 +113,10 @@ fn walk(facts: &Facts<'_>, pages: &[Index]) -> Option<Look> {
 /// Judges a message of a queue whose settings are certain; `target` is where its dead letters go.
 pub(super) fn nowhere(known: &Known<'_>, target: Place, looks: &Looks, findings: &mut Findings) {
     let facts = known.facts;
+    // A repeated post is two messages under one token.
+    if known.moved_from == Instant::NEVER || facts.is_repeating {
+        return;
+    }
     let is_chained = |place: Place| !facts.queue(place).dead_letters.is_empty();
     let home = known.message.home;
     if target == home || (target as usize) >= facts.queues.len() || is_chained(target) {
@@ -118,14 +144,24 @@ pub(super) fn nowhere(known: &Known<'_>, target: Place, looks: &Looks, findings:
     let stays_until = lives_there_until(known)
         .min(taken_from)
         .min(popped_from(target, known.moved_from))
+        .min(looks.unseen_deleted_from(target))
         .min(swept_from.unwrap_or(Instant::NEVER));
     let unanswered = &facts.queue(target).unanswered;
-    let is_held = |look: &Look| {
+    let attempts = &known.queue.attempts;
+    let active_from = left_at.plus(facts.slack());
+    let tells = |look: &&Look| {
         let span = (look.began_at, look.ended_at);
-        !look.shows_all && unanswered.may_hold(facts, known.moved_from, span)
+        let may_be_kept_back = !look.shows_all
+            && (look.began_at < active_from || unanswered.may_hold(facts, known.moved_from, span));
+        // Nobody says that a move is one step.
+        let may_be_moving = attempts.are_under_way(look.began_at);
+        look.ended_at < stays_until && !may_be_kept_back && !may_be_moving
     };
     let mut later = looks.after(target, left_at).iter();
-    let look = later.find(|look| look.ended_at < stays_until && !is_held(look));
+    let mut later = later
+        .by_ref()
+        .take_while(|look| look.began_at < stays_until);
+    let look = later.find(tells);
     let Some(look) = look else {
         return;
     };
@@ -168,7 +204,9 @@ fn left(known: &Known<'_>, looks: &Looks, until: Instant) -> Option<(Index, Inst
         let is_shown = look.shows_all || active_from <= look.began_at;
         is_shown && counts(look.ended_at) && (look.shows_all || !known.may_be_held(span.0, span.1))
     };
-    let look = looks.after(home, after).iter().find(is_missing);
+    let mut later = looks.after(home, after).iter();
+    let mut later = later.by_ref().take_while(|look| look.began_at < until);
+    let look = later.find(is_missing);
     let look = look.map(|look| (look.told, look.ended_at));
     ended.chain(look).min_by_key(|&(index, at)| (at, index))
 }
@@ -176,11 +214,13 @@ fn left(known: &Known<'_>, looks: &Looks, until: Instant) -> Option<(Index, Inst
 /// Until when the message certainly has not expired in its dead-letter queue.
 fn lives_there_until(known: &Known<'_>) -> Instant {
     let settings = known.settled();
-    match settings.and_then(|settings| settings.dead_letter_ttl_secs) {
-        None => known.lives_until,
-        Some(ttl_secs) => {
-            let moved_from = known.moved_from.plus(secs(ttl_secs));
-            moved_from.minus(known.facts.slack())
-        }
-    }
+    let Some(ttl_secs) = settings.and_then(|settings| settings.dead_letter_ttl_secs) else {
+        return known.lives_until;
+    };
+    // What was seen at home had not been moved before.
+    let seen = known.sightings.iter().map(|&index| known.facts.op(index));
+    let seen = seen.filter(|op| op.place == known.message.home);
+    let seen = seen.map(|op| op.invoked_at).max();
+    let moved_from = seen.map_or(known.moved_from, |seen| seen.max(known.moved_from));
+    moved_from.plus(secs(ttl_secs)).minus(known.facts.slack())
 }

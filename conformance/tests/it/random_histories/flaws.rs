@@ -180,7 +180,7 @@ pub(super) const FLAWS: &[Planted] = &[
     planted(Flaw::ClaimForgotten, &["claims/expired-early"], 75),         // 79 %
     with_settings(Flaw::DeadLetterLate, &["claims/dead-letter"], 92),     // 96 %
     with_settings(Flaw::DeadLetterEarly, &["claims/dead-letter"], 78),    // 82.5 %
-    with_settings(Flaw::DeadLetterSwallowed, &["claims/dead-letter"], 33), // 37 %
+    with_settings(Flaw::DeadLetterSwallowed, &["claims/dead-letter"], 37), // 41.5 %
     planted(
         Flaw::PagedByOffset,
         &["delivery/page-gap", "delivery/page-repeat"],
