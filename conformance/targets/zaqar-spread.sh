@@ -7,7 +7,7 @@
 #   zaqar-spread.sh [QUEUES]
 #
 #   QUEUES   how many are created each time (default 700)
-#   exit     0 if both spreads are likelier than 0.001 and no queue moved; 1 if not; 2 for bad usage
+#   exit     0 if both spreads are likelier than one in a million, and no queue moved; 1 if not; 2 for bad usage
 
 set -euo pipefail
 
@@ -30,7 +30,8 @@ read -r _ url spare <&"${zaqar[0]}" || { cat "$folder/log" >&2; exit 1; }
 
 z() {
   curl --silent --fail --output /dev/null --header 'Client-ID: 00000000-0000-4000-8000-000000000001' \
-    --header 'X-Project-ID: spread' --header 'X-Roles: admin' --header 'Content-Type: application/json' --request "$1" "$url/v2/$2" ${3:+--data "$3"}
+    --header 'X-Project-ID: spread' --header 'X-Roles: admin' --header 'Content-Type: application/json' --request "$1" "$url/v2/$2" ${3:+--data "$3"} ||
+    { echo "$1 /v2/$2 was refused" >&2; exit 1; }
 }
 
 # Names, weights and counts of queues by pool of those whose names begin with $1; and the catalogue, for later.
@@ -55,7 +56,7 @@ before.write_text(json.dumps(placed))
 for pool, weight in weights.items():
     print(f"  {pool}: weight {weight}, {of.count(pool)} queues, {expected[pool]:.0f} expected")
 print(f"{len(of)} queues on {len(weights)} pools: chi-square {square:.2f}, p = {p:.3f}; {moved} moved")
-sys.exit(p < 0.001 or moved > 0)
+sys.exit(p < 1e-6 or moved > 0)
 EOF
 }
 
