@@ -83,6 +83,14 @@ pub(super) struct Queue {
     pub(super) longest_delay: Duration,
 }
 
+impl Queue {
+    /// From the first sweep on that may have acted at `from` or later: those before have not.
+    pub(super) fn sweeps_from(&self, from: Instant) -> &[Index] {
+        let first = self.swept_until.partition_point(|&until| until < from);
+        &self.sweeps[first..]
+    }
+}
+
 /// What may be settled about messages that were handed out too often.
 #[derive(Clone, Copy)]
 pub(super) struct DeadLetters {

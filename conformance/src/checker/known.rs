@@ -132,13 +132,7 @@ impl<'f> Known<'f> {
     /// Purges and deletes of its queue that may have taken the message away.
     fn sweeps(&self) -> impl Iterator<Item = Index> {
         let posted_at = self.post.invoked_at;
-        let Queue {
-            sweeps,
-            swept_until,
-            ..
-        } = self.queue;
-        let first = swept_until.partition_point(|&until| until < posted_at);
-        let sweeps = sweeps[first..].iter().copied();
+        let sweeps = self.queue.sweeps_from(posted_at).iter().copied();
         sweeps.filter(move |&index| self.facts.acts_until(self.facts.op(index)) >= posted_at)
     }
 

@@ -28,9 +28,9 @@ struct Look {
 pub(super) struct Looks {
     /// By place, in the order in which they began.
     of_place: BTreeMap<Place, Vec<Look>>,
-    /// By place, when deletes began, in order, of identifiers that nobody saw there: what was moved keeps its
+    /// By place, when the first delete began of an identifier that nobody saw there: what was moved keeps its
     /// identifier, so it may be known from where it was.
-    unseen_deletes: BTreeMap<Place, Vec<Instant>>,
+    unseen_deleted_from: BTreeMap<Place, Instant>,
 }
 
 impl Looks {
@@ -63,26 +63,23 @@ impl Looks {
             looks.extend(short);
             looks.sort_by_key(|look| (look.began_at, look.told));
         }
-        let unseen_deletes = of_place.keys().map(|&place| {
+        let unseen_deleted_from = of_place.keys().filter_map(|&place| {
             let operations = facts.queue(place).operations.iter();
-            let operations = operations.map(|&index| facts.op(index));
-            let deletes = operations.filter(|op| {
+            let mut operations = operations.map(|&index| facts.op(index));
+            let first = operations.find(|op| {
                 let is_delete = matches!(op.act, Act::Delete { .. } | Act::BulkDelete { .. });
                 is_delete && op.is_possible() && facts.names_unseen(op)
             });
-            (place, deletes.map(|op| op.invoked_at).collect())
+            first.map(|op| (place, op.invoked_at))
         });
         Self {
-            unseen_deletes: unseen_deletes.collect(),
+            unseen_deleted_from: unseen_deleted_from.collect(),
             of_place,
         }
     }
 
-    /// When the first delete there began of something that nobody saw there.
-    fn unseen_deleted_from(&self, place: Place) -> Instant {
-        let deletes = self.unseen_deletes.get(&place);
-        let first = deletes.and_then(|deletes| deletes.first());
-        first.copied().unwrap_or(Instant::NEVER)
+    fn unseen_deleted_from(&self, place: Place) -> Option<Instant> {
+        self.unseen_deleted_from.get(&place).copied()
     }
 
     /// Looks at `place` that began later than that: in one instant either may have come first.
@@ -138,14 +135,16 @@ pub(super) fn nowhere(known: &Known<'_>, target: Place, looks: &Looks, findings:
         findings.exercised += 1;
         return;
     }
-    let swept = facts.queue(target).sweeps.iter().copied();
-    let swept = swept.filter(|&index| facts.acts_until(facts.op(index)) >= known.moved_from);
-    let swept_from = swept.map(|index| facts.op(index).invoked_at).min();
+    // They come in the order of their invocations.
+    let swept = facts.queue(target).sweeps_from(known.moved_from).first();
+    let swept_from = swept.map(|&index| facts.op(index).invoked_at);
+    let excuses = swept_from
+        .into_iter()
+        .chain(looks.unseen_deleted_from(target));
     let stays_until = lives_there_until(known)
         .min(taken_from)
         .min(popped_from(target, known.moved_from))
-        .min(looks.unseen_deleted_from(target))
-        .min(swept_from.unwrap_or(Instant::NEVER));
+        .min(excuses.min().unwrap_or(Instant::NEVER));
     let unanswered = &facts.queue(target).unanswered;
     let attempts = &known.queue.attempts;
     let active_from = left_at.plus(facts.slack());
@@ -157,12 +156,9 @@ pub(super) fn nowhere(known: &Known<'_>, target: Place, looks: &Looks, findings:
         let may_be_moving = attempts.are_under_way(look.began_at);
         look.ended_at < stays_until && !may_be_kept_back && !may_be_moving
     };
-    let mut later = looks.after(target, left_at).iter();
-    let mut later = later
-        .by_ref()
-        .take_while(|look| look.began_at < stays_until);
-    let look = later.find(tells);
-    let Some(look) = look else {
+    let later = looks.after(target, left_at).iter();
+    let mut later = later.take_while(|look| look.began_at < stays_until);
+    let Some(look) = later.find(tells) else {
         return;
     };
     findings.exercised += 1;
@@ -204,8 +200,8 @@ fn left(known: &Known<'_>, looks: &Looks, until: Instant) -> Option<(Index, Inst
         let is_shown = look.shows_all || active_from <= look.began_at;
         is_shown && counts(look.ended_at) && (look.shows_all || !known.may_be_held(span.0, span.1))
     };
-    let mut later = looks.after(home, after).iter();
-    let mut later = later.by_ref().take_while(|look| look.began_at < until);
+    let later = looks.after(home, after).iter();
+    let mut later = later.take_while(|look| look.began_at < until);
     let look = later.find(is_missing);
     let look = look.map(|look| (look.told, look.ended_at));
     ended.chain(look).min_by_key(|&(index, at)| (at, index))
