@@ -198,7 +198,7 @@ async fn climb_all(
         is_virtual,
         bounds,
         outcomes,
-        safety: Some(judge_on(&rig.recorder.history(), threads)),
+        safety: Some(judge_on(&rig.recorder.take_history(), threads)),
         stopped: rig.is_stopped().then(|| "it was stopped".to_owned()),
         repeat: String::new(),
     }

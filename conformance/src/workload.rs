@@ -10,6 +10,7 @@ pub use self::kind::{Act, Action, Kind, Place, Turn, WORKLOADS};
 pub use self::plan::{Settings, Workload, WorkloadError};
 pub use self::process::Process;
 pub use self::pub_sub::pushed;
+pub use self::wire::may_be_repeated;
 
 mod actor;
 mod batches;

@@ -272,12 +272,13 @@ pub(crate) fn reached(history: &History, counts: Counts) -> Reached {
     search.records(history);
     search.faults(history);
     search.pushes(history);
-    search.reached
+    let named = |(name, times): (&str, u64)| (name.to_owned(), times);
+    search.reached.into_iter().map(named).collect()
 }
 
 #[derive(Default)]
 struct Search<'a> {
-    reached: Reached,
+    reached: BTreeMap<&'static str, u64>,
     /// When a claim's lease ends: at the earliest, at the latest.
     leases: BTreeMap<&'a str, (Instant, Instant)>,
     posted: BTreeMap<&'a str, (&'a Record, u64, u64)>,
@@ -292,7 +293,7 @@ impl<'a> Search<'a> {
     fn reach_times(&mut self, name: &'static str, times: u64) {
         debug_assert!(GOALS.iter().any(|goal| goal.name == name), "{name}");
         if times > 0 {
-            *self.reached.entry(name.to_owned()).or_default() += times;
+            *self.reached.entry(name).or_default() += times;
         }
     }
 
@@ -324,30 +325,11 @@ impl<'a> Search<'a> {
 
     /// Two operations that were under way at once.
     fn pair(&mut self, one: &Record, other: &Record) {
-        if one.operation.queue() != other.operation.queue() || one.project != other.project {
+        let Some(name) = meeting(one, other).or_else(|| meeting(other, one)) else {
             return;
-        }
-        let is = |a: fn(&Operation) -> bool, b: fn(&Operation) -> bool| {
-            a(&one.operation) && b(&other.operation) || b(&one.operation) && a(&other.operation)
         };
-        let claim: fn(&Operation) -> bool = |asked| matches!(asked, Operation::Claim { .. });
-        let post: fn(&Operation) -> bool = |asked| matches!(asked, Operation::Post { .. });
-        if is(claim, claim) {
-            self.reach("overlapping-claims");
-        }
-        if is(claim, Operation::is_pop) {
-            self.reach("pop-beside-claim");
-        }
-        if is(post, |asked| matches!(asked, Operation::List { .. })) {
-            self.reach("page-across-post");
-        }
-        if is(post, |asked| matches!(asked, Operation::SetMetadata { .. })) {
-            self.reach("settings-across-post");
-        }
-        let found_nothing =
-            |record: &Record| matches!(record.answer(), Some(Answer::Claim { claim: None, .. }));
-        if is(claim, post) && (found_nothing(one) || found_nothing(other)) {
-            self.reach("empty-claim-beside-post");
+        if one.operation.queue() == other.operation.queue() && one.project == other.project {
+            self.reach(name);
         }
     }
 
@@ -486,6 +468,22 @@ impl<'a> Search<'a> {
                 self.reach("pushed-twice");
             }
         }
+    }
+}
+
+/// What it is called that two such operations meet, in this order; kinds first, since most pairs are
+/// nothing, and to compare names costs more.
+fn meeting(one: &Record, other: &Record) -> Option<&'static str> {
+    match (&one.operation, &other.operation) {
+        (Operation::Claim { .. }, Operation::Claim { .. }) => Some("overlapping-claims"),
+        (Operation::Claim { .. }, Operation::Pop { .. }) => Some("pop-beside-claim"),
+        (Operation::Claim { .. }, Operation::Post { .. }) => {
+            let found_nothing = matches!(one.answer(), Some(Answer::Claim { claim: None, .. }));
+            found_nothing.then_some("empty-claim-beside-post")
+        }
+        (Operation::Post { .. }, Operation::List { .. }) => Some("page-across-post"),
+        (Operation::Post { .. }, Operation::SetMetadata { .. }) => Some("settings-across-post"),
+        _ => None,
     }
 }
 

@@ -141,7 +141,8 @@ impl Stage {
         }
         self.recorder.phase(&self.world, Phase::End);
         let virtual_time = self.world.now().since_start();
-        let history = self.recorder.history();
+        let lines = self.recorder.lines();
+        let history = self.recorder.take_history();
         let mut faults = BTreeMap::new();
         for (_, what) in &history.faults {
             if let Some(kind) = injected(what) {
@@ -150,7 +151,7 @@ impl Stage {
         }
         let run = Run {
             seed: self.seed,
-            lines: String::from_utf8(self.recorder.lines()).expect("invariant: a history is text"),
+            lines: String::from_utf8(lines).expect("invariant: a history is text"),
             operations: history.records.len(),
             faults,
             struck: self.network.struck(),

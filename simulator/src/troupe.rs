@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
 use madsim::task::JoinHandle;
 use nanshe_conformance::environment::Instant;
 use nanshe_conformance::environment::World;
 use nanshe_conformance::history::{Handle, Operation, Recorder};
-use nanshe_conformance::workload::{Actor, Board, Drained, Process, Workload, drain_place};
+use nanshe_conformance::workload::{
+    Actor, Board, Drained, Process, Workload, drain_place, may_be_repeated,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -221,12 +225,10 @@ impl Troupe {
 }
 
 impl Balancer for Troupe {
-    /// The repetition is an operation of a process of its own, whose answer nobody hears. A post is not repeated:
-    /// its tokens are posted once in a history, and a server that stores twice what was sent once must not be
-    /// mistaken for it.
-    fn repeats(&self, client: u64) -> Option<Box<dyn FnOnce() + Send>> {
+    /// The repetition is an operation of a process of its own, whose answer nobody hears.
+    fn repeats(&self, client: u64, request: &Request<Bytes>) -> Option<Box<dyn FnOnce() + Send>> {
         let (project, operation) = self.board.under_way(client)?;
-        if matches!(operation, Operation::Post { .. }) {
+        if !may_be_repeated(&operation, request) {
             return None;
         }
         let handle = Handle::new(Arc::clone(&self.recorder), self.next_process());

@@ -57,6 +57,7 @@ pub(super) fn missed(facts: &Facts<'_>) -> Findings {
     let pushed: BTreeSet<(Place, u32, u32)> = pushes
         .map(|push| (push.place, push.subscriber, push.token))
         .collect();
+    let backlogs = backlogs(facts, within);
     let subscriptions = subscriptions(facts);
     let reach = Reach::of(facts);
     let end = facts.ends_at();
@@ -65,23 +66,35 @@ pub(super) fn missed(facts: &Facts<'_>) -> Findings {
         if !post.is_ok() {
             continue;
         }
-        let due_at = post.completed_at.plus(within).plus(facts.slack());
-        let due = (post.invoked_at, due_at);
         for &subscription in subscriptions.get(&message.home).into_iter().flatten() {
-            let Some(subscriber) = covers(facts, subscription, due) else {
+            let Act::Subscribe { subscription: told } = facts.op(subscription).act else {
                 continue;
             };
-            if due_at > end || !reach.is_reachable(facts, subscriber, due) {
+            let subscriber = log.subscriptions[told as usize].subscriber;
+            let due_after = |from: Instant| {
+                let due_at = from.plus(within).plus(facts.slack());
+                let due = (post.invoked_at, due_at);
+                let is_due = covers(facts, subscription, due)
+                    && due_at <= end
+                    && reach.is_reachable(facts, subscriber, due);
+                is_due.then_some(due_at)
+            };
+            if due_after(post.completed_at).is_none() {
                 continue;
             }
-            findings.exercised += 1;
             if !pushed.contains(&(message.home, subscriber, message.token)) {
+                let latest = backlogs.get(&subscriber).copied();
+                let latest = latest.unwrap_or(post.completed_at).max(post.completed_at);
+                let Some(due_at) = due_after(latest) else {
+                    continue;
+                };
                 findings.violate(message.token, || {
                     let subscriber = log.subscribers.name(subscriber);
                     let summary = format!("never pushed to {subscriber}, due by {due_at}");
                     (summary, vec![subscription, message.post])
                 });
             }
+            findings.exercised += 1;
         }
     }
     findings
@@ -98,15 +111,29 @@ fn subscriptions(facts: &Facts<'_>) -> BTreeMap<Place, Vec<Index>> {
     subscriptions
 }
 
-/// The subscriber, if the subscription certainly lasts from `from` to `until`.
-fn covers(
-    facts: &Facts<'_>,
-    subscription: Index,
-    (from, until): (Instant, Instant),
-) -> Option<u32> {
+/// When each subscriber was last pushed something new too late. That shows a backlog: a subscriber that takes its
+/// time is told late and not too little, so what it has not got is missed only once no such push has come for as
+/// long as one may take. What it has already may come again for ever.
+fn backlogs(facts: &Facts<'_>, within: Duration) -> BTreeMap<u32, Instant> {
+    let log = facts.log;
+    let mut told = BTreeSet::new();
+    let new = log
+        .pushes
+        .iter()
+        .filter(|push| told.insert((push.subscriber, push.token)));
+    let late = new.filter(|push| {
+        let message = log.message_of(push.token);
+        let post = message.map(|message| log.op(log.messages[message as usize].post));
+        post.is_some_and(|post| post.completed_at.plus(within).plus(facts.slack()) < push.at)
+    });
+    late.map(|push| (push.subscriber, push.at)).collect()
+}
+
+/// Whether the subscription certainly lasts from `from` to `until`.
+fn covers(facts: &Facts<'_>, subscription: Index, (from, until): (Instant, Instant)) -> bool {
     let op = facts.op(subscription);
     let Act::Subscribe { subscription } = op.act else {
-        return None;
+        return false;
     };
     let subscription = facts.log.subscriptions[subscription as usize];
     let ttl = super::facts::secs(subscription.ttl_secs);
@@ -116,8 +143,7 @@ fn covers(
         let sweep = facts.op(sweep);
         sweep.invoked_at <= until && facts.acts_until(sweep) >= op.invoked_at
     });
-    let is_live = op.completed_at <= from && until < ends_at && !is_swept;
-    is_live.then_some(subscription.subscriber)
+    op.completed_at <= from && until < ends_at && !is_swept
 }
 
 /// What kept pushes from subscribers.

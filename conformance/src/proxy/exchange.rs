@@ -13,6 +13,7 @@ use super::answer::{Body, half, trickling, whole};
 use super::{Fate, NetworkFault, REPEATED_FROM, Reset, Shared, fate, lock};
 use crate::history::{Handle, Operation, What};
 use crate::target::{Client, Outcome};
+use crate::workload::may_be_repeated;
 
 /// How often the proxy looks whether a client is still cut off.
 const CUT_OFF_STEP: Duration = Duration::from_millis(20);
@@ -42,7 +43,7 @@ pub(super) async fn exchange(
     let upstream = Arc::clone(&lock(&shared.upstream));
     if let Some((project, operation)) = under_way
         && strikes.force(NetworkFault::DuplicateRequests).is_some()
-        && may_be_repeated(&operation)
+        && may_be_repeated(&operation, &request)
     {
         strikes.note(NetworkFault::DuplicateRequests);
         strikes
@@ -51,12 +52,6 @@ pub(super) async fn exchange(
     }
     let outcome = forward(&upstream, request).await;
     strikes.on_the_way_back(outcome).await
-}
-
-/// A token is posted once in a history, so a post that is repeated could not be told from a server that
-/// stores twice what was sent once.
-fn may_be_repeated(operation: &Operation) -> bool {
-    !matches!(operation, Operation::Post { .. })
 }
 
 async fn forward(upstream: &Client, request: Request<Bytes>) -> Outcome {

@@ -216,7 +216,7 @@ async fn clean_up(rig: &Arc<Rig>, operator: &Operator) {
 
 /// Whether the delivery and claims rules held all the while.
 fn safety(recorder: &Recorder, (drained, seen): (Drained, &Seen), sample: &Sample) -> Outcome {
-    let verdicts = judge_on(&recorder.history(), 1);
+    let verdicts = judge_on(&recorder.take_history(), 1);
     let named = |wanted: Verdict| {
         let rules = verdicts
             .rules

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use tokio::sync::Semaphore;
@@ -165,6 +165,8 @@ pub type Outcome = Result<Answer, NotAnswered>;
 pub struct Client {
     world: World,
     endpoint: Endpoint,
+    /// What requests say in their `Host`; `None` if no header can.
+    host: Option<HeaderValue>,
     connector: Option<Connector>,
     patience: Duration,
     in_flight: Semaphore,
@@ -205,6 +207,7 @@ impl Client {
         });
         Self {
             world,
+            host: endpoint.address.to_string().parse().ok(),
             endpoint,
             connector,
             patience,
@@ -246,7 +249,7 @@ impl Client {
         if let Some(session) = &self.session
             && !request.headers().contains_key(TOKEN)
         {
-            let token = http::HeaderValue::try_from(session.token().await)
+            let token = HeaderValue::try_from(session.token().await)
                 .map_err(|_| NotAnswered::NotSent("the token is no header value".to_owned()))?;
             request.headers_mut().insert(TOKEN, token);
         }
@@ -261,21 +264,23 @@ impl Client {
             .await
             .expect("the semaphore is never closed");
         let (parts, body) = request.into_parts();
-        let path = format!("{}{}", self.endpoint.prefix, parts.uri);
-        let uri: http::Uri = path
-            .parse()
-            .map_err(|error| NotAnswered::NotSent(format!("`{path}`: {error}")))?;
+        let uri = if self.endpoint.prefix.is_empty() {
+            parts.uri
+        } else {
+            let path = format!("{}{}", self.endpoint.prefix, parts.uri);
+            let uri = path.parse();
+            uri.map_err(|error| NotAnswered::NotSent(format!("`{path}`: {error}")))?
+        };
         let make = || {
             let mut request = Request::new(Full::new(body.clone()));
             *request.method_mut() = parts.method.clone();
             *request.uri_mut() = uri.clone();
             *request.headers_mut() = parts.headers.clone();
             if !request.headers().contains_key(header::HOST) {
-                let host = self.endpoint.address.to_string();
+                let host = self.host.clone();
                 request.headers_mut().insert(
                     header::HOST,
-                    host.parse()
-                        .expect("an address that connected is a valid header value"),
+                    host.expect("an address that connected is a valid header value"),
                 );
             }
             request

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, header};
 
 use super::Board;
 use super::wire::{media_type, on_the_wire, understand};
 use crate::environment::World;
 use crate::history::{Answer, Handle, Operation, Recorder};
 use crate::target::{Client, Endpoint};
+
+const CLIENT_ID: HeaderName = HeaderName::from_static("client-id");
+const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
 
 /// One client of the target, with one operation under way at a time.
 pub struct Process {
@@ -142,9 +145,9 @@ impl Process {
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().expect("identifiers are encoded");
         let headers = request.headers_mut();
-        headers.insert("client-id", self.client_id.clone());
-        headers.insert("x-project-id", self.project.clone());
-        headers.insert("content-type", media_type(operation));
+        headers.insert(CLIENT_ID, self.client_id.clone());
+        headers.insert(PROJECT_ID, self.project.clone());
+        headers.insert(header::CONTENT_TYPE, media_type(operation));
         request
     }
 }

@@ -1,7 +1,7 @@
 //! What operations look like on the wire, and what their answers say.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
@@ -89,6 +89,23 @@ pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Valu
         | Operation::GetMany { .. }
         | Operation::List { .. } => messages(&base, operation),
     }
+}
+
+/// Whether `request` is the one that asks for `operation`, and may reach the server twice. An older one of the
+/// same client may still be on its way when the client has given it up and asks for something else. A token is
+/// posted once in a history, so a post that is repeated could not be told from a server that stores twice
+/// what was sent once.
+pub fn may_be_repeated(operation: &Operation, request: &Request<Bytes>) -> bool {
+    let (method, path, body) = on_the_wire(operation);
+    let body = body.map_or_else(String::new, |body| body.to_string());
+    let asked = request
+        .uri()
+        .path_and_query()
+        .map_or("", |asked| asked.as_str());
+    !matches!(operation, Operation::Post { .. })
+        && request.method() == method
+        && asked.ends_with(&path)
+        && request.body() == body.as_bytes()
 }
 
 fn claims(base: &str, operation: &Operation) -> (Method, String, Option<Value>) {
@@ -299,4 +316,46 @@ fn seen(messages: &[Value]) -> Option<Vec<Seen>> {
 fn last_segment(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default();
     path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(operation: &Operation, prefix: &str) -> Request<Bytes> {
+        let (method, path, body) = on_the_wire(operation);
+        let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        let request = Request::builder().method(method);
+        request.uri(format!("{prefix}{path}")).body(body).unwrap()
+    }
+
+    fn claim(ttl_secs: u64) -> Operation {
+        Operation::Claim {
+            queue: "q".to_owned(),
+            limit: 5,
+            ttl_secs,
+            grace_secs: 60,
+        }
+    }
+
+    #[test]
+    fn what_is_repeated_is_what_the_client_waits_for() {
+        let pop = Operation::Pop {
+            queue: "q".to_owned(),
+            limit: 5,
+        };
+        let post = Operation::Post {
+            queue: "q".to_owned(),
+            messages: vec![Posted::new("a", 300)],
+        };
+        for operation in [claim(60), pop.clone()] {
+            assert!(may_be_repeated(&operation, &sent(&operation, "")));
+            assert!(may_be_repeated(&operation, &sent(&operation, "/messaging")));
+            // The client has given the post up and goes on; the post arrives only now.
+            assert!(!may_be_repeated(&operation, &sent(&post, "")));
+        }
+        assert!(!may_be_repeated(&claim(60), &sent(&claim(61), "")));
+        assert!(!may_be_repeated(&pop, &sent(&claim(60), "")));
+        assert!(!may_be_repeated(&post, &sent(&post, "")));
+    }
 }

@@ -83,7 +83,7 @@ impl Pipe {
     fn arrival(&mut self, network: &Network, bytes: usize) -> Instant {
         self.sent_at = self
             .sent_at
-            .max(time::now())
+            .max(self.timer.now())
             .plus(network.transmission(bytes));
         let arrives_at = self.sent_at.plus(network.latency(self.from, self.to));
         self.last_arrives_at = self.last_arrives_at.max(arrives_at);
@@ -306,7 +306,7 @@ impl hyper::rt::Read for Stream {
     ) -> Poll<io::Result<()>> {
         let mut connection = self.lock();
         let pipe = &mut connection.pipes[1 - self.side];
-        let arrived = pipe.next_at().is_some_and(|at| at <= time::now());
+        let arrived = pipe.next_at().is_some_and(|at| at <= pipe.timer.now());
         if pipe.held || !arrived {
             if !pipe
                 .reader

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
 use nanshe_conformance::environment::Address;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -113,9 +115,9 @@ struct State {
 
 /// Who stands before the servers, and may send a request a second time.
 pub(crate) trait Balancer: Send + Sync {
-    /// The client of that number has a request under way that is sent a second time from here on. What to call
-    /// when that is over; `None` if this request must not be repeated.
-    fn repeats(&self, client: u64) -> Option<Box<dyn FnOnce() + Send>>;
+    /// This request of the client of that number is sent a second time from here on. What to call when that is
+    /// over; `None` if it must not be repeated.
+    fn repeats(&self, client: u64, request: &Request<Bytes>) -> Option<Box<dyn FnOnce() + Send>>;
 }
 
 #[derive(Default)]
@@ -217,19 +219,19 @@ impl Network {
         self.lock().balancer = Some(Arc::downgrade(balancer));
     }
 
-    /// If the request of that client arrives twice, what to call when the first has been answered.
-    pub(super) fn draws_duplicate(&self, client: u64) -> Option<Box<dyn FnOnce() + Send>> {
-        let balancer = {
-            let mut state = self.lock();
-            let share = state.duplicated;
-            if share == 0.0 || !state.random.random_bool(share) {
-                return None;
-            }
-            state.balancer.clone()
-        };
-        let over = balancer?.upgrade()?.repeats(client);
-        self.lock().repeated += u64::from(over.is_some());
-        over
+    /// If a request that arrives now is drawn to arrive twice, who decides whether it may.
+    pub(super) fn draws_duplicate(&self) -> Option<Arc<dyn Balancer>> {
+        let mut state = self.lock();
+        let share = state.duplicated;
+        if share == 0.0 || !state.random.random_bool(share) {
+            return None;
+        }
+        state.balancer.as_ref()?.upgrade()
+    }
+
+    /// Counts a request that arrives twice.
+    pub(super) fn repeats(&self) {
+        self.lock().repeated += 1;
     }
 
     /// How many requests have arrived twice.

@@ -1,6 +1,7 @@
 //! An implementation on a node, behind real hyper.
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -9,7 +10,7 @@ use nanshe_conformance::environment::Address;
 use nanshe_conformance::target::Endpoint;
 
 use super::{Network, Node, Processor};
-use crate::implementation::{Answer, Answering, Inbound};
+use crate::implementation::{Answer, Answering, Inbound, empty};
 
 /// The port that every server listens on.
 pub const PORT: u16 = 8888;
@@ -59,23 +60,23 @@ pub fn serve(node: &Node, answering: Answering, processor: Processor) {
 
 /// The answer to a request, or to its repetition: a balancer that tries again passes on the last.
 async fn answer(answering: &Answering, network: &Network, request: Request<Incoming>) -> Answer {
-    let Some(over) = client(&request).and_then(|client| network.draws_duplicate(client)) else {
+    let drawn = client(&request).and_then(|client| Some((client, network.draws_duplicate()?)));
+    let Some((client, balancer)) = drawn else {
         return answering(request.map(Inbound::new)).await;
     };
     let (parts, body) = request.into_parts();
-    // A body that breaks off is one that was sent once.
-    let bytes = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes);
-    let bytes = bytes.unwrap_or_default();
-    let again = || {
-        let body = Full::new(bytes.clone()).map_err(|never| match never {});
-        Request::from_parts(parts.clone(), Inbound::new(body))
+    // A balancer that sends twice has the whole request first. One that broke off goes nowhere.
+    let Ok(body) = body.collect().await else {
+        return empty(StatusCode::BAD_REQUEST);
     };
-    drop(answering(again()).await);
-    over();
-    answering(again()).await
+    let request = Request::from_parts(parts, body.to_bytes());
+    let whole = |body: Bytes| Inbound::new(Full::new(body).map_err(|never| match never {}));
+    if let Some(over) = balancer.repeats(client, &request) {
+        network.repeats();
+        drop(answering(request.clone().map(whole)).await);
+        over();
+    }
+    answering(request.map(whole)).await
 }
 
 /// The number of the client that asks: a workload's clients have it at the end of their id.

@@ -20,6 +20,7 @@ pub(crate) fn now() -> Instant {
 pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
     armed: Option<(Instant, Waker)>,
+    clock: TimeHandle,
 }
 
 impl Timer {
@@ -27,12 +28,18 @@ impl Timer {
         Self {
             sleep: Box::pin(madsim::time::sleep(Duration::ZERO)),
             armed: None,
+            clock: TimeHandle::current(),
         }
+    }
+
+    /// [`now`], for those who ask often.
+    pub(crate) fn now(&self) -> Instant {
+        Instant::from_nanos(nanos(self.clock.elapsed()))
     }
 
     /// Ready if `deadline` has come; else `waker` will be woken then.
     pub(crate) fn poll(&mut self, deadline: Instant, waker: &Waker) -> Poll<()> {
-        let now = now();
+        let now = self.now();
         if now >= deadline {
             return Poll::Ready(());
         }
@@ -42,7 +49,7 @@ impl Timer {
         {
             return Poll::Pending;
         }
-        let real = TimeHandle::current().now_instant() + deadline.since(now);
+        let real = self.clock.now_instant() + deadline.since(now);
         self.sleep.as_mut().reset(real);
         self.armed = Some((deadline, waker.clone()));
         self.sleep.as_mut().poll(&mut Context::from_waker(waker))
