@@ -13,6 +13,7 @@ pub use self::pub_sub::pushed;
 pub use self::wire::may_be_repeated;
 
 mod actor;
+mod answers;
 mod batches;
 mod board;
 mod claimers;

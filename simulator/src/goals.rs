@@ -281,8 +281,15 @@ struct Search<'a> {
     reached: BTreeMap<&'static str, u64>,
     /// When a claim's lease ends: at the earliest, at the latest.
     leases: BTreeMap<&'a str, (Instant, Instant)>,
-    posted: BTreeMap<&'a str, (&'a Record, u64, u64)>,
-    claimed: BTreeSet<&'a str>,
+    posted: BTreeMap<&'a str, Posted<'a>>,
+}
+
+/// A message, by its token.
+struct Posted<'a> {
+    post: &'a Record,
+    ttl_secs: u64,
+    delay_secs: u64,
+    is_claimed: bool,
 }
 
 impl<'a> Search<'a> {
@@ -315,9 +322,12 @@ impl<'a> Search<'a> {
         let work_ends = history.phases.get(1).map(|(at, _)| *at);
         if let Some(end) = work_ends.or(last) {
             let lifetime = |ttl| Duration::from_secs(ttl);
-            let expired = self.posted.values().filter(|(post, ttl, _)| {
-                post.is_ok() && post.completed_at.plus(lifetime(*ttl)) < end
-            });
+            let expired = self
+                .posted
+                .values()
+                .filter(|Posted { post, ttl_secs, .. }| {
+                    post.is_ok() && post.completed_at.plus(lifetime(*ttl_secs)) < end
+                });
             let expired = u64::try_from(expired.count()).unwrap_or(u64::MAX);
             self.reach_times("message-expired", expired);
         }
@@ -374,8 +384,12 @@ impl<'a> Search<'a> {
     fn messages_of(&mut self, record: &'a Record) {
         if let Operation::Post { messages, .. } = &record.operation {
             for message in messages {
-                let delay = message.delay_secs.unwrap_or(0);
-                let posted = (record, message.ttl_secs, delay);
+                let posted = Posted {
+                    post: record,
+                    ttl_secs: message.ttl_secs,
+                    delay_secs: message.delay_secs.unwrap_or(0),
+                    is_claimed: false,
+                };
                 self.posted.insert(&message.token, posted);
             }
             if messages.len() > 1 && record.outcome == REFUSED {
@@ -386,24 +400,27 @@ impl<'a> Search<'a> {
             return;
         };
         for seen in answer.seen() {
-            let Some((post, _, delay)) = self.posted.get(seen.token.as_str()).copied() else {
+            let Some(posted) = self.posted.get_mut(seen.token.as_str()) else {
                 continue;
             };
+            let Posted {
+                post, delay_secs, ..
+            } = *posted;
+            let is_claim = matches!(record.operation, Operation::Claim { .. });
+            let is_again = is_claim && std::mem::replace(&mut posted.is_claimed, true);
             if post.is_info() {
                 self.reach("recovered-post");
             }
             if post.operation.queue() != record.operation.queue() {
                 self.reach("dead-letter");
             }
-            if record.operation.is_take() && delay > 0 {
-                let ends = post.completed_at.plus(Duration::from_secs(delay));
+            if record.operation.is_take() && delay_secs > 0 {
+                let ends = post.completed_at.plus(Duration::from_secs(delay_secs));
                 if record.completed_at.since(ends) < Duration::from_secs(1) {
                     self.reach("taken-as-delay-ends");
                 }
             }
-            if matches!(record.operation, Operation::Claim { .. })
-                && !self.claimed.insert(&seen.token)
-            {
+            if is_again {
                 self.reach("redelivered");
             }
         }

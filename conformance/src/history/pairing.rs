@@ -199,6 +199,12 @@ impl Whole {
         }
     }
 
+    /// The same, with room for so many operations.
+    pub(super) fn with_room(mut self, operations: usize) -> Self {
+        self.history.records.reserve_exact(operations);
+        self
+    }
+
     pub(super) fn finish(self) -> History {
         self.history
     }

@@ -75,8 +75,9 @@ impl Recorder {
         self.paired(events.into_iter())
     }
 
-    fn paired(&self, events: impl Iterator<Item = Event>) -> History {
-        let mut pairing = Pairing::new(Whole::new(self.header.clone()));
+    fn paired(&self, events: impl ExactSizeIterator<Item = Event>) -> History {
+        let whole = Whole::new(self.header.clone()).with_room(events.len() / 2);
+        let mut pairing = Pairing::new(whole);
         for event in events {
             pairing
                 .add(event)

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
 
 use super::Board;
-use super::wire::{media_type, on_the_wire, understand};
+use super::answers::understand;
+use super::wire::{media_type, on_the_wire};
 use crate::environment::World;
 use crate::history::{Answer, Handle, Operation, Recorder};
 use crate::target::{Client, Endpoint};

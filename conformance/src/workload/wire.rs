@@ -1,11 +1,11 @@
-//! What operations look like on the wire, and what their answers say.
+//! What operations look like on the wire.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode};
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use http::{HeaderValue, Method, Request};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use crate::history::{Answer, Operation, Posted, QueueSettings, Seen};
+use crate::history::{Operation, Posted, QueueSettings};
 
 /// What an identifier may not hold in a segment of a path, or in a query.
 const NOT_IN_A_SEGMENT: &AsciiSet = &CONTROLS
@@ -195,127 +195,6 @@ fn members(settings: &QueueSettings) -> [(&'static str, Value); 5] {
         ("_dead_letter_queue_messages_ttl", dead_letter_ttl),
         ("_max_claim_count", json!(settings.max_claim_count)),
     ]
-}
-
-/// What an answer says; `None` if it is a refusal, or not understood.
-pub(super) fn understand(
-    operation: &Operation,
-    status: StatusCode,
-    headers: &http::HeaderMap,
-    body: &Bytes,
-) -> Option<Answer> {
-    let json = || serde_json::from_slice::<Value>(body).ok();
-    let listed = || seen(json()?["messages"].as_array()?);
-    match (operation, status.as_u16()) {
-        (Operation::Post { messages, .. }, 201) => {
-            let resources = json()?;
-            let ids: Option<Vec<String>> = resources["resources"]
-                .as_array()?
-                .iter()
-                .map(|href| Some(last_segment(href.as_str()?)))
-                .collect();
-            let ids = ids.filter(|ids| ids.len() == messages.len())?;
-            Some(Answer::Post { ids })
-        }
-        (Operation::Claim { .. }, 201) => {
-            let location = headers.get("location")?.to_str().ok()?;
-            let claim = Some(last_segment(location));
-            let messages = listed()?;
-            Some(Answer::Claim { claim, messages })
-        }
-        (Operation::Claim { .. }, 204) => Some(Answer::Claim {
-            claim: None,
-            messages: Vec::new(),
-        }),
-        (Operation::ClaimGet { .. }, 200) => Some(Answer::ClaimGet {
-            messages: Some(listed()?),
-        }),
-        (Operation::Pop { .. }, 200) => listed().map(|messages| Answer::Pop { messages }),
-        (Operation::Get { .. }, 200) => {
-            let message = seen(&[json()?])?.pop();
-            Some(Answer::Get { message })
-        }
-        (Operation::GetMany { .. }, 200) => listed().map(|messages| Answer::GetMany { messages }),
-        (Operation::List { .. }, 200) => {
-            let page = json()?;
-            let messages = seen(page["messages"].as_array()?)?;
-            let next = next_marker(&page);
-            Some(Answer::List { messages, next })
-        }
-        (Operation::Stats { .. }, 200) => {
-            let counts = &json()?["messages"];
-            Some(Answer::Stats {
-                free: counts["free"].as_u64()?,
-                claimed: counts["claimed"].as_u64()?,
-                total: counts["total"].as_u64()?,
-            })
-        }
-        (Operation::Subscribe { .. }, 201) => {
-            let subscription = json()?["subscription_id"].as_str()?.to_owned();
-            Some(Answer::Subscribe { subscription })
-        }
-        (_, status) => understand_status(operation, status),
-    }
-}
-
-/// What an answer says that has no body.
-fn understand_status(operation: &Operation, status: u16) -> Option<Answer> {
-    match (operation, status) {
-        (Operation::Renew { .. }, 204) => Some(Answer::Renew),
-        (Operation::Release { .. }, 204) => Some(Answer::Release),
-        (Operation::Delete { .. }, 204) => Some(Answer::Delete),
-        (Operation::BulkDelete { .. }, 204) => Some(Answer::BulkDelete),
-        (Operation::Purge { .. }, 204) => Some(Answer::Purge),
-        (Operation::DeleteQueue { .. }, 204) => Some(Answer::DeleteQueue),
-        (Operation::SetMetadata { .. }, 200) => Some(Answer::SetMetadata),
-        (Operation::CreateQueue { .. }, 201) => Some(Answer::CreateQueue { created: true }),
-        (Operation::CreateQueue { .. }, 204) => Some(Answer::CreateQueue { created: false }),
-        // An absence is an observation.
-        (Operation::Get { .. }, 404) => Some(Answer::Get { message: None }),
-        (Operation::ClaimGet { .. }, 404) => Some(Answer::ClaimGet { messages: None }),
-        (Operation::GetMany { .. }, 404) => Some(Answer::GetMany {
-            messages: Vec::new(),
-        }),
-        (Operation::List { .. }, 204) => Some(Answer::List {
-            messages: Vec::new(),
-            next: None,
-        }),
-        _ => None,
-    }
-}
-
-/// The marker in the link to the next page, decoded.
-fn next_marker(page: &Value) -> Option<String> {
-    let mut links = page["links"].as_array()?.iter();
-    let href = links.find(|link| link["rel"] == "next")?["href"].as_str()?;
-    let (_, query) = href.split_once('?')?;
-    let marker = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("marker="))?;
-    let marker = percent_decode_str(marker).decode_utf8().ok()?;
-    Some(marker.into_owned())
-}
-
-/// The messages of an answer. One whose body is not as any producer made it has no token: a stranger,
-/// which `delivery/unexpected` must see rather than an answer that nobody understands.
-fn seen(messages: &[Value]) -> Option<Vec<Seen>> {
-    let seen = |message: &Value| {
-        let id = match message["id"].as_str() {
-            Some(id) => id.to_owned(),
-            None => last_segment(message["href"].as_str()?),
-        };
-        let body = &message["body"];
-        let token = body["token"].as_str().unwrap_or_default().to_owned();
-        let body = body["content"].as_str().map(str::to_owned);
-        Some(Seen { id, token, body })
-    };
-    messages.iter().map(seen).collect()
-}
-
-/// What stands after the last slash of a path, without its query.
-fn last_segment(path: &str) -> String {
-    let path = path.split('?').next().unwrap_or_default();
-    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
