@@ -51,7 +51,7 @@ impl Watch {
             scale: scale.into(),
             next: now,
             so_far: Arc::new(Mutex::new(SoFar {
-                told: "no violation so far".to_owned(),
+                told: "no violation".to_owned(),
                 next: Some(now + PAUSE_MIN),
             })),
             unwritten: None,
@@ -97,9 +97,10 @@ impl Watch {
         };
         self.bar
             .set_position(progress.now.since_start().as_secs() / self.scale);
+        // What matters first: a terminal of 80 columns cuts the rest off.
         self.bar.set_message(format!(
-            "{phase}: {} operations, {} answered, {} faults, {} struck; {}",
-            progress.asked, progress.answered, progress.faults, progress.struck, so_far.told
+            "{phase}, {}: {} operations, {} answered, {} faults, {} struck",
+            so_far.told, progress.asked, progress.answered, progress.faults, progress.struck
         ));
     }
 
