@@ -322,7 +322,12 @@ impl Summary {
 
     /// The verdict, and what was done to come to it.
     fn write_rest(&self, text: &mut String) -> std::fmt::Result {
-        write!(text, ": {}", self.verdict)?;
+        let verdict = if self.is_drawn() {
+            self.outcome()
+        } else {
+            self.verdict
+        };
+        write!(text, ": {verdict}")?;
         if !self.expected.is_empty() {
             let said = self
                 .expected

@@ -21,17 +21,7 @@ pub(in crate::checker) struct Names {
     /// Where each name ends in `text`.
     ends: Vec<usize>,
     table: HashTable<Slot>,
-    /// Those that were asked for of late, each where its hash says; empty while there are few. What a message is
-    /// called is asked for a few times while the message lives, and each look into a table of millions costs what
-    /// a look into memory does.
-    recent: Vec<Slot>,
 }
-
-/// Names of which the late ones are kept apart: the table of so many is larger than what a core holds close.
-const MANY: usize = 1 << 16;
-
-/// How many of them are: little enough to stay close.
-const RECENT_MAX: usize = 1 << 13;
 
 /// A name's number, and the part of its hash that settles most comparisons.
 #[derive(Clone, Copy, Debug)]
@@ -41,16 +31,6 @@ struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Self = Self {
-        hash: 0,
-        number: NONE,
-    };
-
-    /// Its place among those asked for of late. The table makes use of other bits first.
-    fn place(hash: u32) -> usize {
-        hash as usize % RECENT_MAX
-    }
-
     /// The hash that the table works with: the stored half, spread over all bits.
     fn spread(hash: u32) -> u64 {
         u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
@@ -85,20 +65,9 @@ impl Names {
     /// The number of `name` in `scope`: a new one if it was not there.
     pub(in crate::checker) fn number(&mut self, scope: u32, name: &str) -> u32 {
         let hash = hash(scope, name);
-        let recent = self.recent.get(Slot::place(hash));
-        if let Some(slot) = recent.filter(|slot| self.is_it(slot, hash, scope, name)) {
-            return slot.number;
+        if let Some(number) = self.find_hashed(hash, scope, name) {
+            return number;
         }
-        let found = self.find_hashed(hash, scope, name);
-        let number = found.unwrap_or_else(|| self.add(hash, scope, name));
-        if self.ends.len() >= MANY {
-            self.recent.resize(RECENT_MAX, Slot::EMPTY);
-            self.recent[Slot::place(hash)] = Slot { hash, number };
-        }
-        number
-    }
-
-    fn add(&mut self, hash: u32, scope: u32, name: &str) -> u32 {
         let number = u32::try_from(self.ends.len()).expect("invariant: fewer than 2^32 names");
         self.text.extend_from_slice(&scope.to_le_bytes());
         self.text.extend_from_slice(name.as_bytes());
@@ -110,16 +79,14 @@ impl Names {
     }
 
     fn find_hashed(&self, hash: u32, scope: u32, name: &str) -> Option<u32> {
-        let is_it = |slot: &Slot| self.is_it(slot, hash, scope, name);
+        let is_it = |slot: &Slot| {
+            slot.hash == hash && {
+                let (its_scope, its_name) = self.entry(slot.number);
+                its_scope == scope.to_le_bytes() && its_name == name.as_bytes()
+            }
+        };
         let found = self.table.find(Slot::spread(hash), is_it);
         found.map(|slot| slot.number)
-    }
-
-    fn is_it(&self, slot: &Slot, hash: u32, scope: u32, name: &str) -> bool {
-        slot.hash == hash && slot.number != NONE && {
-            let (its_scope, its_name) = self.entry(slot.number);
-            its_scope == scope.to_le_bytes() && its_name == name.as_bytes()
-        }
     }
 
     /// The scope and the name of that number, as they are stored.
@@ -169,21 +136,14 @@ mod tests {
 
     #[test]
     fn many_names_are_all_found_again() {
-        // More than twice as many as are looked up in the table alone.
-        let count = 150_000;
         let mut names = Names::default();
-        let mut all = || -> Vec<u32> {
-            let numbers = (0..count).map(|n| {
-                let number = names.number(n % 7, &n.to_string());
-                // Of late, and long ago.
-                assert_eq!(names.number(n % 7, &n.to_string()), number);
-                assert_eq!(names.number(n / 2 % 7, &(n / 2).to_string()), n / 2);
-                number
-            });
-            numbers.collect()
-        };
-        let given = all();
-        assert_eq!(given, all());
-        assert_eq!(names.count(), count as usize);
+        let given: Vec<u32> = (0..10_000)
+            .map(|n| names.number(n % 7, &n.to_string()))
+            .collect();
+        let again: Vec<u32> = (0..10_000)
+            .map(|n| names.number(n % 7, &n.to_string()))
+            .collect();
+        assert_eq!(given, again);
+        assert_eq!(names.count(), 10_000);
     }
 }
