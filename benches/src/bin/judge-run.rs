@@ -124,16 +124,16 @@ fn stored(events: u64, folder: PathBuf, threads: usize) -> anyhow::Result<()> {
         "the history is correct"
     );
     println!(
-        "{events} events in a file of {} MB on {threads} threads: {:.2} M/s, {} MB of memory at most",
+        "{events} events in a file of {} MB on {threads} threads: {:.2} M/s, {} MiB of memory at most",
         size / 1_000_000,
         events as f64 / took / 1e6,
-        peak_memory_kb()? / 1_000
+        peak_memory_kib()? / 1_024
     );
     Ok(())
 }
 
 /// The most memory that this process ever held.
-fn peak_memory_kb() -> anyhow::Result<u64> {
+fn peak_memory_kib() -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.and_then(|line| line.split_whitespace().next());

@@ -81,9 +81,9 @@ mod simulating {
             &scenario,
             1,
         );
-        let peak = peak_memory_kb()? / 1_000;
+        let peak = peak_memory_kib()? / 1_024;
         println!(
-            "\nThe most memory that all of this took, history and verdicts included: {peak} MB"
+            "\nThe most memory that all of this took, history and verdicts included: {peak} MiB"
         );
         Ok(())
     }
@@ -127,7 +127,7 @@ mod simulating {
     }
 
     /// The most memory that this process ever held.
-    fn peak_memory_kb() -> anyhow::Result<u64> {
+    fn peak_memory_kib() -> anyhow::Result<u64> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let number = line.and_then(|line| line.split_whitespace().next());
