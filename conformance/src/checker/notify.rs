@@ -52,7 +52,7 @@ pub(super) fn missed(facts: &Facts<'_>) -> Findings {
         }
         return findings;
     };
-    let within = Duration::from_nanos(within);
+    let within = Duration::from_nanos(within) + facts.slack();
     let pushes = log.pushes.iter();
     let pushed: BTreeSet<(Place, u32, u32)> = pushes
         .map(|push| (push.place, push.subscriber, push.token))
@@ -72,7 +72,7 @@ pub(super) fn missed(facts: &Facts<'_>) -> Findings {
             };
             let subscriber = log.subscriptions[told as usize].subscriber;
             let due_after = |from: Instant| {
-                let due_at = from.plus(within).plus(facts.slack());
+                let due_at = from.plus(within);
                 let due = (post.invoked_at, due_at);
                 let is_due = covers(facts, subscription, due)
                     && due_at <= end
@@ -83,9 +83,9 @@ pub(super) fn missed(facts: &Facts<'_>) -> Findings {
                 continue;
             }
             if !pushed.contains(&(message.home, subscriber, message.token)) {
-                let latest = backlogs.get(&subscriber).copied();
-                let latest = latest.unwrap_or(post.completed_at).max(post.completed_at);
-                let Some(due_at) = due_after(latest) else {
+                let backlog = backlogs.get(&subscriber).copied();
+                let waits_from = backlog.map_or(post.completed_at, |at| at.max(post.completed_at));
+                let Some(due_at) = due_after(waits_from) else {
                     continue;
                 };
                 findings.violate(message.token, || {
@@ -124,7 +124,7 @@ fn backlogs(facts: &Facts<'_>, within: Duration) -> BTreeMap<u32, Instant> {
     let late = new.filter(|push| {
         let message = log.message_of(push.token);
         let post = message.map(|message| log.op(log.messages[message as usize].post));
-        post.is_some_and(|post| post.completed_at.plus(within).plus(facts.slack()) < push.at)
+        post.is_some_and(|post| post.completed_at.plus(within) < push.at)
     });
     late.map(|push| (push.subscriber, push.at)).collect()
 }
