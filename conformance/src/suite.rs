@@ -9,6 +9,7 @@ use std::fmt;
 use crate::environment::BoxFuture;
 
 pub use self::capability::Capability;
+pub use self::cases::cases;
 pub use self::context::{Context, Reply, Request, Sent};
 pub use self::mail_sink::MailSink;
 pub(crate) use self::namespace::queue_of;
@@ -21,77 +22,26 @@ pub use self::sink::Sink;
 pub use self::surroundings::Surroundings;
 pub use self::verdict::{Exchange, Failure, Part, Stop};
 
-mod admin;
-mod admin_flavors;
-mod aftermath;
-mod backoff;
-mod bulk;
 mod capability;
-mod checksums;
-mod claims;
+mod cases;
 mod cleanup;
-mod common;
-mod confirmation;
 mod context;
-mod cors;
-mod dead_letters;
-mod delays;
-mod deliveries;
-mod details;
-mod detours;
-mod entanglements;
-mod free_form_clients;
-mod held;
-mod json;
-mod leases;
-mod lifetimes;
-mod listing;
-mod mail;
 mod mail_sink;
 mod message_pack;
-mod messages;
-mod metadata;
-mod mixed;
-mod names;
 mod namespace;
-mod notification_scope;
-mod notifications;
-mod order;
-mod patch;
 mod preflight;
 mod profile;
 mod provenance;
 mod pulse;
-mod queue_lists;
-mod queues;
-mod races;
-mod rebirth;
-mod removal;
-mod root;
 mod runner;
 mod selection;
-mod signature;
 mod signed_time;
-mod signing;
-mod signing_refusals;
 mod sink;
 mod socket;
-mod stats;
 mod steps;
-mod strict_delete;
 mod subscriber;
-mod subscription_items;
-mod subscription_lives;
-mod subscriptions;
 mod surroundings;
 mod verdict;
-mod websocket;
-mod websocket_claims;
-mod websocket_messages;
-mod websocket_pushes;
-mod websocket_queues;
-mod websocket_signing;
-mod websocket_subscriptions;
 
 /// The version of the set of cases: it grows when cases do, so that a run can be pinned to it.
 pub const SUITE_VERSION: u32 = 3;
@@ -223,66 +173,6 @@ macro_rules! case {
     };
 }
 use case;
-
-/// All cases, chapter by chapter.
-pub fn cases() -> impl Iterator<Item = &'static Case> {
-    [
-        common::CASES,
-        order::CASES,
-        json::CASES,
-        queues::CASES,
-        queue_lists::CASES,
-        stats::CASES,
-        metadata::CASES,
-        patch::CASES,
-        messages::CASES,
-        removal::CASES,
-        listing::CASES,
-        claims::CASES,
-        held::CASES,
-        lifetimes::CASES,
-        leases::CASES,
-        delays::CASES,
-        dead_letters::CASES,
-        details::CASES,
-        mixed::CASES,
-        detours::CASES,
-        races::CASES,
-        entanglements::CASES,
-        aftermath::CASES,
-        rebirth::CASES,
-        names::CASES,
-        bulk::CASES,
-        root::CASES,
-        subscriptions::CASES,
-        subscription_items::CASES,
-        subscription_lives::CASES,
-        notifications::CASES,
-        notification_scope::CASES,
-        deliveries::CASES,
-        backoff::CASES,
-        mail::CASES,
-        confirmation::CASES,
-        signing::CASES,
-        signing_refusals::CASES,
-        signature::CASES,
-        strict_delete::CASES,
-        free_form_clients::CASES,
-        checksums::CASES,
-        cors::CASES,
-        admin::CASES,
-        admin_flavors::CASES,
-        websocket::CASES,
-        websocket_queues::CASES,
-        websocket_messages::CASES,
-        websocket_claims::CASES,
-        websocket_subscriptions::CASES,
-        websocket_pushes::CASES,
-        websocket_signing::CASES,
-    ]
-    .into_iter()
-    .flatten()
-}
 
 #[cfg(test)]
 mod tests {

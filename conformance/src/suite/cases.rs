@@ -1,0 +1,113 @@
+//! What any correct server does, one file per chapter of the contract or per way in which chapters meet.
+//!
+//! A file of cases begins with their list, `CASES`; what they are written with (requests, queues, subscribers, sockets)
+//! is the folder above.
+
+use super::Case;
+
+mod admin;
+mod admin_flavors;
+mod aftermath;
+mod backoff;
+mod bulk;
+mod checksums;
+mod claims;
+mod common;
+mod confirmation;
+mod cors;
+mod dead_letters;
+mod delays;
+mod deliveries;
+mod details;
+mod detours;
+mod entanglements;
+mod free_form_clients;
+mod held;
+mod json;
+mod leases;
+mod lifetimes;
+mod listing;
+mod mail;
+mod messages;
+mod metadata;
+mod mixed;
+mod names;
+mod notification_scope;
+mod notifications;
+mod order;
+mod patch;
+mod queue_lists;
+mod queues;
+mod races;
+mod rebirth;
+mod removal;
+mod root;
+mod signature;
+mod signing;
+mod signing_refusals;
+mod stats;
+mod strict_delete;
+mod subscription_items;
+mod subscription_lives;
+mod subscriptions;
+mod websocket;
+
+/// All cases, chapter by chapter.
+pub fn cases() -> impl Iterator<Item = &'static Case> {
+    [
+        common::CASES,
+        order::CASES,
+        json::CASES,
+        queues::CASES,
+        queue_lists::CASES,
+        stats::CASES,
+        metadata::CASES,
+        patch::CASES,
+        messages::CASES,
+        removal::CASES,
+        listing::CASES,
+        claims::CASES,
+        held::CASES,
+        lifetimes::CASES,
+        leases::CASES,
+        delays::CASES,
+        dead_letters::CASES,
+        details::CASES,
+        mixed::CASES,
+        detours::CASES,
+        races::CASES,
+        entanglements::CASES,
+        aftermath::CASES,
+        rebirth::CASES,
+        names::CASES,
+        bulk::CASES,
+        root::CASES,
+        subscriptions::CASES,
+        subscription_items::CASES,
+        subscription_lives::CASES,
+        notifications::CASES,
+        notification_scope::CASES,
+        deliveries::CASES,
+        backoff::CASES,
+        mail::CASES,
+        confirmation::CASES,
+        signing::CASES,
+        signing_refusals::CASES,
+        signature::CASES,
+        strict_delete::CASES,
+        free_form_clients::CASES,
+        checksums::CASES,
+        cors::CASES,
+        admin::CASES,
+        admin_flavors::CASES,
+        websocket::CASES,
+        websocket::queues::CASES,
+        websocket::messages::CASES,
+        websocket::claims::CASES,
+        websocket::subscriptions::CASES,
+        websocket::pushes::CASES,
+        websocket::signing::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}

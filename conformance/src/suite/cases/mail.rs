@@ -1,0 +1,202 @@
+//! Contract 8.5: notifications that come by mail.
+
+use serde_json::{Value, json};
+
+use crate::environment::Instant;
+use crate::suite::capability::Capability::{self, Mail as Mails, Subscriptions};
+use crate::suite::mail_sink::Mail;
+use crate::suite::steps::{Queue, numbered, unknown};
+use crate::suite::subscriber::{confirming, subscribe_with};
+use crate::suite::{Case, CaseResult, Context, Stop, case};
+use std::time::Duration;
+
+const NEEDS: &[Capability] = &[Subscriptions, Mails];
+
+/// Time between two looks at what has arrived.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub(super) const CASES: &[Case] = &[
+    case!(Must, "mail/message-comes-as-text", "8.5", as_text)
+        .needs(NEEDS)
+        .guarantee("G17")
+        .waits(5)
+        .since(3),
+    case!(Must, "mail/subject-and-sender-are-options", "8.5", options)
+        .needs(NEEDS)
+        .waits(5)
+        .since(3),
+    case!(Must, "mail/subject-may-be-in-the-uri", "8.5", in_the_uri)
+        .needs(NEEDS)
+        .waits(5)
+        .since(3),
+    case!(Must, "mail/every-message-is-mailed", "8.5", every_message)
+        .needs(NEEDS)
+        .guarantee("G17")
+        .waits(5)
+        .since(3),
+    case!(
+        Must,
+        "mail/other-queues-are-not-mailed",
+        "8.5",
+        other_queues
+    )
+    .needs(NEEDS)
+    .waits(15)
+    .since(3),
+];
+
+/// Somebody in the suite's relay.
+struct Reader {
+    context: Context,
+    address: String,
+}
+
+impl Reader {
+    /// One of the case's own.
+    fn new(context: &Context) -> Self {
+        Self {
+            context: context.clone(),
+            address: format!("{}@example.org", context.client_id()),
+        }
+    }
+
+    /// Subscribes to `queue`, with what stands behind the address in the URI.
+    async fn subscribe(&self, queue: &Queue, (query, options): (&str, Value)) -> CaseResult {
+        let uri = format!("mailto:{}{query}", self.address);
+        let body = json!({ "subscriber": uri, "ttl": 3_600, "options": options });
+        let subscribed = subscribe_with(&self.context, queue, &body).await?;
+        if self.context.offers(Capability::Confirmation) {
+            let confirmed = json!({ "confirmed": true });
+            let confirm = confirming(&self.context, &subscribed, &confirmed);
+            confirm.send().await?.expect("8.4", &[204])?;
+        }
+        Ok(())
+    }
+
+    /// The mails with a message that came so far.
+    fn mails(&self) -> Result<Vec<(Mail, Value)>, Stop> {
+        let Some(sink) = &self.context.surroundings().mail else {
+            return Err(unknown(&self.context, "there is no relay for mail"));
+        };
+        let all = sink.received(&self.address).into_iter();
+        let read = all.map(|mail| {
+            let document: Value = serde_json::from_str(&mail.text).unwrap_or_default();
+            (mail, document)
+        });
+        // Whoever is asked to confirm is asked by mail as well, in prose.
+        let asks = |mail: &Mail| mail.header("subject").ends_with("Confirmation");
+        Ok(read.filter(|(mail, _)| !asks(mail)).collect())
+    }
+
+    /// Waits until there are `count` mails, or it took too long.
+    async fn await_mails(&self, count: usize) -> Result<Vec<(Mail, Value)>, Stop> {
+        self.await_until(
+            count,
+            self.context.now().plus(self.context.happens_within()),
+        )
+        .await
+    }
+
+    async fn await_until(
+        &self,
+        count: usize,
+        deadline: Instant,
+    ) -> Result<Vec<(Mail, Value)>, Stop> {
+        loop {
+            let mails = self.mails()?;
+            if mails.len() >= count || self.context.now() >= deadline {
+                return Ok(mails);
+            }
+            let next = self.context.now().plus(LOOK_EVERY).min(deadline);
+            self.context.sleep_until(next).await;
+        }
+    }
+
+    /// The first mail, which must come.
+    async fn first(&self) -> Result<(Mail, Value), Stop> {
+        let mails = self.await_mails(1).await?;
+        let first = mails.into_iter().next();
+        first.ok_or_else(|| {
+            let expected = format!("a mail to {}", self.address);
+            self.context.failure("8.5", expected, "none")
+        })
+    }
+
+    /// Demands of a mail that `holds`, which `expected` says in words.
+    fn check(&self, mail: &Mail, expected: &str, holds: bool) -> CaseResult {
+        if holds {
+            return Ok(());
+        }
+        Err(self.context.failure("8.5", expected, format!("{mail:?}")))
+    }
+}
+
+async fn as_text(context: Context) -> CaseResult {
+    let (reader, queue) = (Reader::new(&context), Queue::new(&context, "q"));
+    reader.subscribe(&queue, ("", json!({}))).await?;
+    let body = json!({ "text": "Grüße, ...\n.\nand more", "long": "x".repeat(2_000) });
+    queue.post(&json!([{ "ttl": 300, "body": body }])).await?;
+    let (mail, document) = reader.first().await?;
+    let holds = document["body"] == body
+        && document["ttl"] == 300
+        && document["queue_name"] == "q"
+        && document["Message_Type"] == "Notification";
+    let expected = "a JSON text with ttl, body, queue_name and Message_Type: Notification";
+    reader.check(&mail, expected, holds)?;
+    let to = mail.header("to").contains(&reader.address);
+    reader.check(&mail, "`To`: the subscriber", to)
+}
+
+async fn options(context: Context) -> CaseResult {
+    let (reader, queue) = (Reader::new(&context), Queue::new(&context, "q"));
+    let options = json!({ "subject": "A message for you", "from": "queues@example.org" });
+    reader.subscribe(&queue, ("", options)).await?;
+    queue.post(&numbered(0..1, 300)).await?;
+    let (mail, _) = reader.first().await?;
+    let subject = mail.header("subject") == "A message for you";
+    reader.check(&mail, "the subject of the options", subject)?;
+    let from = mail.header("from").contains("queues@example.org");
+    reader.check(&mail, "the sender of the options", from)
+}
+
+async fn in_the_uri(context: Context) -> CaseResult {
+    let (reader, queue) = (Reader::new(&context), Queue::new(&context, "q"));
+    let query = "?subject=Hello%20there";
+    reader.subscribe(&queue, (query, json!({}))).await?;
+    queue.post(&numbered(0..1, 300)).await?;
+    let (mail, _) = reader.first().await?;
+    let subject = mail.header("subject") == "Hello there";
+    reader.check(&mail, "the subject of the URI", subject)
+}
+
+async fn every_message(context: Context) -> CaseResult {
+    let (reader, queue) = (Reader::new(&context), Queue::new(&context, "q"));
+    reader.subscribe(&queue, ("", json!({}))).await?;
+    queue.post(&numbered(0..3, 300)).await?;
+    queue.post(&numbered(3..5, 300)).await?;
+    let mails = reader.await_mails(5).await?;
+    let mut bodies: Vec<Option<u64>> = mails.iter().map(|(_, one)| one["body"].as_u64()).collect();
+    bodies.sort_unstable();
+    // At least once: some may come twice.
+    bodies.dedup();
+    if bodies == [0, 1, 2, 3, 4].map(Some) {
+        return Ok(());
+    }
+    let expected = "a mail for each of five messages";
+    Err(context.failure("8.5", expected, format!("{bodies:?}")))
+}
+
+async fn other_queues(context: Context) -> CaseResult {
+    let (reader, queue) = (Reader::new(&context), Queue::new(&context, "q"));
+    queue.post(&numbered(7..8, 300)).await?;
+    reader.subscribe(&queue, ("", json!({}))).await?;
+    Queue::new(&context, "other").post_one(300).await?;
+    queue.post(&numbered(1..2, 300)).await?;
+    reader.first().await?;
+    let quiet = context.now().plus(context.quiet_for());
+    for (mail, document) in reader.await_until(usize::MAX, quiet).await? {
+        let own = document["body"] == 1 && document["queue_name"] == "q";
+        reader.check(&mail, "the message that was posted since, alone", own)?;
+    }
+    Ok(())
+}
