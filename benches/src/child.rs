@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::memory;
+
 /// A server that runs. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Server {
@@ -54,12 +56,7 @@ impl Server {
     ///
     /// If the system does not tell.
     pub fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&path).context(path)?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        let kib: u64 = kib.context("there is no VmRSS")?.trim().parse()?;
-        Ok(kib * 1024)
+        memory::resident_bytes(self.child.id())
     }
 
     /// Stops it with SIGTERM and waits for its end.

@@ -6,6 +6,7 @@ pub mod child;
 pub mod core;
 pub mod judged;
 pub mod load;
+pub mod memory;
 pub mod servers;
 #[cfg(madsim)]
 pub mod simulated;

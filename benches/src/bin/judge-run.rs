@@ -13,10 +13,13 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use nanshe_benches::judged;
+use nanshe_benches::{judged, memory};
 use nanshe_conformance::checker::{judge_on, judge_stored};
 use nanshe_conformance::history::{Event, What, write};
 use nanshe_conformance::verdict::Verdict;
+
+/// Bytes of the unit that memory is told in.
+const MIB: u64 = 1024 * 1024;
 
 /// Events of which the longest history of the ladder in memory consists.
 const LADDER: [u64; 3] = [100_000, 1_000_000, 10_000_000];
@@ -127,15 +130,7 @@ fn stored(events: u64, folder: PathBuf, threads: usize) -> anyhow::Result<()> {
         "{events} events in a file of {} MB on {threads} threads: {:.2} M/s, {} MiB of memory at most",
         size / 1_000_000,
         events as f64 / took / 1e6,
-        peak_memory_kib()? / 1_024
+        memory::peak_bytes()? / MIB
     );
     Ok(())
-}
-
-/// The most memory that this process ever held.
-fn peak_memory_kib() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("the kernel does not say")?.parse()?)
 }

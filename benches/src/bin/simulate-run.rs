@@ -22,11 +22,13 @@ fn main() -> anyhow::Result<()> {
 mod simulating {
     use std::time::{Duration, Instant};
 
-    use anyhow::Context as _;
     use clap::Parser;
-    use nanshe_benches::worlds;
+    use nanshe_benches::{memory, worlds};
     use nanshe_simulator::Run;
     use nanshe_simulator::scenario::Scenario;
+
+    /// Bytes of the unit that memory is told in.
+    const MIB: u64 = 1024 * 1024;
 
     /// Operations that runs with 10, 100 and 1,000 clients are about as long as.
     const OPERATIONS: u64 = 100_000;
@@ -81,7 +83,7 @@ mod simulating {
             &scenario,
             1,
         );
-        let peak = peak_memory_kib()? / 1_024;
+        let peak = memory::peak_bytes()? / MIB;
         println!(
             "\nThe most memory that all of this took, history and verdicts included: {peak} MiB"
         );
@@ -124,13 +126,5 @@ mod simulating {
             took.as_secs_f64(),
             worlds::times_as_fast(virtual_time, took),
         );
-    }
-
-    /// The most memory that this process ever held.
-    fn peak_memory_kib() -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string("/proc/self/status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        Ok(number.context("the kernel does not say")?.parse()?)
     }
 }

@@ -141,8 +141,7 @@ impl Process {
 
     fn request(&self, operation: &Operation) -> Request<Bytes> {
         let (method, path, body) = on_the_wire(operation);
-        let mut request =
-            Request::new(body.map_or_else(Bytes::new, |body| body.to_string().into()));
+        let mut request = Request::new(body.map_or_else(Bytes::new, Into::into));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().expect("identifiers are encoded");
         let headers = request.headers_mut();

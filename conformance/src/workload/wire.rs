@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::history::{Operation, Posted, QueueSettings};
@@ -37,25 +38,25 @@ pub(super) fn media_type(operation: &Operation) -> HeaderValue {
 }
 
 /// Method, path and body of the request that asks for `operation`.
-pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Value>) {
+pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<String>) {
     let base = format!("/v2/queues/{}", encode(operation.queue()));
     match operation {
         Operation::Post { messages, .. } => {
-            let messages: Vec<Value> = messages.iter().map(to_json).collect();
-            let body = json!({ "messages": messages });
+            let messages = messages.iter().map(Message::of).collect();
+            let body = text(&Batch { messages });
             (Method::POST, format!("{base}/messages"), Some(body))
         }
         Operation::Stats { .. } => (Method::GET, format!("{base}/stats"), None),
         Operation::Purge { .. } => {
             let body = json!({ "resource_types": ["messages"] });
-            (Method::POST, format!("{base}/purge"), Some(body))
+            (Method::POST, format!("{base}/purge"), Some(text(&body)))
         }
         Operation::CreateQueue { settings, .. } => {
             let stated = members(settings).into_iter();
             let stated = stated.filter(|(_, value)| !value.is_null());
             let stated = stated.map(|(name, value)| (name.to_owned(), value));
             let body = Value::Object(stated.collect::<Map<_, _>>());
-            (Method::PUT, base, Some(body))
+            (Method::PUT, base, Some(text(&body)))
         }
         Operation::SetMetadata { settings, .. } => {
             let change = |(name, value): (&str, Value)| {
@@ -67,7 +68,7 @@ pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Valu
                 }
             };
             let changes = members(settings).map(change).to_vec();
-            (Method::PATCH, base, Some(Value::Array(changes)))
+            (Method::PATCH, base, Some(text(&changes)))
         }
         Operation::DeleteQueue { .. } => (Method::DELETE, base, None),
         Operation::Subscribe {
@@ -76,7 +77,11 @@ pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Valu
             ..
         } => {
             let body = json!({ "subscriber": subscriber, "ttl": ttl_secs });
-            (Method::POST, format!("{base}/subscriptions"), Some(body))
+            (
+                Method::POST,
+                format!("{base}/subscriptions"),
+                Some(text(&body)),
+            )
         }
         Operation::Claim { .. }
         | Operation::ClaimGet { .. }
@@ -97,7 +102,7 @@ pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Valu
 /// what was sent once.
 pub fn may_be_repeated(operation: &Operation, request: &Request<Bytes>) -> bool {
     let (method, path, body) = on_the_wire(operation);
-    let body = body.map_or_else(String::new, |body| body.to_string());
+    let body = body.unwrap_or_default();
     let asked = request
         .uri()
         .path_and_query()
@@ -108,9 +113,9 @@ pub fn may_be_repeated(operation: &Operation, request: &Request<Bytes>) -> bool 
         && request.body() == body.as_bytes()
 }
 
-fn claims(base: &str, operation: &Operation) -> (Method, String, Option<Value>) {
+fn claims(base: &str, operation: &Operation) -> (Method, String, Option<String>) {
     let lease = operation.lease();
-    let lease = lease.map(|(ttl, grace)| json!({ "ttl": ttl, "grace": grace }));
+    let lease = lease.map(|(ttl, grace)| text(&Lease { grace, ttl }));
     let one = |claim: &str| format!("{base}/claims/{}", encode(claim));
     if let Operation::ClaimGet { claim, .. } = operation {
         (Method::GET, one(claim), None)
@@ -124,7 +129,7 @@ fn claims(base: &str, operation: &Operation) -> (Method, String, Option<Value>) 
     }
 }
 
-fn messages(base: &str, operation: &Operation) -> (Method, String, Option<Value>) {
+fn messages(base: &str, operation: &Operation) -> (Method, String, Option<String>) {
     let all = |ids: &[String]| {
         let ids: Vec<String> = ids.iter().map(|id| encode(id)).collect();
         format!("?ids={}", ids.join(","))
@@ -172,17 +177,50 @@ fn encode(id: &str) -> String {
     utf8_percent_encode(id, NOT_IN_A_SEGMENT).to_string()
 }
 
+/// What is asked at full speed is written as it stands, without a tree of it.
+#[derive(Serialize)]
+struct Batch<'a> {
+    messages: Vec<Message<'a>>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    body: Body<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<u64>,
+    ttl: u64,
+}
+
 /// The token stands in the body: a message whose post had no answer can still be recognised.
-fn to_json(posted: &Posted) -> Value {
-    let mut body = json!({ "token": posted.token });
-    if let Some(content) = &posted.body {
-        body["content"] = json!(content);
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    token: &'a str,
+}
+
+#[derive(Serialize)]
+struct Lease {
+    grace: u64,
+    ttl: u64,
+}
+
+impl<'a> Message<'a> {
+    fn of(posted: &'a Posted) -> Self {
+        Self {
+            body: Body {
+                content: posted.body.as_deref(),
+                token: &posted.token,
+            },
+            delay: posted.delay_secs,
+            ttl: posted.ttl_secs,
+        }
     }
-    let mut message = json!({ "ttl": posted.ttl_secs, "body": body });
-    if let Some(delay) = posted.delay_secs {
-        message["delay"] = json!(delay);
-    }
-    message
+}
+
+fn text(body: &impl Serialize) -> String {
+    serde_json::to_string(body)
+        .expect("invariant: bodies have names of members, and memory takes every byte")
 }
 
 /// The members of a queue's metadata that are its settings.
@@ -203,7 +241,7 @@ mod tests {
 
     fn sent(operation: &Operation, prefix: &str) -> Request<Bytes> {
         let (method, path, body) = on_the_wire(operation);
-        let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        let body = body.map_or_else(Bytes::new, Into::into);
         let request = Request::builder().method(method);
         request.uri(format!("{prefix}{path}")).body(body).unwrap()
     }
