@@ -231,10 +231,8 @@ async fn signs(context: Context) -> CaseResult {
 /// The parameters behind the link in a text.
 fn link_in(text: &str) -> BTreeMap<String, String> {
     let words = text.split_whitespace();
-    let query = words.filter_map(|word| word.split_once('?').map(|(_, query)| query));
-    let query = query
-        .filter(|query| query.contains("Signature="))
-        .next_back();
+    let mut queries = words.filter_map(|word| word.split_once('?').map(|(_, query)| query));
+    let query = queries.rfind(|query| query.contains("Signature="));
     let pairs = query.into_iter().flat_map(|query| query.split('&'));
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     pairs
