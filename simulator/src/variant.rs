@@ -61,6 +61,7 @@ pub(crate) const REFERENCE: &[Variant] = &[
             Capability::FreeFormClients,
             Capability::BulkDeleteNeedsClaims,
             Capability::WebSocket,
+            Capability::Mail,
         ],
         lacks: &[Capability::UuidClients, Capability::BulkDeleteIgnoresClaims],
         start: |context| reference(context, wary()),
@@ -87,7 +88,7 @@ fn mailing() -> Settings {
     Settings {
         mail: Some(MailSettings {
             from: from.expect("invariant: this is an address"),
-            confirmation_url: String::new(),
+            confirmation_url: "https://console.example/confirm".to_owned(),
             service_url: None,
         }),
         ..signing()
@@ -107,7 +108,7 @@ fn wary() -> Settings {
     Settings {
         limits,
         checksums: true,
-        ..signing()
+        ..mailing()
     }
 }
 

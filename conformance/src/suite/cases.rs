@@ -6,6 +6,7 @@
 use super::Case;
 
 mod admin;
+mod admin_details;
 mod admin_flavors;
 mod aftermath;
 mod backoff;
@@ -45,10 +46,12 @@ mod root;
 mod signature;
 mod signing;
 mod signing_refusals;
+mod spellings;
 mod stats;
 mod strict_delete;
 mod subscription_items;
 mod subscription_lives;
+mod subscription_options;
 mod subscriptions;
 mod websocket;
 
@@ -58,6 +61,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         common::CASES,
         order::CASES,
         json::CASES,
+        spellings::CASES,
         queues::CASES,
         queue_lists::CASES,
         stats::CASES,
@@ -85,6 +89,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         subscriptions::CASES,
         subscription_items::CASES,
         subscription_lives::CASES,
+        subscription_options::CASES,
         notifications::CASES,
         notification_scope::CASES,
         deliveries::CASES,
@@ -100,7 +105,9 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         cors::CASES,
         admin::CASES,
         admin_flavors::CASES,
+        admin_details::CASES,
         websocket::CASES,
+        websocket::frames::CASES,
         websocket::queues::CASES,
         websocket::messages::CASES,
         websocket::claims::CASES,

@@ -168,7 +168,7 @@ async fn health_needs_the_role(context: Context) -> CaseResult {
 
 /// What an operator is told about a healthy service. Among the pools are those of other cases, which may
 /// be taken away while it looks at them; then it is asked again.
-async fn healthy(context: &Context) -> Result<Reply, Stop> {
+pub(super) async fn healthy(context: &Context) -> Result<Reply, Stop> {
     let deadline = context.now().plus(context.happens_within());
     loop {
         let reply = operator(context.get("/v2/health")).send().await?;
@@ -181,9 +181,8 @@ async fn healthy(context: &Context) -> Result<Reply, Stop> {
     }
 }
 
-async fn health(context: Context) -> CaseResult {
-    let reply = healthy(&context).await?;
-    let document = reply.json("3.4")?;
+/// Whether the document of a store says that all that was tried with it succeeded.
+pub(super) fn is_well(store: &Value) -> bool {
     let operations = [
         "create_queue",
         "post_messages",
@@ -194,14 +193,17 @@ async fn health(context: Context) -> CaseResult {
         "bulk_delete_messages",
         "delete_queue",
     ];
-    let is_well = |store: &Value| {
-        let status = &store["operation_status"];
-        store["storage_reachable"] == true
-            && operations.iter().all(|name| {
-                let one = &status[*name];
-                one["succeeded"] == true && one["seconds"].is_number() && one["ref"].is_null()
-            })
-    };
+    let status = &store["operation_status"];
+    store["storage_reachable"] == true
+        && operations.iter().all(|name| {
+            let one = &status[*name];
+            one["succeeded"] == true && one["seconds"].is_number() && one["ref"].is_null()
+        })
+}
+
+async fn health(context: Context) -> CaseResult {
+    let reply = healthy(&context).await?;
+    let document = reply.json("3.4")?;
     if context.offers(Pools) {
         // Every pool is there with a document of its own; the pools of others come and go.
         let catalogue = document["catalog_reachable"] == true;

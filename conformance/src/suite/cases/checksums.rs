@@ -26,6 +26,14 @@ pub(super) const CASES: &[Case] = &[
     .needs(NEEDS)
     .provenance(Provenance::Observed)
     .since(2),
+    case!(
+        Should,
+        "checksums/are-of-the-text-that-python-writes",
+        "7.5",
+        as_python_writes
+    )
+    .needs(NEEDS)
+    .since(4),
     case!(Should, "checksums/differ-as-bodies-do", "7.5", differ)
         .needs(NEEDS)
         .since(2),
@@ -100,6 +108,49 @@ async fn md5(context: Context) -> CaseResult {
     ];
     let values: Vec<Value> = known.iter().map(|(body, _)| body.clone()).collect();
     let (all, reply) = listed(&context, &values).await?;
+    for ((body, sum), came) in known.iter().zip(&all) {
+        let expected = format!("MD5:{sum} for {body}");
+        reply.check("7.5", &expected, *came == format!("MD5:{sum}"))?;
+    }
+    Ok(())
+}
+
+/// Members in the order in which they came, escapes and numbers in the one form that Python's `json.dumps`
+/// gives them, however they were spelled. The sums were made by it.
+async fn as_python_writes(context: Context) -> CaseResult {
+    let known = [
+        (
+            r#"{"b":[1,{}],"a" : [ ],"c":"x"}"#,
+            "5a8b2114b1e4d0874042f5ce9b9e43b6",
+        ),
+        (
+            r#""\" \\ \/ \b\f\n\r\t \u0001 \u007f ~""#,
+            "67fc118cfded0bd4b673f83942055c16",
+        ),
+        (
+            r#""\ud83d\ude00 é \u2028""#,
+            "22e96ae49aead698c1ba065e0d6199a8",
+        ),
+        (
+            "[1.5,1e5,1e16,0.0001,0.00001,-0.0,123456789012345680.0,-7,1E-2]",
+            "2692c20a81090828b90bd62636a451d1",
+        ),
+        (
+            r#"[true,false,null,""]"#,
+            "723dcb7cd1d0989b531bbbb879b0451b",
+        ),
+        (r#"{"k":{"é":1}}"#, "a72f37b36985e749a01df414cf4ed3cc"),
+    ];
+    let queue = Queue::new(&context, "q");
+    for (body, _) in known {
+        let text = format!(r#"{{"messages":[{{"ttl":300,"body":{body}}}]}}"#);
+        let reply = queue.posting_text(text).send().await?;
+        reply.expect("5.2", &[201])?;
+    }
+    let reply = context.get(queue.at("/messages?echo=true")).send().await?;
+    let reply = reply.expect("5.4", &[200])?;
+    let all = checksums(&reply)?;
+    reply.check("5.4", "all messages", all.len() == known.len())?;
     for ((body, sum), came) in known.iter().zip(&all) {
         let expected = format!("MD5:{sum} for {body}");
         reply.check("7.5", &expected, *came == format!("MD5:{sum}"))?;

@@ -1,5 +1,9 @@
 //! Contract 8.5: notifications that come by mail.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::environment::Instant;
@@ -8,7 +12,6 @@ use crate::suite::mail_sink::Mail;
 use crate::suite::steps::{Queue, numbered, unknown};
 use crate::suite::subscriber::{confirming, subscribe_with};
 use crate::suite::{Case, CaseResult, Context, Stop, case};
-use std::time::Duration;
 
 const NEEDS: &[Capability] = &[Subscriptions, Mails];
 
@@ -29,6 +32,19 @@ pub(super) const CASES: &[Case] = &[
         .needs(NEEDS)
         .waits(5)
         .since(3),
+    case!(Should, "mail/sender-may-have-a-name", "8.5", named_sender)
+        .needs(NEEDS)
+        .waits(5)
+        .since(4),
+    case!(Should, "mail/address-may-have-signs", "8.5", signs)
+        .needs(NEEDS)
+        .waits(5)
+        .since(4),
+    case!(Must, "mail/subscriber-is-asked-by-mail", "8.7", asked)
+        .needs(&[Subscriptions, Mails, Capability::Confirmation])
+        .guarantee("G16")
+        .waits(10)
+        .since(4),
     case!(Must, "mail/every-message-is-mailed", "8.5", every_message)
         .needs(NEEDS)
         .guarantee("G17")
@@ -112,7 +128,28 @@ impl Reader {
         }
     }
 
-    /// The first mail, which must come.
+    /// The first mail of whatever kind, which must come.
+    async fn first_of_all(&self) -> Result<Mail, Stop> {
+        let deadline = self.context.now().plus(self.context.happens_within());
+        loop {
+            let sink = self.context.surroundings().mail.as_ref();
+            let mails = sink.map(|sink| sink.received(&self.address));
+            let first = mails.and_then(|mails| mails.into_iter().next());
+            match first {
+                Some(first) => return Ok(first),
+                None if self.context.now() >= deadline => {
+                    let expected = format!("a mail to {}", self.address);
+                    return Err(self.context.failure("8.7", expected, "none"));
+                }
+                None => {
+                    let next = self.context.now().plus(LOOK_EVERY);
+                    self.context.sleep_until(next).await;
+                }
+            }
+        }
+    }
+
+    /// The first mail with a message, which must come.
     async fn first(&self) -> Result<(Mail, Value), Stop> {
         let mails = self.await_mails(1).await?;
         let first = mails.into_iter().next();
@@ -167,6 +204,71 @@ async fn in_the_uri(context: Context) -> CaseResult {
     let (mail, _) = reader.first().await?;
     let subject = mail.header("subject") == "Hello there";
     reader.check(&mail, "the subject of the URI", subject)
+}
+
+async fn named_sender(context: Context) -> CaseResult {
+    let (reader, queue) = (Reader::new(&context), Queue::new(&context, "q"));
+    let options = json!({ "from": "The Queues <queues@example.org>" });
+    reader.subscribe(&queue, ("", options)).await?;
+    queue.post(&numbered(0..1, 300)).await?;
+    let (mail, _) = reader.first().await?;
+    let from = mail.header("from");
+    let whole = from.contains("The Queues") && from.contains("<queues@example.org>");
+    reader.check(&mail, "the sender of the options, with its name", whole)
+}
+
+async fn signs(context: Context) -> CaseResult {
+    let reader = Reader {
+        context: context.clone(),
+        address: format!("first.{}+tag_1@mail-1.example.org", context.client_id()),
+    };
+    let queue = Queue::new(&context, "q");
+    reader.subscribe(&queue, ("", json!({}))).await?;
+    queue.post(&numbered(0..1, 300)).await?;
+    reader.first().await.map(drop)
+}
+
+/// The parameters behind the link in a text.
+fn link_in(text: &str) -> BTreeMap<String, String> {
+    let words = text.split_whitespace();
+    let mut queries = words.filter_map(|word| word.split_once('?').map(|(_, query)| query));
+    let query = queries.rfind(|query| query.contains("Signature="));
+    let pairs = query.into_iter().flat_map(|query| query.split('&'));
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), decoded(value)))
+        .collect()
+}
+
+/// The page that the link leads to is the operator's; what it is told is enough to confirm.
+async fn asked(context: Context) -> CaseResult {
+    let (reader, queue) = (Reader::new(&context), Queue::new(&context, "q"));
+    let uri = format!("mailto:{}", reader.address);
+    let body = json!({ "subscriber": uri, "ttl": 3_600 });
+    let subscribed = subscribe_with(&context, &queue, &body).await?;
+    let mail = reader.first_of_all().await?;
+    let link = link_in(&mail.text);
+    let told = |name: &str| link.get(name).cloned().unwrap_or_default();
+    let path = format!("{}/confirm", subscribed.path);
+    let whole = told("Methods") == "PUT"
+        && told("Paths").ends_with(&format!("/subscriptions/{}/confirm", subscribed.id))
+        && told("Project") == context.project()
+        && told("Queue").ends_with('q')
+        && !told("Signature").is_empty()
+        && link.contains_key("Url");
+    let expected = "a link with Signature, Methods, Paths, Project, Expires, Url and Queue";
+    reader.check(&mail, expected, whole)?;
+    let confirm = context.put(path).json(&json!({ "confirmed": true }));
+    let confirm = confirm
+        .header("url-signature", &told("Signature"))
+        .header("url-methods", &told("Methods"))
+        .header("url-paths", &told("Paths"))
+        .header("url-expires", &told("Expires"))
+        .header("x-project-id", &told("Project"));
+    confirm.send().await?.expect("8.7", &[204])?;
+    queue.post(&numbered(0..1, 300)).await?;
+    reader.first().await.map(drop)
 }
 
 async fn every_message(context: Context) -> CaseResult {

@@ -54,6 +54,15 @@ pub(super) const CASES: &[Case] = &[
     .needs(&[Projects, QueueLists])
     .provenance(Provenance::Observed),
     case!(
+        May,
+        "queues/count-of-none-is-left-out",
+        "4.2",
+        count_of_none
+    )
+    .needs(&[Projects, QueueLists])
+    .provenance(Provenance::Observed)
+    .since(4),
+    case!(
         Should,
         "queues/unknown-marker-is-a-position",
         "4.2",
@@ -155,6 +164,15 @@ async fn with_count_counts_all(context: Context) -> CaseResult {
     let reply = list(&context, "").await?;
     let absent = reply.json("4.2")?.get("count").is_none();
     reply.check("4.2", "no `count` unless asked for", absent)
+}
+
+async fn count_of_none(context: Context) -> CaseResult {
+    let reply = list(&context, "?with_count=true").await?;
+    let absent = reply.json("4.2")?.get("count").is_none();
+    reply.check("4.2", "no `count` of nothing", absent)?;
+    create_all(&context, &["a"]).await?;
+    let reply = list(&context, "?with_count=true").await?;
+    reply.check("4.2", "a `count` of 1", reply.json("4.2")?["count"] == 1)
 }
 
 /// The queue that a reader saw last may be deleted meanwhile.

@@ -44,6 +44,14 @@ pub(super) const CASES: &[Case] = &[
         .needs(NEEDS)
         .since(2),
     case!(
+        Should,
+        "root/home-document-explains-its-templates",
+        "3.2",
+        home_templates
+    )
+    .needs(NEEDS)
+    .since(4),
+    case!(
         Must,
         "root/home-document-needs-headers",
         "3.2",
@@ -252,6 +260,25 @@ async fn home_leads(context: Context) -> CaseResult {
         reply.check("3.2", &format!("a path below /v2/ for {relation}"), leads)?;
     }
     reply.check("3.2", "at least one resource", !resources.is_empty())
+}
+
+/// What stands in the braces of a template is explained; what has no braces needs no explanation.
+async fn home_templates(context: Context) -> CaseResult {
+    let reply = context.get("/v2/").send().await?.expect("3.2", &[200])?;
+    let document = reply.json("3.2")?;
+    for (relation, resource) in document["resources"].as_object().into_iter().flatten() {
+        let plain = resource["href"].as_str().unwrap_or_default();
+        let expected = format!("an href without braces for {relation}");
+        reply.check("3.2", &expected, !plain.contains('{'))?;
+        let template = resource["href-template"].as_str().unwrap_or_default();
+        let inner = template.split('{').skip(1);
+        let inner = inner.filter_map(|rest| rest.split('}').next());
+        let mut names = inner.flat_map(|names| names.trim_start_matches('?').split(','));
+        let explained = names.all(|name| resource["href-vars"].get(name).is_some());
+        let expected = format!("href-vars with all that is in {template}");
+        reply.check("3.2", &expected, explained)?;
+    }
+    Ok(())
 }
 
 async fn home_headers(context: Context) -> CaseResult {

@@ -47,6 +47,22 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(NEEDS)
     .since(3),
+    case!(
+        Should,
+        "signing/every-day-that-there-is-can-be-an-expiry",
+        "9.1",
+        last_days
+    )
+    .needs(NEEDS)
+    .since(4),
+    case!(
+        Should,
+        "signing/almost-dates-are-refused",
+        "9.1",
+        almost_dates
+    )
+    .needs(NEEDS)
+    .since(4),
     case!(Must, "signing/bad-share-is-refused", "9.1", bad_shares)
         .needs(NEEDS)
         .since(2),
@@ -278,6 +294,39 @@ async fn no_dates(context: Context) -> CaseResult {
         "2999-01-01T00:00:00+25:00",
         "2999-01-01T00:00:00 and more",
         "",
+    ];
+    let bodies = texts.map(|text| json!({ "expires": text }));
+    let requests = bodies.iter().map(|body| sharing(&context, &queue, body));
+    expect_each("9.1", &[400], requests.collect()).await
+}
+
+/// The calendar repeats after 400 years, whose last day is a leap day. Years have four digits.
+async fn last_days(context: Context) -> CaseResult {
+    let expiries = [
+        ("2399-12-31T23:59:59", "2399-12-31T23:59:59"),
+        ("2400-02-29T12:00:00", "2400-02-29T12:00:00"),
+        ("2400-03-01T00:30:00+01:00", "2400-02-29T23:30:00"),
+        ("2999-06-30", "2999-06-30T00:00:00"),
+        ("2999-09-01T21:43:50,25", "2999-09-01T21:43:50"),
+        ("9999-12-31T23:59:59", "9999-12-31T23:59:59"),
+    ];
+    expect_shown(&context, &expiries).await
+}
+
+async fn almost_dates(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    let texts = [
+        "2999-02-30",
+        "2999-01-32T00:00:00",
+        "2999-01-01-01",
+        "2999-01-01T1:30:00",
+        "2999-01-01T00:00:60",
+        "2999-01-01T00:00:00:00",
+        "2999-01-01T00:00:00.",
+        "2999-01-01T00:00:00+24:00",
+        "2999-01-01T00:00:00+00:60",
+        "2999-01-01T00:00:00+05:",
+        "2999-01-01T00:00:00+",
     ];
     let bodies = texts.map(|text| json!({ "expires": text }));
     let requests = bodies.iter().map(|body| sharing(&context, &queue, body));

@@ -29,6 +29,16 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G14")
     .needs(&[PreSigned, Projects])
     .since(2),
+    case!(
+        Should,
+        "signing/no-share-speaks-for-another-project",
+        "9.3",
+        look_alike
+    )
+    .guarantee("G14")
+    .needs(&[PreSigned, Projects])
+    .disputed("what is joined to be signed can be taken apart in one way only")
+    .since(4),
     case!(Must, "signing/signature-ends", "9.3", ends)
         .needs(NEEDS)
         .waits(45)
@@ -143,6 +153,30 @@ async fn other_project(context: Context) -> CaseResult {
         .await?
         .expect("9.3", &[404])
         .map(drop)
+}
+
+/// The parts of what is signed are joined by a backslash and an `n`. A method that has them may end where
+/// the name of another project begins.
+async fn look_alike(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    let (own, other) = (context.project(), format!("x\\n{}", context.project()));
+    let post = queue.posting(&numbered(5..6, 300));
+    let post = post.header("x-project-id", &other).send().await?;
+    post.expect("5.2", &[201])?;
+    let body = json!({
+        "paths": ["messages"], "methods": ["GET\\nx"], "expires": "2999-12-31T23:59:59",
+    });
+    let reply = sharing(&context, &queue, &body).send().await?;
+    let reply = reply.expect("9.1", &[200, 400])?;
+    if reply.status() == 400 {
+        return Ok(());
+    }
+    let mut grant = Grant::read(&reply)?;
+    grant.methods = vec!["GET".to_owned()];
+    let listing = grant.sign(context.get(queue.at("/messages?echo=true")));
+    let listing = listing.header("x-project-id", &other).send().await?;
+    let expected = format!("404: {own} has shared nothing of the project {other}");
+    listing.check("9.3", &expected, listing.status() == 404)
 }
 
 /// The server's own clock is what an expiry is measured by: a share by default says what that shows.

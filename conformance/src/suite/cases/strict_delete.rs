@@ -70,6 +70,9 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(NEEDS)
     .since(2),
+    case!(Must, "strict-delete/each-needs-the-other", "5.8", paired)
+        .needs(&[Bulk, BulkDeleteNeedsClaims, Pop])
+        .since(4),
 ];
 
 fn deleting(context: &Context, queue: &Queue, (ids, claims): (&[&str], &[&str])) -> Request {
@@ -107,6 +110,23 @@ async fn both_needed(context: Context) -> CaseResult {
     let requests = vec![
         context.delete(queue.at(&format!("/messages?ids={id}"))),
         context.delete(queue.at(&format!("/messages?claim_ids={}", claim.id))),
+    ];
+    expect_each("5.8", &[400], requests).await?;
+    let page = remaining(&queue).await?;
+    page.reply
+        .check("5.8", "both messages", page.messages.len() == 2)
+}
+
+/// Whatever the ids are, and whatever the claims are given for.
+async fn paired(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    queue.post(&numbered(0..2, 300)).await?;
+    let claim = queue.claim(300, 1).await?;
+    let unknown = super::claims::UNKNOWN;
+    let requests = vec![
+        context.delete(queue.at(&format!("/messages?ids={unknown}"))),
+        context.delete(queue.at("/messages?ids=malformed")),
+        context.delete(queue.at(&format!("/messages?pop=1&claim_ids={}", claim.id))),
     ];
     expect_each("5.8", &[400], requests).await?;
     let page = remaining(&queue).await?;

@@ -11,6 +11,7 @@ use crate::suite::{Case, CaseResult, Context, Provenance, Stop, case};
 use crate::target::Frame;
 
 pub(super) mod claims;
+pub(super) mod frames;
 pub(super) mod messages;
 pub(super) mod pushes;
 pub(super) mod queues;
