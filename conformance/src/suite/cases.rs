@@ -15,6 +15,7 @@ mod claims;
 mod common;
 mod confirmation;
 mod cors;
+mod crowds;
 mod dead_letters;
 mod delays;
 mod deliveries;
@@ -41,6 +42,7 @@ mod queues;
 mod races;
 mod rebirth;
 mod removal;
+mod retries;
 mod root;
 mod signature;
 mod signing;
@@ -81,6 +83,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         rebirth::CASES,
         names::CASES,
         bulk::CASES,
+        crowds::CASES,
         root::CASES,
         subscriptions::CASES,
         subscription_items::CASES,
@@ -89,6 +92,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         notification_scope::CASES,
         deliveries::CASES,
         backoff::CASES,
+        retries::CASES,
         mail::CASES,
         confirmation::CASES,
         signing::CASES,
