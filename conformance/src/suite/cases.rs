@@ -6,6 +6,7 @@
 use super::Case;
 
 mod admin;
+mod admin_changes;
 mod admin_flavors;
 mod aftermath;
 mod backoff;
@@ -104,6 +105,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         cors::CASES,
         admin::CASES,
         admin_flavors::CASES,
+        admin_changes::CASES,
         websocket::CASES,
         websocket::queues::CASES,
         websocket::messages::CASES,

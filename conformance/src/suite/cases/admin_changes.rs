@@ -1,0 +1,192 @@
+//! Contract 3.4, 4.5 and 12: what operators are told of every pool, and what they may change while pools and
+//! flavors are in use.
+
+use serde_json::{Value, json};
+
+use super::admin::{
+    NEEDS, add_flavor, add_pool, clear, flavor, list_of, name, operator, pool, read,
+};
+use crate::suite::capability::Capability::{Admin, Metadata, Patch, Pools};
+use crate::suite::steps::{EVERYTHING, Queue, bodies, numbered};
+use crate::suite::{Case, CaseResult, Context, case};
+
+pub(super) const CASES: &[Case] = &[
+    case!(
+        Must,
+        "admin/health-tells-of-every-pool",
+        "3.4",
+        health_of_pools
+    )
+    .needs(NEEDS)
+    .waits(60)
+    .since(4),
+    case!(
+        Must,
+        "admin/pool-goes-while-its-flavor-has-another",
+        "12.1",
+        one_of_two_goes
+    )
+    .needs(NEEDS)
+    .since(4),
+    case!(
+        Should,
+        "admin/uri-of-another-pool-is-taken",
+        "12.1",
+        taken_uri
+    )
+    .needs(NEEDS)
+    .disputed("409, as with Mongo; the other drivers let two pools share a store")
+    .since(4),
+    case!(
+        Must,
+        "admin/patch-to-an-unknown-flavor-is-refused",
+        "4.5",
+        patch_to_no_flavor
+    )
+    .needs(&[Admin, Pools, Metadata, Patch])
+    .since(4),
+    case!(
+        Must,
+        "admin/queues-outlive-changes-of-their-flavor",
+        "12.3",
+        flavor_changes
+    )
+    .guarantee("G18")
+    .needs(NEEDS)
+    .since(4),
+];
+
+/// Among the pools are those of other cases, which may be taken away while it looks at them: then it is
+/// asked again.
+async fn health_of_pools(context: Context) -> CaseResult {
+    add_pool(&context, "p1", 0).await?;
+    add_pool(&context, "p2", 1).await?;
+    add_flavor(&context, "f", &["p2"]).await?;
+    let deadline = context.now().plus(context.happens_within());
+    let reply = loop {
+        let reply = operator(context.get("/v2/health")).send().await?;
+        if reply.status().as_u16() != 503 || context.now() >= deadline {
+            break reply.expect("3.4", &[200])?;
+        }
+        let soon = context.now().plus(std::time::Duration::from_secs(1));
+        context.sleep_until(soon).await;
+    };
+    let document = reply.json("3.4")?;
+    for word in ["p1", "p2"] {
+        let store = &document[name(&context, word)];
+        let operations = store["operation_status"].as_object();
+        let all = [
+            "create_queue",
+            "post_messages",
+            "claim_messages",
+            "list_messages",
+            "delete_messages",
+            "delete_claim",
+            "bulk_delete_messages",
+            "delete_queue",
+        ];
+        let succeeded = operations.is_some_and(|operations| {
+            let one = |name: &&str| operations.get(*name).unwrap_or(&Value::Null);
+            all.iter().all(|name| one(name)["succeeded"] == true)
+        });
+        let is_well = store["storage_reachable"] == true && succeeded;
+        let expected = format!("a member {} that tells of success", name(&context, word));
+        reply.check("3.4", &expected, is_well)?;
+    }
+    clear(&context, &["f"], &["p1", "p2"]).await
+}
+
+async fn one_of_two_goes(context: Context) -> CaseResult {
+    add_pool(&context, "p1", 1).await?;
+    add_pool(&context, "p2", 1).await?;
+    add_flavor(&context, "f", &["p1", "p2"]).await?;
+    let delete = |word| operator(context.delete(pool(&context, word)));
+    delete("p1").send().await?.expect("12.1", &[204])?;
+    let gone = operator(context.get(pool(&context, "p1"))).send().await?;
+    gone.expect("12.1", &[404])?;
+    let (document, reply) = read(&context, &flavor(&context, "f")).await?;
+    let rest = document["pool_list"] == list_of(&context, &["p2"])["pool_list"];
+    reply.check("12.2", "a flavor of the other pool alone", rest)?;
+    delete("p2").send().await?.expect("12.1", &[403])?;
+    clear(&context, &["f"], &["p2"]).await
+}
+
+/// Neither by a new pool nor by one that moves; one that stays where it is takes nothing from itself.
+async fn taken_uri(context: Context) -> CaseResult {
+    let mut first = add_pool(&context, "p1", 0).await?;
+    add_pool(&context, "p2", 0).await?;
+    let put = operator(context.put(pool(&context, "p3")).json(&first));
+    let put = put.send().await?;
+    if put.status().as_u16() == 201 {
+        // It is not to be left behind.
+        clear(&context, &[], &["p3"]).await?;
+    }
+    put.expect("12.1", &[409])?;
+    let uri = json!({ "uri": first["uri"] });
+    let moves = operator(context.patch(pool(&context, "p2"), &uri));
+    moves.send().await?.expect("12.1", &[409])?;
+    let stays = operator(context.patch(pool(&context, "p1"), &uri));
+    stays.send().await?.expect("12.1", &[200])?;
+    first["options"] = json!({ "a": 1 });
+    let again = operator(context.put(pool(&context, "p1")).json(&first));
+    again.send().await?.expect("12.1", &[201])?;
+    clear(&context, &[], &["p1", "p2"]).await
+}
+
+async fn patch_to_no_flavor(context: Context) -> CaseResult {
+    add_pool(&context, "p", 1).await?;
+    add_flavor(&context, "f", &["p"]).await?;
+    let queue = Queue::new(&context, "q");
+    queue
+        .create(&json!({ "_flavor": name(&context, "f") }))
+        .await?;
+    let to = |flavor: &str| {
+        let value = name(&context, flavor);
+        json!([
+            { "op": "add", "path": "/metadata/colour", "value": "red" },
+            { "op": "replace", "path": "/metadata/_flavor", "value": value },
+        ])
+    };
+    let reply = queue.patch(&to("none")).send().await?;
+    let reply = reply.expect("4.5", &[400])?;
+    let metadata = queue.metadata().await?;
+    let same = metadata["_flavor"] == name(&context, "f") && metadata.get("colour").is_none();
+    reply.check("4.5", "the metadata as it was", same)?;
+    queue.patch(&to("f")).send().await?.expect("4.5", &[200])?;
+    let delete = context.delete(queue.at("")).send().await?;
+    delete.expect("4.6", &[204])?;
+    clear(&context, &["f"], &["p"]).await
+}
+
+/// Its pools change, and change back, while messages are there and under a claim.
+async fn flavor_changes(context: Context) -> CaseResult {
+    for word in ["p1", "p2"] {
+        add_pool(&context, word, 1).await?;
+    }
+    add_flavor(&context, "f", &["p1"]).await?;
+    let queue = Queue::new(&context, "q");
+    queue
+        .create(&json!({ "_flavor": name(&context, "f") }))
+        .await?;
+    queue.post(&numbered(0..4, 300)).await?;
+    let claim = queue.claim(300, 2).await?;
+    for pools in [&["p2"][..], &["p1", "p2"], &["p1"]] {
+        let list = list_of(&context, pools);
+        let patch = operator(context.patch(flavor(&context, "f"), &list));
+        let reply = patch.send().await?.expect("12.2", &[200])?;
+        let told = reply.json("12.2")?["pool_list"] == list["pool_list"];
+        reply.check("12.2", "the new pool_list", told)?;
+        let page = queue.list(EVERYTHING).await?;
+        let free = bodies(&page.messages) == json!([2, 3]);
+        page.reply
+            .check("12.3", "the two messages that are not claimed", free)?;
+    }
+    let release = context.delete(claim.path).send().await?;
+    release.expect("6.6", &[204])?;
+    let page = queue.list(EVERYTHING).await?;
+    let all = bodies(&page.messages) == json!([0, 1, 2, 3]);
+    page.reply.check("12.3", "all four messages", all)?;
+    let delete = context.delete(queue.at("")).send().await?;
+    delete.expect("4.6", &[204])?;
+    clear(&context, &["f"], &["p1", "p2"]).await
+}
