@@ -22,11 +22,13 @@ mod delays;
 mod deliveries;
 mod details;
 mod detours;
+mod ended;
 mod entanglements;
 mod free_form_clients;
 mod held;
 mod json;
 mod leases;
+mod leftovers;
 mod lifetimes;
 mod listing;
 mod mail;
@@ -82,6 +84,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         entanglements::CASES,
         aftermath::CASES,
         rebirth::CASES,
+        leftovers::CASES,
         names::CASES,
         bulk::CASES,
         crowds::CASES,
@@ -96,6 +99,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         retries::CASES,
         mail::CASES,
         confirmation::CASES,
+        ended::CASES,
         signing::CASES,
         signing_refusals::CASES,
         signature::CASES,
