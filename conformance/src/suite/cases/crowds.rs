@@ -1,12 +1,11 @@
-//! Queues of hundreds and thousands of messages answer as small ones do, whatever happened to them on the
-//! way: no answer depends on how many messages a server keeps together.
+//! Queues of many messages answer as small ones do: no answer depends on how many a server keeps together.
 
 use serde_json::{Value, json};
 
 use super::mixed::release;
-use crate::suite::capability::Capability::{Bulk, Delay, Metadata, Pop, Stats};
+use crate::suite::capability::Capability::{Delay, Metadata, Stats};
 use crate::suite::steps::{
-    Claim, EVERYTHING, Queue, bodies, messages, numbered, still_before, surely_after, surely_gone,
+    Claim, EVERYTHING, Queue, bodies, numbered, still_before, surely_after, surely_gone,
     surely_until,
 };
 use crate::suite::{Case, CaseResult, Context, Stop, case};
@@ -22,31 +21,6 @@ pub(super) const CASES: &[Case] = &[
     .since(4),
     case!(
         Must,
-        "messages/scattered-deletes-leave-the-others",
-        "5.7",
-        scattered_deletes
-    )
-    .guarantee("G13")
-    .since(4),
-    case!(
-        Must,
-        "listing/every-page-of-a-thinned-queue-is-full",
-        "1.9",
-        thinned_pages
-    )
-    .guarantee("G9")
-    .since(4),
-    case!(
-        Must,
-        "claims/many-renewals-keep-their-messages",
-        "6.5",
-        many_renewals
-    )
-    .guarantee("G6")
-    .waits(130)
-    .since(4),
-    case!(
-        Must,
         "queues/stats-tell-many-messages-of-all-kinds-apart",
         "4.7",
         mixed_stats
@@ -57,9 +31,9 @@ pub(super) const CASES: &[Case] = &[
     .since(4),
     case!(
         Must,
-        "listing/messages-of-others-are-found-among-many-own-ones",
+        "listing/own-message-hides-none-of-others",
         "5.4",
-        others_among_own
+        own_before_others
     )
     .since(4),
     case!(
@@ -71,24 +45,6 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G11")
     .needs(&[Delay, Metadata])
     .waits(130)
-    .since(4),
-    case!(
-        Must,
-        "lifetimes/long-lived-messages-survive-among-many-short-lived",
-        "5.10",
-        survivors
-    )
-    .guarantee("G10")
-    .waits(125)
-    .since(4),
-    case!(
-        Must,
-        "messages/many-pops-empty-a-queue-in-order",
-        "5.8",
-        many_pops
-    )
-    .guarantee("G4")
-    .needs(&[Pop])
     .since(4),
 ];
 
@@ -155,112 +111,6 @@ async fn scattered_releases(context: Context) -> CaseResult {
     let wanted: Vec<u64> = (0..MANY).collect();
     expect_all(&queue, "5.3", &wanted).await?;
     claim_all(&queue, 60).await.map(drop)
-}
-
-/// Of every eleven messages one stays.
-async fn scattered_deletes(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    let ids = post_many(&queue, MANY).await?;
-    let stays = |number: usize| number.is_multiple_of(11);
-    let doomed: Vec<&str> = scattered(ids.len())
-        .filter(|number| !stays(*number))
-        .map(|number| ids[number].as_str())
-        .collect();
-    for some in doomed.chunks(20) {
-        if context.offers(Bulk) {
-            let path = queue.at(&format!("/messages?ids={}", some.join(",")));
-            let delete = context.delete(path).send().await?;
-            delete.expect("5.8", &[204])?;
-            continue;
-        }
-        for id in some {
-            let delete = queue.deleting(id, "").send().await?;
-            delete.expect("5.7", &[204])?;
-        }
-    }
-    let wanted: Vec<u64> = (0..MANY).step_by(11).collect();
-    expect_all(&queue, "5.7", &wanted).await?;
-    // What is posted now comes behind them, and is claimed behind them.
-    queue.post(&numbered(MANY..MANY + 1, 3_600)).await?;
-    let mut claimed = Vec::new();
-    for _ in 0..=wanted.len() / 20 {
-        let claim = queue.claim(3_600, 20).await?;
-        claimed.extend(claim.messages.into_iter().map(|message| message.body));
-    }
-    let wanted: Vec<Value> = wanted.into_iter().chain([MANY]).map(Value::from).collect();
-    if claimed == wanted {
-        return Ok(());
-    }
-    let expected = "claims of all that is left, oldest first";
-    Err(context.failure("6.1", expected, json!(claimed).to_string()))
-}
-
-/// A reader is on its way while whole stretches before and behind it are deleted.
-async fn thinned_pages(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    let ids = post_many(&queue, MANY).await?;
-    let mut page = queue.list(EVERYTHING).await?;
-    let doomed = (0..20_usize).map(|stretch| 10 + stretch * 60);
-    let doomed = doomed.flat_map(|first| first..first + 50);
-    for number in doomed.clone() {
-        let delete = queue.deleting(&ids[number], "").send().await?;
-        delete.expect("5.7", &[204])?;
-    }
-    let doomed: Vec<usize> = doomed.collect();
-    // It has the first twenty.
-    let left = (20..ids.len()).filter(|number| !doomed.contains(number));
-    let left: Vec<Value> = left.map(|number| json!(number)).collect();
-    for wanted in left.chunks(20) {
-        page = queue.follow(&page).await?;
-        let whole = bodies(&page.messages) == json!(wanted);
-        let expected = format!("{} messages from {} on", wanted.len(), wanted[0]);
-        page.reply.check("1.9", &expected, whole)?;
-    }
-    page = queue.follow(&page).await?;
-    page.reply
-        .check("1.9", "an empty page", page.messages.is_empty())
-}
-
-/// Every second claim is renewed; when the others end, their messages alone are free.
-async fn many_renewals(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    post_many(&queue, MANY).await?;
-    let claims = claim_all(&queue, 120).await?;
-    let (mut renewed, mut left) = (Vec::new(), Vec::new());
-    for (index, claim) in claims.into_iter().enumerate() {
-        let half = if index % 2 == 0 {
-            &mut renewed
-        } else {
-            &mut left
-        };
-        half.push(claim);
-    }
-    let (Some(first), Some(last)) = (renewed.first(), left.last()) else {
-        return Ok(());
-    };
-    let (first, last) = (first.reply.sent, last.reply.sent);
-    for claim in &renewed {
-        let terms = json!({ "ttl": 3_600, "grace": 60 });
-        let renew = context.patch(claim.path.clone(), &terms).send().await?;
-        still_before(&context, renew.sent, surely_until(&context, first, 120))?;
-        renew.expect("6.5", &[204])?;
-    }
-    context.sleep_until(surely_after(&context, last, 120)).await;
-    for old in &left {
-        let claim = queue.claim(3_600, 20).await?;
-        let same = bodies(&claim.messages) == bodies(&old.messages);
-        claim
-            .reply
-            .check("6.3", "the messages of a claim that ended", same)?;
-    }
-    queue.expect_nothing_to_claim("6.5").await?;
-    for claim in &renewed {
-        let reply = context.get(claim.path.clone()).send().await?;
-        let reply = reply.expect("6.4", &[200])?;
-        let held = bodies(&messages(&reply, "6.4")?) == bodies(&claim.messages);
-        reply.check("6.5", "the messages that it had before", held)?;
-    }
-    Ok(())
 }
 
 async fn expect_stats(
@@ -336,33 +186,6 @@ async fn mixed_stats(context: Context) -> CaseResult {
         .map(drop)
 }
 
-/// One message of another client in every hundred.
-async fn others_among_own(context: Context) -> CaseResult {
-    let mine = Queue::new(&context, "q");
-    let theirs = mine.seen_by(&context.other_client());
-    for turn in 0..14 {
-        mine.post(&numbered(turn * 100..turn * 100 + 99, 3_600))
-            .await?;
-        theirs
-            .post(&numbered(turn * 100 + 99..turn * 100 + 100, 3_600))
-            .await?;
-    }
-    let wanted: Vec<Value> = (0..14).map(|turn| json!(turn * 100 + 99)).collect();
-    let mut page = mine.list("?limit=5").await?;
-    for wanted in wanted.chunks(5) {
-        let found = bodies(&page.messages) == json!(wanted);
-        let expected = format!("the messages of the other client from {} on", wanted[0]);
-        page.reply.check("5.4", &expected, found)?;
-        page = mine.follow(&page).await?;
-    }
-    page.reply
-        .check("1.9", "an empty page", page.messages.is_empty())?;
-    let page = theirs.list("?limit=20").await?;
-    let own: Value = (0..20).collect();
-    page.reply
-        .check("5.4", "twenty of mine", bodies(&page.messages) == own)
-}
-
 /// Forty that wait for a minute, and forty between them that wait for two.
 async fn many_delays(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
@@ -401,35 +224,18 @@ async fn many_delays(context: Context) -> CaseResult {
     Ok(())
 }
 
-/// Every third message lives for hours, the others for a minute.
-async fn survivors(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    let ttl = |number: u64| if number.is_multiple_of(3) { 43_200 } else { 60 };
-    let mut last = None;
-    for first in (0..MANY).step_by(300) {
-        let batch =
-            (first..first + 300).map(|number| json!({ "ttl": ttl(number), "body": number }));
-        let batch: Value = batch.collect();
-        last = Some(queue.post(&batch).await?.reply.sent);
-    }
-    let Some(sent) = last else { return Ok(()) };
-    context.sleep_until(surely_gone(&context, sent, 60)).await;
-    let left: Vec<u64> = (0..MANY).step_by(3).collect();
-    expect_all(&queue, "5.10", &left).await?;
-    let claim = queue.claim(60, 20).await?;
-    let oldest = bodies(&claim.messages) == json!(left[..20]);
-    claim.reply.check("5.10", "the twenty oldest", oldest)
-}
-
-async fn many_pops(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    post_many(&queue, MANY).await?;
-    for first in (0..MANY).step_by(20) {
-        let (popped, reply) = queue.pop(20).await?;
-        let oldest: Value = (first..first + 20).collect();
-        let expected = format!("the twenty messages from {first} on");
-        reply.check("5.8", &expected, bodies(&popped) == oldest)?;
-    }
-    let (popped, reply) = queue.pop(20).await?;
-    reply.check("5.8", "nothing", popped.is_empty())
+/// One of my messages, and behind it many of another client.
+async fn own_before_others(context: Context) -> CaseResult {
+    let mine = Queue::new(&context, "q");
+    let theirs = mine.seen_by(&context.other_client());
+    mine.post(&numbered(0..1, 300)).await?;
+    theirs.post(&numbered(1..80, 300)).await?;
+    let all = mine.pass("?limit=20").await?;
+    let wanted: Value = (1..80).collect();
+    let page = mine.list("?limit=20").await?;
+    page.reply.check(
+        "5.4",
+        "a pass with all messages of the other client",
+        bodies(&all) == wanted,
+    )
 }

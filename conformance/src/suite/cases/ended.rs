@@ -1,12 +1,12 @@
-//! Contract 8.3, 8.4 and 8.7 (G16): what ends a subscription ends the attempts that are still to be made for it,
+//! Contract 8.3 and 8.7 (G16): what ends a subscription ends the attempts that are still to be made for it,
 //! whether one is under way or the next one waits.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::notifications::numbers;
-use crate::suite::capability::Capability::{self, Confirmation, Purge, Subscriptions, Webhooks};
+use crate::suite::capability::Capability::{self, Confirmation, Subscriptions, Webhooks};
 use crate::suite::sink::{Answer, Script};
 use crate::suite::steps::{Queue, numbered};
 use crate::suite::subscriber::{Subscribed, Subscriber, confirming, pause, subscribe};
@@ -28,16 +28,6 @@ pub(super) const CASES: &[Case] = &[
     .since(4),
     case!(
         Should,
-        "notifications/purged-subscription-is-tried-no-more",
-        "4.8",
-        purged
-    )
-    .guarantee("G16")
-    .needs(&[Subscriptions, Webhooks, Purge])
-    .waits(70)
-    .since(4),
-    case!(
-        Should,
         "confirmation/unsubscribed-subscriber-is-tried-no-more",
         "8.7",
         unsubscribed
@@ -45,26 +35,6 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G16")
     .needs(NEEDS_CONFIRMATION)
     .waits(70)
-    .since(4),
-    case!(
-        Must,
-        "confirmation/subscriber-that-confirms-again-gets-later-messages",
-        "8.7",
-        confirmed_again
-    )
-    .guarantee("G16")
-    .needs(NEEDS_CONFIRMATION)
-    .waits(190)
-    .since(4),
-    case!(
-        Must,
-        "notifications/deleted-subscriber-that-comes-back-gets-later-messages",
-        "8.5",
-        back_again
-    )
-    .guarantee("G17")
-    .needs(NEEDS)
-    .waits(130)
     .since(4),
 ];
 
@@ -131,15 +101,6 @@ async fn deleted(context: Context) -> CaseResult {
     failing.expect_quiet(&context, "8.3").await
 }
 
-async fn purged(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    let failing = failing(&context, &queue).await?;
-    let body = json!({ "resource_types": ["subscriptions"] });
-    let purge = context.post(queue.at("/purge"), &body).send().await?;
-    purge.expect("4.8", &[204])?;
-    failing.expect_quiet(&context, "4.8").await
-}
-
 async fn confirm(context: &Context, granted: &Subscribed, confirmed: bool) -> CaseResult {
     let request = confirming(context, granted, &json!({ "confirmed": confirmed }));
     request.send().await?.expect("8.4", &[204]).map(drop)
@@ -153,61 +114,4 @@ async fn unsubscribed(context: Context) -> CaseResult {
         confirm(&context, granted, false).await?;
     }
     failing.expect_quiet(&context, "8.7").await
-}
-
-/// What was posted meanwhile is not made up for.
-async fn confirmed_again(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    let (moody, steady) = (
-        Subscriber::new(&context, "moody")?,
-        Subscriber::new(&context, "steady")?,
-    );
-    let granted = subscribe(&context, &queue, (&moody, json!({}))).await?;
-    subscribe(&context, &queue, (&steady, json!({}))).await?;
-    for round in 0..3_u64 {
-        let batch = |first: u64| numbered(first..first + 2, 3_600);
-        queue.post(&batch(round * 10)).await?;
-        let bodies: Vec<Value> = numbers(round * 10..round * 10 + 2);
-        moody.expect("8.7", &bodies).await?;
-        confirm(&context, &granted, false).await?;
-        let missed = 100 + round * 10;
-        queue.post(&batch(missed)).await?;
-        steady.expect("8.7", &numbers(missed..missed + 2)).await?;
-        confirm(&context, &granted, true).await?;
-    }
-    queue.post(&numbered(50..51, 3_600)).await?;
-    moody.expect("8.7", &numbers(50..51)).await?;
-    let bodies = moody.bodies();
-    if bodies.iter().all(|body| body.as_u64() < Some(100)) {
-        return Ok(());
-    }
-    let expected = "nothing of what was posted while it was unsubscribed";
-    Err(context.failure("8.7", expected, json!(bodies).to_string()))
-}
-
-/// It goes in the midst of its messages, and comes back under another id.
-async fn back_again(context: Context) -> CaseResult {
-    let queue = Queue::new(&context, "q");
-    let (guest, steady) = (
-        Subscriber::new(&context, "guest")?,
-        Subscriber::new(&context, "steady")?,
-    );
-    subscribe(&context, &queue, (&steady, json!({}))).await?;
-    for round in 0..3_u64 {
-        let granted = subscribe(&context, &queue, (&guest, json!({}))).await?;
-        let kept = round * 10..round * 10 + 2;
-        queue.post(&numbered(kept.clone(), 3_600)).await?;
-        guest.expect("8.5", &numbers(kept)).await?;
-        let delete = context.delete(granted.path).send().await?;
-        delete.expect("8.3", &[204])?;
-        let missed = 100 + round * 10..102 + round * 10;
-        queue.post(&numbered(missed.clone(), 3_600)).await?;
-        steady.expect("8.5", &numbers(missed)).await?;
-    }
-    let bodies = guest.bodies();
-    if bodies.iter().all(|body| body.as_u64() < Some(100)) {
-        return Ok(());
-    }
-    let expected = "nothing of what was posted while it was not subscribed";
-    Err(context.failure("8.5", expected, json!(bodies).to_string()))
 }

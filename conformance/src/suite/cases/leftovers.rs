@@ -28,6 +28,23 @@ pub(super) const CASES: &[Case] = &[
     .needs(&[Delay, Metadata, Patch])
     .provenance(Provenance::Observed)
     .since(4),
+    case!(
+        May,
+        "delays/default-of-zero-makes-no-delay-queue",
+        "5.9",
+        zero_default
+    )
+    .needs(&[Delay, Metadata])
+    .disputed("no delay without a default, as in the code; the documents imply otherwise")
+    .since(4),
+    case!(
+        Should,
+        "metadata/falsy-dead-letter-queue-reads-as-none",
+        "4.4",
+        falsy_target
+    )
+    .needs(&[Metadata])
+    .since(4),
 ];
 
 /// Whether a claim that holds nothing is still there is left open.
@@ -82,6 +99,48 @@ async fn nothing_delayed(context: Context) -> CaseResult {
             page.reply.check("5.4", &expected, shown)?;
             page = queue.follow(&page).await?;
         }
+    }
+    Ok(())
+}
+
+/// Zero counts as unset, and the delay of a message is not even looked at.
+async fn zero_default(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    queue
+        .create(&json!({ "_default_message_delay": 0 }))
+        .await?;
+    let messages = json!([
+        { "ttl": 900, "body": 0, "delay": 600 },
+        { "ttl": 900, "body": 1, "delay": 5_000 },
+    ]);
+    queue.post(&messages).await?;
+    let claim = queue.claim(60, 20).await?;
+    let both = bodies(&claim.messages) == json!([0, 1]);
+    claim.reply.check("5.9", "both messages at once", both)
+}
+
+/// Of the reserved members this one alone takes any value; an unset `_enable_encrypt_messages` is false.
+async fn falsy_target(context: Context) -> CaseResult {
+    let falsy = [
+        json!(""),
+        json!(0),
+        json!(0.0),
+        json!(false),
+        json!([]),
+        json!({}),
+    ];
+    for (number, value) in falsy.into_iter().enumerate() {
+        let queue = Queue::new(&context, &format!("q{number}"));
+        queue
+            .create(&json!({ "_dead_letter_queue": value }))
+            .await?;
+        let reply = context.get(queue.at("")).send().await?;
+        let reply = reply.expect("4.4", &[200])?;
+        let metadata = reply.json("4.4")?;
+        let unset = metadata.get("_dead_letter_queue") == Some(&serde_json::Value::Null)
+            && metadata["_enable_encrypt_messages"] == false;
+        let expected = "`_dead_letter_queue`: null, and `_enable_encrypt_messages`: false";
+        reply.check("4.4", expected, unset)?;
     }
     Ok(())
 }
