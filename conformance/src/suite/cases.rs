@@ -6,6 +6,7 @@
 use super::Case;
 
 mod admin;
+mod admin_changes;
 mod admin_details;
 mod admin_flavors;
 mod aftermath;
@@ -16,16 +17,19 @@ mod claims;
 mod common;
 mod confirmation;
 mod cors;
+mod crowds;
 mod dead_letters;
 mod delays;
 mod deliveries;
 mod details;
 mod detours;
+mod ended;
 mod entanglements;
 mod free_form_clients;
 mod held;
 mod json;
 mod leases;
+mod leftovers;
 mod lifetimes;
 mod listing;
 mod mail;
@@ -42,6 +46,7 @@ mod queues;
 mod races;
 mod rebirth;
 mod removal;
+mod retries;
 mod root;
 mod signature;
 mod signing;
@@ -83,8 +88,10 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         entanglements::CASES,
         aftermath::CASES,
         rebirth::CASES,
+        leftovers::CASES,
         names::CASES,
         bulk::CASES,
+        crowds::CASES,
         root::CASES,
         subscriptions::CASES,
         subscription_items::CASES,
@@ -94,8 +101,10 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         notification_scope::CASES,
         deliveries::CASES,
         backoff::CASES,
+        retries::CASES,
         mail::CASES,
         confirmation::CASES,
+        ended::CASES,
         signing::CASES,
         signing_refusals::CASES,
         signature::CASES,
@@ -106,6 +115,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         admin::CASES,
         admin_flavors::CASES,
         admin_details::CASES,
+        admin_changes::CASES,
         websocket::CASES,
         websocket::frames::CASES,
         websocket::queues::CASES,

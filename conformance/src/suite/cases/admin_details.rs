@@ -47,9 +47,9 @@ pub(super) const CASES: &[Case] = &[
 /// The pools of other cases come and go meanwhile; these two stay.
 async fn health_of_pools(context: Context) -> CaseResult {
     let words = ["p1", "p2"];
-    for word in words {
-        add_pool(&context, word, 0).await?;
-    }
+    add_pool(&context, "p1", 0).await?;
+    add_pool(&context, "p2", 1).await?;
+    add_flavor(&context, "f", &["p2"]).await?;
     let reply = healthy(&context).await?;
     let document = reply.json("3.4")?;
     for word in words {
@@ -57,7 +57,7 @@ async fn health_of_pools(context: Context) -> CaseResult {
         let expected = format!("`{pool}`: a reachable store and every operation succeeded");
         reply.check("3.4", &expected, is_well(&document[&pool]))?;
     }
-    clear(&context, &[], &words).await
+    clear(&context, &["f"], &words).await
 }
 
 async fn content_location(context: Context) -> CaseResult {

@@ -1,0 +1,241 @@
+//! Queues of many messages answer as small ones do: no answer depends on how many a server keeps together.
+
+use serde_json::{Value, json};
+
+use super::mixed::release;
+use crate::suite::capability::Capability::{Delay, Metadata, Stats};
+use crate::suite::steps::{
+    Claim, EVERYTHING, Queue, bodies, numbered, still_before, surely_after, surely_gone,
+    surely_until,
+};
+use crate::suite::{Case, CaseResult, Context, Stop, case};
+
+pub(super) const CASES: &[Case] = &[
+    case!(
+        Must,
+        "claims/releases-in-any-order-restore-the-order",
+        "5.3",
+        scattered_releases
+    )
+    .guarantee("G4")
+    .since(4),
+    case!(
+        Must,
+        "queues/stats-tell-many-messages-of-all-kinds-apart",
+        "4.7",
+        mixed_stats
+    )
+    .guarantee("G19")
+    .needs(&[Stats])
+    .waits(190)
+    .since(4),
+    case!(
+        Must,
+        "listing/own-message-hides-none-of-others",
+        "5.4",
+        own_before_others
+    )
+    .since(4),
+    case!(
+        Must,
+        "delays/many-delays-end-one-after-another",
+        "5.9",
+        many_delays
+    )
+    .guarantee("G11")
+    .needs(&[Delay, Metadata])
+    .waits(130)
+    .since(4),
+];
+
+/// As many as do not fit into a few of whatever a server keeps them in.
+const MANY: u64 = 1_200;
+
+/// Posts so many messages, whose bodies are their numbers: their ids.
+async fn post_many(queue: &Queue, count: u64) -> Result<Vec<String>, Stop> {
+    let mut ids = Vec::new();
+    for first in (0..count).step_by(200) {
+        let batch = numbered(first..count.min(first + 200), 43_200);
+        ids.extend(queue.post(&batch).await?.ids);
+    }
+    Ok(ids)
+}
+
+/// The numbers below `count`, far from their order: each once if `count` is no multiple of 7.
+fn scattered(count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |number| number * 7 % count)
+}
+
+/// Demands that a pass over the queue shows exactly these, in this order.
+async fn expect_all(queue: &Queue, clause: &str, wanted: &[u64]) -> CaseResult {
+    let all = queue.pass(EVERYTHING).await?;
+    let page = queue.list(EVERYTHING).await?;
+    let expected = format!("a pass with {} messages, in order", wanted.len());
+    let same = all.iter().map(|message| message.body.as_u64());
+    let same = same.eq(wanted.iter().map(|number| Some(*number)));
+    page.reply.check(clause, &expected, same)
+}
+
+async fn claim_all(queue: &Queue, ttl: u64) -> Result<Vec<Claim>, Stop> {
+    let mut claims = Vec::new();
+    for first in (0..MANY).step_by(20) {
+        let claim = queue.claim(ttl, 20).await?;
+        let oldest: Value = (first..first + 20).collect();
+        let expected = format!("the twenty messages from {first} on");
+        claim
+            .reply
+            .check("6.1", &expected, bodies(&claim.messages) == oldest)?;
+        claims.push(claim);
+    }
+    Ok(claims)
+}
+
+/// All are claimed, and the claims are released in no order.
+async fn scattered_releases(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    post_many(&queue, MANY).await?;
+    let claims = claim_all(&queue, 43_200).await?;
+    for (round, index) in scattered(claims.len()).enumerate() {
+        release(&context, &claims[index].path).await?;
+        if round == claims.len() / 2 {
+            let mut freed: Vec<usize> = scattered(claims.len()).take(round + 1).collect();
+            freed.sort_unstable();
+            let first = |index: usize| u64::try_from(index).unwrap_or_default() * 20;
+            let freed = freed
+                .into_iter()
+                .flat_map(|index| first(index)..first(index) + 20);
+            let freed: Vec<u64> = freed.collect();
+            expect_all(&queue, "5.3", &freed).await?;
+        }
+    }
+    let wanted: Vec<u64> = (0..MANY).collect();
+    expect_all(&queue, "5.3", &wanted).await?;
+    claim_all(&queue, 60).await.map(drop)
+}
+
+async fn expect_stats(
+    (context, queue): (&Context, &Queue),
+    (claimed, free): (u64, u64),
+    (oldest, newest): (&str, &str),
+) -> Result<crate::suite::Sent, Stop> {
+    let reply = context.get(queue.at("/stats")).send().await?;
+    let reply = reply.expect("4.7", &[200])?;
+    let stats = reply.json("4.7")?["messages"].clone();
+    let same =
+        stats["claimed"] == claimed && stats["free"] == free && stats["total"] == claimed + free;
+    reply.check("4.7", &format!("{claimed} claimed and {free} free"), same)?;
+    for (end, id) in [("oldest", oldest), ("newest", newest)] {
+        let href = stats[end]["href"].as_str().unwrap_or_default();
+        reply.check("4.7", &format!("`{end}`: {id}"), href.ends_with(id))?;
+    }
+    Ok(reply.sent)
+}
+
+/// In turn twenty that live for a minute and twenty that live on; of the latter some are claimed, for
+/// shorter and for longer.
+async fn mixed_stats(context: Context) -> CaseResult {
+    const TURNS: u64 = 15;
+    let queue = Queue::new(&context, "q");
+    let here = (&context, &queue);
+    let mut ids = Vec::new();
+    for turn in 0..TURNS {
+        ids.extend(
+            queue
+                .post(&numbered(turn * 20..turn * 20 + 20, 43_200))
+                .await?
+                .ids,
+        );
+    }
+    let (oldest, newest) = (ids[0].as_str(), ids[ids.len() - 1].as_str());
+    expect_stats(here, (0, 300), (oldest, newest)).await?;
+    let (mut short, mut long) = (Vec::new(), Vec::new());
+    for turn in 0..10 {
+        let terms = if turn % 3 == 0 { 60 } else { 3_600 };
+        let claim = queue.claim(terms, 20).await?;
+        if terms == 60 {
+            short.push(claim)
+        } else {
+            long.push(claim)
+        }
+    }
+    let (Some(first), Some(last)) = (short.first(), short.last()) else {
+        return Ok(());
+    };
+    let sent = expect_stats(here, (200, 100), (oldest, newest)).await?;
+    still_before(&context, sent, surely_until(&context, first.reply.sent, 60))?;
+    context
+        .sleep_until(surely_after(&context, last.reply.sent, 60))
+        .await;
+    expect_stats(here, (120, 180), (oldest, newest)).await?;
+    // Now some that end soon, before and behind which others lie.
+    let brief = queue.post(&numbered(0..200, 60)).await?;
+    let last = brief.ids.last().map(String::as_str).unwrap_or_default();
+    let sent = expect_stats(here, (120, 380), (oldest, last)).await?;
+    still_before(&context, sent, surely_until(&context, brief.reply.sent, 60))?;
+    context
+        .sleep_until(surely_gone(&context, brief.reply.sent, 60))
+        .await;
+    expect_stats(here, (120, 180), (oldest, newest)).await?;
+    // The first twenty are free by now, and are deleted: what is claimed counts too.
+    for id in &ids[..20] {
+        let delete = queue.deleting(id, "").send().await?;
+        delete.expect("5.7", &[204])?;
+    }
+    expect_stats(here, (120, 160), (&ids[20], newest))
+        .await
+        .map(drop)
+}
+
+/// Forty that wait for a minute, and forty between them that wait for two.
+async fn many_delays(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    queue
+        .create(&json!({ "_default_message_delay": 900 }))
+        .await?;
+    let delay = |number: u64| if number.is_multiple_of(2) { 60 } else { 120 };
+    let batch =
+        (0..80_u64).map(|number| json!({ "ttl": 3_600, "body": number, "delay": delay(number) }));
+    let batch: Value = batch.collect();
+    let sent = queue.post(&batch).await?.reply.sent;
+    queue.expect_nothing_to_claim("5.9").await?;
+    for (secs, first) in [(60, 0), (120, 1)] {
+        let hidden = queue.list("?echo=true").await?;
+        hidden
+            .reply
+            .check("5.9", "an empty page", hidden.messages.is_empty())?;
+        still_before(
+            &context,
+            hidden.reply.sent,
+            surely_until(&context, sent, secs),
+        )?;
+        context
+            .sleep_until(surely_after(&context, sent, secs))
+            .await;
+        for turn in 0..4 {
+            let claim = queue.claim(3_600, 10).await?;
+            let ready: Value = (0..10).map(|step| first + 2 * (turn * 10 + step)).collect();
+            let expected = format!("ten whose delay is over: {ready}");
+            claim
+                .reply
+                .check("5.9", &expected, bodies(&claim.messages) == ready)?;
+        }
+        queue.expect_nothing_to_claim("5.9").await?;
+    }
+    Ok(())
+}
+
+/// One of my messages, and behind it many of another client.
+async fn own_before_others(context: Context) -> CaseResult {
+    let mine = Queue::new(&context, "q");
+    let theirs = mine.seen_by(&context.other_client());
+    mine.post(&numbered(0..1, 300)).await?;
+    theirs.post(&numbered(1..80, 300)).await?;
+    let all = mine.pass("?limit=20").await?;
+    let wanted: Value = (1..80).collect();
+    let page = mine.list("?limit=20").await?;
+    page.reply.check(
+        "5.4",
+        "a pass with all messages of the other client",
+        bodies(&all) == wanted,
+    )
+}

@@ -1,0 +1,174 @@
+//! Contract 8.6: how many attempts a policy means, when each is made, and which policy counts.
+//!
+//! Who is subscribed here answers no attempt but with an error, so that all of them are made.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::suite::capability::Capability::{self, Metadata, Subscriptions, Webhooks};
+use crate::suite::sink::{Answer, Script};
+use crate::suite::steps::{Queue, numbered};
+use crate::suite::subscriber::{Subscriber, pause, subscribe};
+use crate::suite::{Case, CaseResult, Context, Stop, case};
+
+const NEEDS: &[Capability] = &[Subscriptions, Webhooks];
+const NEEDS_METADATA: &[Capability] = &[Subscriptions, Webhooks, Metadata];
+
+pub(super) const CASES: &[Case] = &[
+    case!(
+        Should,
+        "notifications/default-policy-is-fourteen-retries",
+        "8.6",
+        default_policy
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(290)
+    .since(4),
+    case!(
+        Should,
+        "notifications/phases-have-as-many-retries-as-they-say",
+        "8.6",
+        counted_phases
+    )
+    .needs(NEEDS)
+    .waits(190)
+    .since(4),
+    case!(
+        Should,
+        "notifications/subscription-policy-counts-before-the-queue-s",
+        "8.6",
+        subscription_first
+    )
+    .needs(NEEDS_METADATA)
+    .waits(110)
+    .since(4),
+    case!(
+        Should,
+        "notifications/queue-policy-is-for-subscriptions-without-one",
+        "8.6",
+        queue_otherwise
+    )
+    .needs(NEEDS_METADATA)
+    .waits(110)
+    .since(4),
+    case!(
+        Should,
+        "notifications/subscription-may-leave-it-to-the-queue",
+        "8.6",
+        left_to_the_queue
+    )
+    .needs(NEEDS_METADATA)
+    .waits(110)
+    .since(4),
+];
+
+/// Delays of 2 and 7 seconds and no others: no phase but the growth has a retry.
+fn growth_alone() -> Value {
+    json!({
+        "retries_with_no_delay": 0, "minimum_delay_retries": 0, "minimum_delay": 2,
+        "maximum_delay": 12, "maximum_delay_retries": 0,
+    })
+}
+
+/// Somebody who fails whatever comes, subscribed with these options.
+async fn failing(context: &Context, queue: &Queue, options: Value) -> Result<Subscriber, Stop> {
+    let script = Script {
+        then: Answer::Status(503),
+        ..Script::default()
+    };
+    let subscriber = Subscriber::scripted(context, "s", script)?;
+    subscribe(context, queue, (&subscriber, options)).await?;
+    Ok(subscriber)
+}
+
+/// Demands that the attempts for the next message follow each other after these delays, and that none
+/// comes behind them.
+async fn expect_delays(
+    context: &Context,
+    (queue, subscriber): (&Queue, &Subscriber),
+    delays: &[u64],
+) -> CaseResult {
+    queue.post(&numbered(0..1, 3_600)).await?;
+    let total = Duration::from_secs(delays.iter().sum());
+    let all = |subscriber: &Subscriber| subscriber.messages().len() > delays.len();
+    // That one is missing shows below.
+    let span = total + context.happens_within();
+    let _all_came = subscriber.until_within(span, all).await;
+    // Longer than any delay of these policies.
+    pause(context, Duration::from_secs(35)).await;
+    let came = subscriber.messages();
+    let gaps = came.windows(2);
+    let gaps: Vec<Duration> = gaps
+        .map(|pair| pair[1].received.at.since(pair[0].received.at))
+        .collect();
+    let near = |(gap, secs): (&Duration, &u64)| {
+        gap.abs_diff(Duration::from_secs(*secs)) <= context.slack()
+    };
+    if gaps.len() == delays.len() && gaps.iter().zip(delays).all(near) {
+        return Ok(());
+    }
+    let expected = format!("attempts that follow each other after {delays:?} seconds, and no more");
+    Err(context.failure("8.6", expected, format!("{gaps:.1?}")))
+}
+
+/// About three minutes in all.
+async fn default_policy(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    let subscriber = failing(&context, &queue, json!({})).await?;
+    let delays = [0, 0, 0, 5, 5, 5, 5, 10, 15, 20, 25, 30, 30, 30];
+    expect_delays(&context, (&queue, &subscriber), &delays).await
+}
+
+/// No two counts are alike, and none is what it is by default. The steps do not divide the distance of the two
+/// delays: the growth ends with what still lies below the longest.
+async fn counted_phases(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    let policy = json!({
+        "retries_with_no_delay": 1, "minimum_delay_retries": 2, "minimum_delay": 3,
+        "maximum_delay": 16, "maximum_delay_retries": 4,
+    });
+    let subscriber = failing(&context, &queue, json!({ "_retry_policy": policy })).await?;
+    let delays = [0, 3, 3, 3, 8, 13, 16, 16, 16, 16];
+    expect_delays(&context, (&queue, &subscriber), &delays).await
+}
+
+/// One retry at once, and then what grows from one second.
+fn another(ignores_override: bool) -> Value {
+    json!({
+        "retries_with_no_delay": 1, "minimum_delay_retries": 0, "minimum_delay": 1,
+        "maximum_delay": 11, "maximum_delay_retries": 0,
+        "ignore_subscription_override": ignores_override,
+    })
+}
+
+async fn subscription_first(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    queue
+        .create(&json!({ "_retry_policy": another(false) }))
+        .await?;
+    let options = json!({ "_retry_policy": growth_alone() });
+    let subscriber = failing(&context, &queue, options).await?;
+    expect_delays(&context, (&queue, &subscriber), &[2, 7]).await
+}
+
+async fn queue_otherwise(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    queue
+        .create(&json!({ "_retry_policy": growth_alone() }))
+        .await?;
+    let subscriber = failing(&context, &queue, json!({})).await?;
+    expect_delays(&context, (&queue, &subscriber), &[2, 7]).await
+}
+
+/// Either side may say that the subscription's policy does not count; here it does so itself.
+async fn left_to_the_queue(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    queue
+        .create(&json!({ "_retry_policy": growth_alone() }))
+        .await?;
+    let options = json!({ "_retry_policy": another(true) });
+    let subscriber = failing(&context, &queue, options).await?;
+    expect_delays(&context, (&queue, &subscriber), &[2, 7]).await
+}
