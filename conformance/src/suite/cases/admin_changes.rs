@@ -54,8 +54,8 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 async fn one_of_two_goes(context: Context) -> CaseResult {
-    add_pool(&context, "p1", 1).await?;
-    add_pool(&context, "p2", 1).await?;
+    add_pool(&context, "p1", 0).await?;
+    add_pool(&context, "p2", 0).await?;
     add_flavor(&context, "f", &["p1", "p2"]).await?;
     let delete = |word| operator(context.delete(pool(&context, word)));
     delete("p1").send().await?.expect("12.1", &[204])?;
@@ -97,11 +97,13 @@ async fn patched_members(context: Context) -> CaseResult {
     let Some(uri) = context.surroundings().pool_uri() else {
         return Err(unknown(&context, "the target names no second spare store"));
     };
+    // With a weight and no flavor it would be given queues of others.
+    add_flavor(&context, "f", &["p"]).await?;
     let path = pool(&context, "p");
     for (member, value) in [
         ("options", json!({ "a": 1 })),
-        ("weight", json!(3)),
         ("uri", json!(uri)),
+        ("weight", json!(3)),
         ("weight", json!(0)),
     ] {
         let patch = operator(context.patch(path.clone(), &json!({ member: value })));
@@ -113,13 +115,24 @@ async fn patched_members(context: Context) -> CaseResult {
         let expected = format!("a pool that is {wanted}");
         reply.check("12.1", &expected, same)?;
     }
-    clear(&context, &[], &["p"]).await
+    clear(&context, &["f"], &["p"]).await
+}
+
+/// Gives pool `p` this weight. It has one only while it has a flavor too: others are given no queue of it.
+async fn weigh(context: &Context, weight: u64) -> CaseResult {
+    let patch = context.patch(pool(context, "p"), &json!({ "weight": weight }));
+    operator(patch)
+        .send()
+        .await?
+        .expect("12.1", &[200])
+        .map(drop)
 }
 
 /// They were deleted, full and empty ones.
 async fn emptied_pool(context: Context) -> CaseResult {
-    add_pool(&context, "p", 1).await?;
+    add_pool(&context, "p", 0).await?;
     add_flavor(&context, "f", &["p"]).await?;
+    weigh(&context, 1).await?;
     for number in 0..3 {
         let queue = Queue::new(&context, &format!("q{number}"));
         queue
@@ -132,6 +145,7 @@ async fn emptied_pool(context: Context) -> CaseResult {
         let delete = context.delete(queue.at("")).send().await?;
         delete.expect("4.6", &[204])?;
     }
+    weigh(&context, 0).await?;
     clear(&context, &["f"], &[]).await?;
     let path = pool(&context, "p");
     let delete = operator(context.delete(path.clone())).send().await?;
@@ -141,8 +155,9 @@ async fn emptied_pool(context: Context) -> CaseResult {
 }
 
 async fn patch_to_no_flavor(context: Context) -> CaseResult {
-    add_pool(&context, "p", 1).await?;
+    add_pool(&context, "p", 0).await?;
     add_flavor(&context, "f", &["p"]).await?;
+    weigh(&context, 1).await?;
     let queue = Queue::new(&context, "q");
     queue
         .create(&json!({ "_flavor": name(&context, "f") }))

@@ -33,6 +33,7 @@ pub(super) const CASES: &[Case] = &[
         as_python_writes
     )
     .needs(NEEDS)
+    .provenance(Provenance::Observed)
     .since(4),
     case!(Should, "checksums/differ-as-bodies-do", "7.5", differ)
         .needs(NEEDS)

@@ -23,6 +23,7 @@ pub(super) const CASES: &[Case] = &[
         deleted
     )
     .guarantee("G16")
+    .disputed("what ends a subscription ends its attempts")
     .needs(NEEDS)
     .waits(70)
     .since(4),
@@ -33,6 +34,7 @@ pub(super) const CASES: &[Case] = &[
         unsubscribed
     )
     .guarantee("G16")
+    .disputed("what ends a subscription ends its attempts")
     .needs(NEEDS_CONFIRMATION)
     .waits(70)
     .since(4),

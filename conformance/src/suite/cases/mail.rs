@@ -7,7 +7,9 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::environment::Instant;
-use crate::suite::capability::Capability::{self, Mail as Mails, Subscriptions};
+use crate::suite::capability::Capability::{
+    self, Confirmation, Mail as Mails, Projects, Subscriptions,
+};
 use crate::suite::mail_sink::Mail;
 use crate::suite::steps::{Queue, numbered, unknown};
 use crate::suite::subscriber::{confirming, subscribe_with};
@@ -41,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
         .waits(5)
         .since(4),
     case!(Must, "mail/subscriber-is-asked-by-mail", "8.7", asked)
-        .needs(&[Subscriptions, Mails, Capability::Confirmation])
+        .needs(&[Subscriptions, Mails, Confirmation, Projects])
         .guarantee("G16")
         .waits(10)
         .since(4),
@@ -81,7 +83,7 @@ impl Reader {
         let uri = format!("mailto:{}{query}", self.address);
         let body = json!({ "subscriber": uri, "ttl": 3_600, "options": options });
         let subscribed = subscribe_with(&self.context, queue, &body).await?;
-        if self.context.offers(Capability::Confirmation) {
+        if self.context.offers(Confirmation) {
             let confirmed = json!({ "confirmed": true });
             let confirm = confirming(&self.context, &subscribed, &confirmed);
             confirm.send().await?.expect("8.4", &[204])?;
@@ -100,8 +102,7 @@ impl Reader {
             (mail, document)
         });
         // Whoever is asked to confirm is asked by mail as well, in prose.
-        let asks = |mail: &Mail| mail.header("subject").ends_with("Confirmation");
-        Ok(read.filter(|(mail, _)| !asks(mail)).collect())
+        Ok(read.filter(|(_, document)| document.is_object()).collect())
     }
 
     /// Waits until there are `count` mails, or it took too long.
@@ -230,7 +231,8 @@ async fn signs(context: Context) -> CaseResult {
 
 /// The parameters behind the link in a text.
 fn link_in(text: &str) -> BTreeMap<String, String> {
-    let words = text.split_whitespace();
+    let marks = ['<', '>', '"', '.', ',', ')'];
+    let words = text.split_whitespace().map(|word| word.trim_matches(marks));
     let mut queries = words.filter_map(|word| word.split_once('?').map(|(_, query)| query));
     let query = queries.rfind(|query| query.contains("Signature="));
     let pairs = query.into_iter().flat_map(|query| query.split('&'));
