@@ -165,8 +165,8 @@ async fn suite_runs_behind_keystone_and_renews_its_token_before_it_ends() {
     };
     let count = selected.cases.iter().filter(needs).count();
     assert_eq!(report.count(Standing::NotApplicable), count);
-    // Among them all cases about WebSocket: each of those needs a project of its own.
-    assert!(count < 240 && report.count(Standing::Passed) > 200);
+    // Among them all cases about WebSocket: each of those needs a project of its own. Most are judged all the same.
+    assert!(report.count(Standing::Passed) * 2 > selected.cases.len());
     // The run took at least a quarter of an hour, and tokens live for five minutes.
     assert!(cloud.issued.lock().unwrap().len() >= 3);
 }
