@@ -2,6 +2,9 @@
 
 use anyhow::Context as _;
 
+/// Bytes of the unit that memory is told in.
+pub const MIB: u64 = 1024 * 1024;
+
 /// Bytes that the process of that id has in use.
 ///
 /// # Errors

@@ -18,9 +18,6 @@ use nanshe_conformance::checker::{judge_on, judge_stored};
 use nanshe_conformance::history::{Event, What, write};
 use nanshe_conformance::verdict::Verdict;
 
-/// Bytes of the unit that memory is told in.
-const MIB: u64 = 1024 * 1024;
-
 /// Events of which the longest history of the ladder in memory consists.
 const LADDER: [u64; 3] = [100_000, 1_000_000, 10_000_000];
 
@@ -130,7 +127,7 @@ fn stored(events: u64, folder: PathBuf, threads: usize) -> anyhow::Result<()> {
         "{events} events in a file of {} MB on {threads} threads: {:.2} M/s, {} MiB of memory at most",
         size / 1_000_000,
         events as f64 / took / 1e6,
-        memory::peak_bytes()? / MIB
+        memory::peak_bytes()? / memory::MIB
     );
     Ok(())
 }

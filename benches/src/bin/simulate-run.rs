@@ -27,9 +27,6 @@ mod simulating {
     use nanshe_simulator::Run;
     use nanshe_simulator::scenario::Scenario;
 
-    /// Bytes of the unit that memory is told in.
-    const MIB: u64 = 1024 * 1024;
-
     /// Operations that runs with 10, 100 and 1,000 clients are about as long as.
     const OPERATIONS: u64 = 100_000;
 
@@ -83,7 +80,7 @@ mod simulating {
             &scenario,
             1,
         );
-        let peak = memory::peak_bytes()? / MIB;
+        let peak = memory::peak_bytes()? / memory::MIB;
         println!(
             "\nThe most memory that all of this took, history and verdicts included: {peak} MiB"
         );

@@ -69,6 +69,15 @@ impl Subscriber {
         })
     }
 
+    /// One who answers 503, whatever comes and however often.
+    pub(super) fn failing(context: &Context, name: &str) -> Result<Self, Stop> {
+        let script = Script {
+            then: Answer::Status(503),
+            ..Script::default()
+        };
+        Self::scripted(context, name, script)
+    }
+
     /// From now on it does this.
     pub(super) fn rescript(&self, script: Script) {
         self.sink.script(&self.path, script);
@@ -91,6 +100,14 @@ impl Subscriber {
         });
         all.filter(|notified| !is_notice(&notified.document))
             .collect()
+    }
+
+    /// The times between one message and the next, as they came.
+    pub(super) fn gaps(&self) -> Vec<Duration> {
+        let came = self.messages();
+        let pairs = came.windows(2);
+        let gap = |pair: &[Notified]| pair[1].received.at.since(pair[0].received.at);
+        pairs.map(gap).collect()
     }
 
     /// The notices about the subscription that came.

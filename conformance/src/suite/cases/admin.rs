@@ -331,6 +331,12 @@ async fn bad_pools(context: Context) -> CaseResult {
         .map(drop)
 }
 
+/// Gives that pool another weight.
+pub(super) async fn weigh(context: &Context, word: &str, weight: u64) -> CaseResult {
+    let patch = operator(context.patch(pool(context, word), &json!({ "weight": weight })));
+    patch.send().await?.expect("12.1", &[200]).map(drop)
+}
+
 async fn patch_pool(context: Context) -> CaseResult {
     let body = add_pool(&context, "p", 1).await?;
     add_flavor(&context, "f", &["p"]).await?;

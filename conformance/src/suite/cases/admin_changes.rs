@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::admin::{
-    NEEDS, add_flavor, add_pool, clear, flavor, list_of, name, operator, pool, read,
+    NEEDS, add_flavor, add_pool, clear, flavor, list_of, name, operator, pool, read, weigh,
 };
 use crate::suite::capability::Capability::{Admin, Metadata, Patch, Pools};
 use crate::suite::steps::{Queue, numbered, unknown};
@@ -118,21 +118,12 @@ async fn patched_members(context: Context) -> CaseResult {
     clear(&context, &["f"], &["p"]).await
 }
 
-/// Gives pool `p` this weight. It has one only while it has a flavor too: others are given no queue of it.
-async fn weigh(context: &Context, weight: u64) -> CaseResult {
-    let patch = context.patch(pool(context, "p"), &json!({ "weight": weight }));
-    operator(patch)
-        .send()
-        .await?
-        .expect("12.1", &[200])
-        .map(drop)
-}
-
 /// They were deleted, full and empty ones.
 async fn emptied_pool(context: Context) -> CaseResult {
     add_pool(&context, "p", 0).await?;
     add_flavor(&context, "f", &["p"]).await?;
-    weigh(&context, 1).await?;
+    // Only while it has a flavor: others are given no queue of it.
+    weigh(&context, "p", 1).await?;
     for number in 0..3 {
         let queue = Queue::new(&context, &format!("q{number}"));
         queue
@@ -145,7 +136,7 @@ async fn emptied_pool(context: Context) -> CaseResult {
         let delete = context.delete(queue.at("")).send().await?;
         delete.expect("4.6", &[204])?;
     }
-    weigh(&context, 0).await?;
+    weigh(&context, "p", 0).await?;
     clear(&context, &["f"], &[]).await?;
     let path = pool(&context, "p");
     let delete = operator(context.delete(path.clone())).send().await?;
@@ -157,7 +148,7 @@ async fn emptied_pool(context: Context) -> CaseResult {
 async fn patch_to_no_flavor(context: Context) -> CaseResult {
     add_pool(&context, "p", 0).await?;
     add_flavor(&context, "f", &["p"]).await?;
-    weigh(&context, 1).await?;
+    weigh(&context, "p", 1).await?;
     let queue = Queue::new(&context, "q");
     queue
         .create(&json!({ "_flavor": name(&context, "f") }))

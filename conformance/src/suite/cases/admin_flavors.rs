@@ -2,6 +2,7 @@
 
 use super::admin::{
     NEEDS, add_flavor, add_pool, clear, flavor, list_of, name, operator, own_names, pool, read,
+    weigh,
 };
 use crate::suite::capability::Capability::{Admin, Metadata, Pools};
 use crate::suite::steps::{EVERYTHING, Queue, bodies, expect_each, numbered};
@@ -269,8 +270,7 @@ async fn weights_move_nothing(context: Context) -> CaseResult {
         .await?;
     queue.post(&numbered(0..2, 300)).await?;
     for (word, weight) in [("p1", 0), ("p2", 9)] {
-        let patch = context.patch(pool(&context, word), &json!({ "weight": weight }));
-        operator(patch).send().await?.expect("12.1", &[200])?;
+        weigh(&context, word, weight).await?;
     }
     queue.post(&numbered(2..4, 300)).await?;
     let page = queue.list(EVERYTHING).await?;
@@ -293,8 +293,7 @@ async fn weight_returns(context: Context) -> CaseResult {
     let none = Queue::new(&context, "none");
     let put = context.put(none.at("")).json(&metadata).send().await?;
     let put = put.expect("12.3", &[201, 503])?;
-    let patch = context.patch(pool(&context, "p"), &json!({ "weight": 1 }));
-    operator(patch).send().await?.expect("12.1", &[200])?;
+    weigh(&context, "p", 1).await?;
     let queue = Queue::new(&context, "q");
     queue.create(&metadata).await?;
     queue.post(&numbered(0..2, 300)).await?;

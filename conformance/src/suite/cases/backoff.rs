@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::suite::capability::Capability::{self, Subscriptions, Webhooks};
-use crate::suite::sink::{Answer, Script};
 use crate::suite::steps::{Queue, numbered};
 use crate::suite::subscriber::{Subscriber, subscribe};
 use crate::suite::{Case, CaseResult, Context, case};
@@ -72,11 +71,7 @@ async fn exponentially(context: Context) -> CaseResult {
 /// grows.
 async fn expect_growth(context: &Context, (function, grown): (&str, [u64; 5])) -> CaseResult {
     let queue = Queue::new(context, function);
-    let script = Script {
-        then: Answer::Status(503),
-        ..Script::default()
-    };
-    let subscriber = Subscriber::scripted(context, function, script)?;
+    let subscriber = Subscriber::failing(context, function)?;
     let policy = json!({
         "retries_with_no_delay": 1, "minimum_delay_retries": 1, "minimum_delay": 5,
         "maximum_delay": 30, "maximum_delay_retries": 1, "retry_backoff_function": function,
@@ -92,11 +87,7 @@ async fn expect_growth(context: &Context, (function, grown): (&str, [u64; 5])) -
     // That one is missing shows below.
     let span = total + context.happens_within();
     let _all_came = subscriber.until_within(span, all).await;
-    let came: Vec<_> = subscriber.messages();
-    let gaps = came.windows(2);
-    let gaps: Vec<Duration> = gaps
-        .map(|pair| pair[1].received.at.since(pair[0].received.at))
-        .collect();
+    let gaps = subscriber.gaps();
     let near = |(gap, secs): (&Duration, &u64)| {
         gap.abs_diff(Duration::from_secs(*secs)) <= context.slack()
     };

@@ -238,7 +238,7 @@ async fn asked_again(context: Context) -> CaseResult {
     Err(context.failure("8.2", expected, format!("{:?}", subscriber.received())))
 }
 
-async fn unsubscribe(context: &Context, subscribed: &Subscribed) -> CaseResult {
+pub(super) async fn unsubscribe(context: &Context, subscribed: &Subscribed) -> CaseResult {
     let request = confirming(context, subscribed, &json!({ "confirmed": false }));
     request.send().await?.expect("8.4", &[204]).map(drop)
 }

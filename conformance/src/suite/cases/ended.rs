@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::confirmation::unsubscribe;
 use super::notifications::numbers;
 use crate::suite::capability::Capability::{self, Confirmation, Subscriptions, Webhooks};
 use crate::suite::sink::{Answer, Script};
 use crate::suite::steps::{Queue, numbered};
-use crate::suite::subscriber::{Subscribed, Subscriber, confirming, pause, subscribe};
+use crate::suite::subscriber::{Subscribed, Subscriber, pause, subscribe};
 use crate::suite::{Case, CaseResult, Context, Stop, case};
 
 const NEEDS: &[Capability] = &[Subscriptions, Webhooks];
@@ -103,17 +104,12 @@ async fn deleted(context: Context) -> CaseResult {
     failing.expect_quiet(&context, "8.3").await
 }
 
-async fn confirm(context: &Context, granted: &Subscribed, confirmed: bool) -> CaseResult {
-    let request = confirming(context, granted, &json!({ "confirmed": confirmed }));
-    request.send().await?.expect("8.4", &[204]).map(drop)
-}
-
 /// The notice that tells them is no message.
 async fn unsubscribed(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let failing = failing(&context, &queue).await?;
     for granted in &failing.granted {
-        confirm(&context, granted, false).await?;
+        unsubscribe(&context, granted).await?;
     }
     failing.expect_quiet(&context, "8.7").await
 }

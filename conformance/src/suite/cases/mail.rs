@@ -119,10 +119,21 @@ impl Reader {
         count: usize,
         deadline: Instant,
     ) -> Result<Vec<(Mail, Value)>, Stop> {
+        let enough = |mails: &Vec<_>| mails.len() >= count;
+        self.look_until(enough, || self.mails(), deadline).await
+    }
+
+    /// What `look` sees as soon as it is `enough`, or at the deadline.
+    async fn look_until<T>(
+        &self,
+        enough: impl Fn(&T) -> bool,
+        look: impl Fn() -> Result<T, Stop>,
+        deadline: Instant,
+    ) -> Result<T, Stop> {
         loop {
-            let mails = self.mails()?;
-            if mails.len() >= count || self.context.now() >= deadline {
-                return Ok(mails);
+            let seen = look()?;
+            if enough(&seen) || self.context.now() >= deadline {
+                return Ok(seen);
             }
             let next = self.context.now().plus(LOOK_EVERY).min(deadline);
             self.context.sleep_until(next).await;
@@ -132,22 +143,16 @@ impl Reader {
     /// The first mail of whatever kind, which must come.
     async fn first_of_all(&self) -> Result<Mail, Stop> {
         let deadline = self.context.now().plus(self.context.happens_within());
-        loop {
+        let look = || {
             let sink = self.context.surroundings().mail.as_ref();
             let mails = sink.map(|sink| sink.received(&self.address));
-            let first = mails.and_then(|mails| mails.into_iter().next());
-            match first {
-                Some(first) => return Ok(first),
-                None if self.context.now() >= deadline => {
-                    let expected = format!("a mail to {}", self.address);
-                    return Err(self.context.failure("8.7", expected, "none"));
-                }
-                None => {
-                    let next = self.context.now().plus(LOOK_EVERY);
-                    self.context.sleep_until(next).await;
-                }
-            }
-        }
+            Ok(mails.and_then(|mails| mails.into_iter().next()))
+        };
+        let first = self.look_until(Option::is_some, look, deadline).await?;
+        first.ok_or_else(|| {
+            let expected = format!("a mail to {}", self.address);
+            self.context.failure("8.7", expected, "none")
+        })
     }
 
     /// The first mail with a message, which must come.

@@ -7,15 +7,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::suite::capability::Capability::{self, Metadata, Subscriptions, Webhooks};
-use crate::suite::sink::{Answer, Script};
 use crate::suite::steps::{Queue, numbered, unknown};
 use crate::suite::subscriber::{Subscriber, pause, subscribe};
 use crate::suite::{Case, CaseResult, Context, Stop, case};
 
 const NEEDS: &[Capability] = &[Subscriptions, Webhooks];
+const NEEDS_METADATA: &[Capability] = &[Subscriptions, Webhooks, Metadata];
+
 /// How much later than it is due an attempt may come and still tell one delay from the next.
 const LATE: Duration = Duration::from_secs(3);
-const NEEDS_METADATA: &[Capability] = &[Subscriptions, Webhooks, Metadata];
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -76,11 +76,7 @@ fn growth_alone() -> Value {
 
 /// Somebody who fails whatever comes, subscribed with these options.
 async fn failing(context: &Context, queue: &Queue, options: Value) -> Result<Subscriber, Stop> {
-    let script = Script {
-        then: Answer::Status(503),
-        ..Script::default()
-    };
-    let subscriber = Subscriber::scripted(context, "s", script)?;
+    let subscriber = Subscriber::failing(context, "s")?;
     subscribe(context, queue, (&subscriber, options)).await?;
     Ok(subscriber)
 }
@@ -108,11 +104,7 @@ async fn expect_delays(
     let _all_came = subscriber.until_within(span, all).await;
     // Longer than any delay of these policies.
     pause(context, Duration::from_secs(35)).await;
-    let came = subscriber.messages();
-    let gaps = came.windows(2);
-    let gaps: Vec<Duration> = gaps
-        .map(|pair| pair[1].received.at.since(pair[0].received.at))
-        .collect();
+    let gaps = subscriber.gaps();
     let slack = context.slack();
     let each = || {
         gaps.iter()
