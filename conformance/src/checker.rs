@@ -16,7 +16,6 @@ use crate::history::History;
 use crate::verdict::Verdict;
 
 pub use self::docket::{Docket, Judgement, judge_stored};
-use self::log::Builder;
 use self::rules::Draft;
 use self::story::Records;
 pub use self::tally::{RuleTally, Tally};
@@ -312,7 +311,7 @@ pub fn judge(history: &History) -> Verdicts {
 
 /// The same, on so many threads. The verdicts do not depend on their number.
 pub fn judge_on(history: &History, threads: usize) -> Verdicts {
-    let log = Builder::log(history);
+    let log = log::log(history, threads);
     Draft::of(&log, threads).conclude(&log, &Records::All(&history.records))
 }
 

@@ -9,7 +9,7 @@ use super::rules::Draft;
 use super::story::Records;
 use crate::environment::Instant;
 use crate::history::{
-    Begun, Chosen, Header, HistoryError, Note, Operation, Outcome, Sink, feed, posted_again,
+    Begun, Chosen, Header, HistoryError, Note, Operation, Outcome, Posted, Sink, feed, posted_again,
 };
 
 /// What is to be judged: feed it, then ask for the [`Judgement`].
@@ -48,11 +48,12 @@ impl Sink for Docket {
             operation,
         } = begun;
         if let Operation::Post { messages, .. } = &operation {
+            let is_batch = messages.len() > 1;
             let mut tokens = BTreeSet::new();
-            for posted in messages {
-                let is_new = tokens.insert(&posted.token);
-                if !is_new || self.builder.is_posted(&posted.token) {
-                    return Err(posted_again(&posted.token));
+            for Posted { token, .. } in messages {
+                let is_new = !is_batch || tokens.insert(token);
+                if !is_new || self.builder.is_posted(token) {
+                    return Err(posted_again(token));
                 }
             }
         }

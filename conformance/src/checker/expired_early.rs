@@ -9,7 +9,7 @@ use super::log::{Act, Index, NONE, Outcome};
 /// to be there for certain.
 pub(super) fn expired_early(known: &Known<'_>, findings: &mut Findings) {
     let facts = known.facts;
-    for &take in &known.deliveries {
+    for &take in known.deliveries.iter() {
         let claim = facts.op(take).claim();
         if claim == NONE || facts.op(take).place != known.message.home {
             continue;

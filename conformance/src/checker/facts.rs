@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::dead_letter::Attempts;
 use super::log::{Act, Groups, Index, Log, NONE, Op, Outcome, Place, Sight};
+use super::parts::both;
 use super::unanswered::Unanswered;
 use crate::environment::{Instant, nanos};
 use crate::history::QueueSettings;
@@ -99,34 +100,49 @@ pub(super) struct DeadLetters {
 }
 
 impl<'l> Facts<'l> {
-    pub(super) fn gather(log: &'l Log) -> Self {
+    /// Gathers them, on so many threads.
+    pub(super) fn gather(log: &'l Log, threads: usize) -> Self {
         let mut facts = Self {
             log,
             strangers: Vec::new(),
             of_message: OfMessage::default(),
             of_claim: OfClaim::default(),
             queues: Vec::new(),
-            owner_of: owners(log),
+            owner_of: Vec::new(),
             is_repeating: log
                 .faults
                 .iter()
                 .any(|(_, fault)| fault.contains("duplicate")),
         };
-        facts.gather_sightings();
-        facts.gather_named();
-        facts.gather_claims();
-        facts.gather_queues();
+        let ((sightings, strangers), owner_of) =
+            both(threads, || facts.sightings(), || owners(log));
+        facts.of_message.sightings = sightings;
+        facts.strangers = strangers;
+        facts.owner_of = owner_of;
+        let ([deletes, bulk_deletes, finds, absences], (of_claim, queues)) = both(
+            threads,
+            || facts.named(),
+            || (facts.claims(), facts.queues()),
+        );
+        facts.of_message.deletes = deletes;
+        facts.of_message.bulk_deletes = bulk_deletes;
+        facts.of_message.finds = finds;
+        facts.of_message.absences = absences;
+        facts.of_claim = of_claim;
+        facts.queues = queues;
         facts
     }
 
-    fn gather_sightings(&mut self) {
+    /// Ok observations by message, and those of what nobody posted.
+    fn sightings(&self) -> (Groups, Vec<(u32, Index)>) {
         let log = self.log;
-        let mut sightings = Vec::new();
+        let mut strangers = Vec::new();
+        let mut sightings = Vec::with_capacity(log.seen.len());
         for (index, op) in log.numbered() {
             let before = sightings.len();
             for sight in self.seen(op) {
                 match log.message_of(sight.token) {
-                    None => self.strangers.push((sight.token, index)),
+                    None => strangers.push((sight.token, index)),
                     // One answer is one observation, however often it repeats itself.
                     Some(message) if !sightings[before..].contains(&(message, index)) => {
                         sightings.push((message, index));
@@ -137,12 +153,14 @@ impl<'l> Facts<'l> {
         }
         let mut sightings = Groups::of(log.messages.len(), &sightings);
         sightings.sort_by_key(|index| (log.op(index).completed_at, index));
-        self.of_message.sightings = sightings;
+        (sightings, strangers)
     }
 
-    fn gather_named(&mut self) {
+    /// By message: deletes, alone and of many, and ok reads that found it and that did not.
+    fn named(&self) -> [Groups; 4] {
         let log = self.log;
-        let [mut deletes, mut bulk_deletes, mut finds, mut absences] = [const { Vec::new() }; 4];
+        let [mut bulk_deletes, mut finds, mut absences] = [const { Vec::new() }; 3];
+        let mut deletes = Vec::with_capacity(log.messages.len());
         for (index, op) in log.numbered() {
             let owner = |id: u32| Some(self.owner_of[id as usize]).filter(|&owner| owner != NONE);
             let is_shown = |id: u32| self.seen(op).iter().any(|sight| sight.id == id);
@@ -162,13 +180,10 @@ impl<'l> Facts<'l> {
             }
         }
         let of = |pairs: Vec<(u32, u32)>| Groups::of(log.messages.len(), &pairs);
-        self.of_message.deletes = of(deletes);
-        self.of_message.bulk_deletes = of(bulk_deletes);
-        self.of_message.finds = of(finds);
-        self.of_message.absences = of(absences);
+        [deletes, bulk_deletes, finds, absences].map(of)
     }
 
-    fn gather_claims(&mut self) {
+    fn claims(&self) -> OfClaim {
         let log = self.log;
         let mut grants = vec![NONE; log.claims.count()];
         let [mut renewals, mut failed, mut releases, mut reads] = [const { Vec::new() }; 4];
@@ -210,7 +225,7 @@ impl<'l> Facts<'l> {
             renewed_until.push(*renewed);
             maybe_until.push(*maybe);
         }
-        self.of_claim = OfClaim {
+        OfClaim {
             grants,
             renewals,
             failed_renewals: of(failed),
@@ -218,10 +233,10 @@ impl<'l> Facts<'l> {
             reads: of(reads),
             renewed_until,
             maybe_until,
-        };
+        }
     }
 
-    fn gather_queues(&mut self) {
+    fn queues(&self) -> Vec<Queue> {
         let log = self.log;
         let mut queues: Vec<Queue> = Vec::new();
         queues.resize_with(log.queues.count(), Queue::default);
@@ -279,7 +294,7 @@ impl<'l> Facts<'l> {
                 queue.attempts = Attempts::of(self, takes.copied());
             }
         }
-        self.queues = queues;
+        queues
     }
 
     fn settle(&self, queue: &mut Queue, place: Place, settings: &QueueSettings) {

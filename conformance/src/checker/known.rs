@@ -1,5 +1,6 @@
 //! What is known about one message: when it certainly is there, and when it may be gone or certainly is.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::facts::{Facts, Queue, secs};
@@ -19,7 +20,7 @@ pub(super) struct Known<'f> {
     /// Ok observations of it, in the order of their completions.
     pub(super) sightings: &'f [Index],
     /// Those that handed it out: claims and pops.
-    pub(super) deliveries: Vec<Index>,
+    pub(super) deliveries: Cow<'f, [Index]>,
     /// From when on it is certain that the message was stored; `None` if it never is.
     pub(super) stored_from: Option<Instant>,
     /// Until when the message certainly has not expired: the early end `L` of its expiry window.
@@ -48,7 +49,11 @@ impl<'f> Known<'f> {
         let message = &facts.log.messages[number as usize];
         let sightings = facts.of_message.sightings.get(number);
         let is_take = |index: &Index| facts.op(*index).is_take();
-        let deliveries = sightings.iter().copied().filter(is_take).collect();
+        let deliveries = if sightings.iter().all(is_take) {
+            Cow::Borrowed(sightings)
+        } else {
+            sightings.iter().copied().filter(is_take).collect()
+        };
         let mut known = Self {
             facts,
             number,
@@ -350,7 +355,7 @@ impl<'f> Known<'f> {
     fn holders(&self) -> Vec<Holder<'f>> {
         let facts = self.facts;
         let mut holders: Vec<Index> = Vec::new();
-        for &take in &self.deliveries {
+        for &take in self.deliveries.iter() {
             let claim = facts.op(take).claim();
             if !facts.op(take).is_pop() {
                 holders.push(take);

@@ -20,7 +20,7 @@ pub(super) fn early(known: &Known<'_>, findings: &mut Findings) {
     let challenged = takes.get(first);
     let is_challenged = challenged.is_some_and(|&take| facts.op(take).completed_at < ends_at);
     findings.exercised += u64::from(is_challenged);
-    for &take in &known.deliveries {
+    for &take in known.deliveries.iter() {
         if facts.op(take).completed_at < ends_at {
             findings.violate(known.message.token, || {
                 let summary = format!("handed out before its delay ended, at {ends_at} or later");

@@ -7,12 +7,14 @@
 use crate::environment::Instant;
 use crate::history::{Header, Phase, QueueSettings};
 
-pub(super) use self::builder::Builder;
+pub(super) use self::builder::{Builder, log};
 pub(super) use self::groups::Groups;
+use self::identifiers::Identifiers;
 pub(super) use self::names::{NONE, Names};
 
 mod builder;
 mod groups;
+mod identifiers;
 mod names;
 
 /// The number of an operation, in the order of invocations.
@@ -296,6 +298,21 @@ impl Op {
 }
 
 impl Log {
+    /// Nothing more comes.
+    fn finish(mut self, identifiers: Identifiers) -> Self {
+        let Identifiers {
+            projects,
+            queues,
+            messages,
+            claims,
+            ..
+        } = identifiers;
+        (self.projects, self.queues) = (projects, queues);
+        (self.ids, self.claims) = (messages, claims);
+        self.message_of.resize(self.tokens.count(), NONE);
+        self
+    }
+
     pub(super) fn op(&self, index: Index) -> &Op {
         &self.operations[index as usize]
     }

@@ -8,9 +8,10 @@ use super::facts::{Facts, Queue};
 use super::findings::Findings;
 use super::known::Known;
 use super::log::{Act, Index};
-use super::marks::Mark;
+use super::marks::Marks;
+use super::parts::in_parts;
 use super::sweep::{Candidate, Sweep};
-use super::telling::{telling_takes, unanswered_takes};
+use super::telling::{Telling, unanswered_takes};
 use crate::environment::Instant;
 
 /// What was missing, by the rule that it breaks.
@@ -69,7 +70,8 @@ impl Missing {
     }
 
     /// Counts what a message that was never missed could have broken.
-    fn count(&mut self, facts: &Facts<'_>, candidate: &Candidate, mark: &Mark) {
+    fn count(&mut self, facts: &Facts<'_>, candidate: Candidate, marks: &Marks) {
+        let mark = &marks[candidate.message];
         let is_exercised = candidate.is_accounted_for || mark.deliveries > 0;
         self.lost.exercised += u64::from(is_exercised);
         // It was held, and came again.
@@ -78,6 +80,8 @@ impl Missing {
         let post = facts.op(facts.log.messages[candidate.message as usize].post);
         let is_batch = matches!(post.act, Act::Post { count, .. } if count > 1);
         self.partial.exercised += u64::from(post.is_info() && is_batch);
+        let is_open = candidate.is_open(mark, facts.last_invoked_at());
+        self.open += usize::from(is_open);
     }
 }
 
@@ -107,49 +111,72 @@ pub(super) fn absent(known: &Known<'_>, missing: &mut Missing) {
     }
 }
 
-/// Judges the queue's answers that tell what they leave out.
-pub(super) fn left_out(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Missing {
+/// Judges `takes`, the queue's answers that tell what they leave out, on so many threads.
+pub(super) fn left_out(
+    facts: &Facts<'_>,
+    marks: &Marks,
+    (queue, takes): (&Queue, &[Telling]),
+    threads: usize,
+) -> Missing {
     let mut missing = Missing::default();
-    let mut candidates = candidates(facts, marks, queue);
-    let takes = telling_takes(facts, queue);
-    if !takes.is_empty() {
-        candidates.sort_by_key(|candidate| candidate.active_from);
-        let mut sweep = Sweep::of(facts, queue, candidates);
-        let mut passed = Vec::new();
-        let mut gone = BTreeSet::new();
-        // Each message is missed once: a later answer without it proves nothing new.
-        for take in takes {
-            let of_take = sweep.judge(take.index, take.is_short);
-            for message in of_take.missing {
-                let known = Known::of(facts, message);
-                let rule = missing.rule(&known, take.index);
-                rule.exercised += 1;
-                rule.violate(known.message.token, || tell_missing(&known, take.index));
-                gone.insert(message);
+    let began_at = |take: &Telling| facts.op(take.index).invoked_at;
+    let first_at = takes.first().map_or(Instant::NEVER, began_at);
+    let last_short_at = takes.iter().rfind(|take| take.is_short).map(began_at);
+    let parts = in_parts(queue.messages.len(), threads, |part| {
+        let mut of_part = Missing::default();
+        let mut waiting = Vec::new();
+        for &message in &queue.messages[part] {
+            match Candidate::of(facts, marks, message) {
+                // Most messages are gone before anybody looks.
+                Some(gone) if gone.active_until <= first_at => {
+                    of_part.count(facts, gone.looked_for(last_short_at), marks);
+                }
+                Some(candidate) => waiting.push((candidate.active_from, message)),
+                None => {}
             }
-            missing.passed.exercised += u64::from(of_take.could_pass);
-            let of_take = of_take.passed.into_iter();
-            passed.extend(of_take.map(|(message, younger)| (message, younger, take.index)));
         }
-        // What turned out to be missing altogether was not passed over by that answer alone.
-        passed.retain(|(message, ..)| !gone.contains(message));
-        for (message, younger, take) in passed {
-            let known = Known::of(facts, message);
-            let is_over = facts.op(take).completed_at >= known.lives_as_posted();
-            let rule = if is_over {
-                &mut missing.lifetime
-            } else {
-                &mut missing.passed
-            };
-            rule.violate(known.message.token, || tell_passed(&known, younger, take));
-        }
-        candidates = sweep.finish();
+        (of_part, waiting)
+    });
+    let mut waiting = Vec::with_capacity(parts.iter().map(|(_, waiting)| waiting.len()).sum());
+    for (of_part, of_waiting) in parts {
+        missing.add(of_part);
+        waiting.extend(of_waiting);
     }
-    let end = facts.last_invoked_at();
-    for candidate in &candidates {
-        let mark = &marks[candidate.message as usize];
-        missing.count(facts, candidate, mark);
-        missing.open += usize::from(candidate.is_open(mark, end));
+    waiting.sort_by_key(|&(active_from, _)| active_from);
+    let mut sweep = Sweep::of((facts, marks), queue, waiting);
+    let mut passed = Vec::new();
+    let mut gone = BTreeSet::new();
+    // Each message is missed once: a later answer without it proves nothing new.
+    for take in takes {
+        let of_take = sweep.judge(take.index, take.is_short);
+        for message in of_take.missing {
+            let known = Known::of(facts, message);
+            let rule = missing.rule(&known, take.index);
+            rule.exercised += 1;
+            rule.violate(known.message.token, || tell_missing(&known, take.index));
+            gone.insert(message);
+        }
+        missing.passed.exercised += u64::from(of_take.could_pass);
+        let of_take = of_take.passed.into_iter();
+        passed.extend(of_take.map(|(message, younger)| (message, younger, take.index)));
+        for past in sweep.take_past() {
+            missing.count(facts, past.looked_for(last_short_at), marks);
+        }
+    }
+    // What turned out to be missing altogether was not passed over by that answer alone.
+    passed.retain(|(message, ..)| !gone.contains(message));
+    for (message, younger, take) in passed {
+        let known = Known::of(facts, message);
+        let is_over = facts.op(take).completed_at >= known.lives_as_posted();
+        let rule = if is_over {
+            &mut missing.lifetime
+        } else {
+            &mut missing.passed
+        };
+        rule.violate(known.message.token, || tell_passed(&known, younger, take));
+    }
+    for candidate in sweep.finish() {
+        missing.count(facts, candidate.looked_for(last_short_at), marks);
     }
     missing
 }
@@ -181,39 +208,4 @@ fn tell_passed(known: &Known<'_>, younger: u32, take: Index) -> (String, Vec<Ind
         summary,
         proof.chain(known.deliveries.iter().copied()).collect(),
     )
-}
-
-/// The queue's messages that somebody was told are stored, or that were seen.
-fn candidates(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Vec<Candidate> {
-    let slack = facts.slack();
-    let candidate = |&number: &u32| {
-        let message = &facts.log.messages[number as usize];
-        let mark = &marks[number as usize];
-        let is_inferred = mark.stored_from == Instant::NEVER;
-        let stored_from = if is_inferred {
-            batch_stored_from(facts, marks, number)?
-        } else {
-            mark.stored_from
-        };
-        Some(Candidate {
-            message: number,
-            active_from: stored_from.plus(facts.delay_at_most(message)).plus(slack),
-            active_until: mark.active_until,
-            is_accounted_for: false,
-            is_inferred,
-            may_be_taken: mark.may_be_taken,
-        })
-    };
-    queue.messages.iter().filter_map(candidate).collect()
-}
-
-/// From when on others of its batch certainly are stored, and it has to be.
-fn batch_stored_from(facts: &Facts<'_>, marks: &[Mark], number: u32) -> Option<Instant> {
-    let post = facts.op(facts.log.messages[number as usize].post);
-    let Act::Post { first, count } = post.act else {
-        return None;
-    };
-    let batch = &marks[first as usize..(first + count) as usize];
-    let first = batch.iter().map(|mark| mark.stored_from).min();
-    first.filter(|&at| at < Instant::NEVER)
 }

@@ -1,5 +1,7 @@
 //! What the rules about whole queues need of each message: a few instants, worked out once.
 
+use std::ops::Index;
+
 use super::known::Known;
 use crate::environment::Instant;
 
@@ -21,6 +23,37 @@ pub(super) struct Mark {
     pub(super) deliveries: u8,
     /// Whether something certainly took it away.
     pub(super) is_removed: bool,
+}
+
+/// The marks of all messages, in the parts in which they were worked out: to put them together would take
+/// as much memory again, and time.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    parts: Vec<Vec<Mark>>,
+    /// All parts but the last have as many marks: two to the power of this.
+    size_log2: u32,
+}
+
+impl FromIterator<Vec<Mark>> for Marks {
+    /// All parts but the last have as many marks, a power of two.
+    fn from_iter<P: IntoIterator<Item = Vec<Mark>>>(parts: P) -> Self {
+        let parts: Vec<Vec<Mark>> = parts.into_iter().collect();
+        let size = parts.first().map_or(0, Vec::len).next_power_of_two();
+        Self {
+            parts,
+            size_log2: size.trailing_zeros(),
+        }
+    }
+}
+
+impl Index<u32> for Marks {
+    type Output = Mark;
+
+    fn index(&self, message: u32) -> &Mark {
+        let message = message as usize;
+        let part = message >> self.size_log2;
+        &self.parts[part][message - (part << self.size_log2)]
+    }
 }
 
 impl Mark {

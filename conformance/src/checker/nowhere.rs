@@ -10,7 +10,7 @@ use super::facts::{Facts, secs};
 use super::findings::Findings;
 use super::known::Known;
 use super::log::{Act, Index, Place};
-use super::telling::telling_takes;
+use super::telling::Telling;
 use crate::environment::Instant;
 
 /// A look at a whole queue.
@@ -34,7 +34,8 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    pub(super) fn of(facts: &Facts<'_>, walks: &[Vec<Index>]) -> Self {
+    /// Along walks, and by `telling` takes, which are by place.
+    pub(super) fn of(facts: &Facts<'_>, walks: &[Vec<Index>], telling: &[Vec<Telling>]) -> Self {
         let mut of_place: BTreeMap<Place, Vec<Look>> = BTreeMap::new();
         for (place, queue) in (0..).zip(&facts.queues) {
             for to in &queue.dead_letters {
@@ -50,7 +51,7 @@ impl Looks {
             }
         }
         for (&place, looks) in &mut of_place {
-            let takes = telling_takes(facts, facts.queue(place)).into_iter();
+            let takes = telling[place as usize].iter();
             let short = takes.filter(|take| take.is_short).map(|take| {
                 let op = facts.op(take.index);
                 Look {

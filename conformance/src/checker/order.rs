@@ -36,7 +36,7 @@ pub(super) fn of_take(facts: &Facts<'_>, take: Index, findings: &mut Findings) {
 pub(super) fn disagreeing(facts: &Facts<'_>, findings: &mut Findings) {
     let log = facts.log;
     // By message: the latest answer with several that showed it, and where it stood there.
-    let mut ranks: Vec<(Index, u32)> = vec![(NONE, 0); log.messages.len()];
+    let mut ranks: Vec<(Index, u32)> = Vec::new();
     // By answer, for the one that is looked at: the message of the highest rank so far.
     let mut highest: BTreeMap<Index, (u32, u32)> = BTreeMap::new();
     for (index, op) in log.numbered() {
@@ -49,6 +49,7 @@ pub(super) fn disagreeing(facts: &Facts<'_>, findings: &mut Findings) {
         // What was moved here has the rank of its move.
         let at_home = |&message: &u32| log.messages[message as usize].home == op.place;
         let messages: Vec<u32> = messages.filter(at_home).collect();
+        ranks.resize(log.messages.len(), (NONE, 0));
         highest.clear();
         for &message in &messages {
             let (answer, rank) = ranks[message as usize];

@@ -12,7 +12,7 @@ use super::facts::Facts;
 use super::findings::Findings;
 use super::known::Known;
 use super::log::{Act, Index, NONE, Place};
-use super::marks::Mark;
+use super::marks::Marks;
 use super::order::producer;
 use crate::environment::Instant;
 
@@ -77,7 +77,7 @@ pub(super) fn repeats(facts: &Facts<'_>, pages: &[Index], findings: &mut Finding
 /// The walks of one queue.
 pub(super) fn gaps(
     facts: &Facts<'_>,
-    marks: &[Mark],
+    marks: &Marks,
     (place, walks): (Place, &[&Vec<Index>]),
     findings: &mut Findings,
 ) {
@@ -121,7 +121,7 @@ pub(super) fn gaps(
 /// Judges one message after the other that a walk has passed.
 struct Judge<'f, 'l> {
     facts: &'f Facts<'l>,
-    marks: &'f [Mark],
+    marks: &'f Marks,
     findings: &'f mut Findings,
 }
 
@@ -137,7 +137,7 @@ impl Judge<'_, '_> {
             facts.op(pages[from]).invoked_at,
             facts.op(page).completed_at,
         );
-        let stays = span.1 < self.marks[message as usize].stays_until;
+        let stays = span.1 < self.marks[message].stays_until;
         if !stays || !qualifies(facts, message, pages, span) {
             return;
         }
@@ -177,8 +177,8 @@ struct There {
 }
 
 impl There {
-    fn of(facts: &Facts<'_>, marks: &[Mark], place: Place) -> Self {
-        let stored_from = |message: u32| marks[message as usize].stored_from;
+    fn of(facts: &Facts<'_>, marks: &Marks, place: Place) -> Self {
+        let stored_from = |message: u32| marks[message].stored_from;
         let coming = facts.queue(place).messages.iter().copied();
         let mut coming: Vec<u32> = coming
             .filter(|&message| stored_from(message) < Instant::NEVER)
@@ -192,13 +192,13 @@ impl There {
     }
 
     /// A walk begins `now`: what was stored before, and certainly is there still.
-    fn advance(&mut self, facts: &Facts<'_>, marks: &[Mark], now: Instant) {
+    fn advance(&mut self, facts: &Facts<'_>, marks: &Marks, now: Instant) {
         let posted_by = |message: u32| {
             let post = facts.log.messages[message as usize].post;
             facts.acts_until(facts.op(post))
         };
         while let Some(&message) = self.coming.last() {
-            let mark = &marks[message as usize];
+            let mark = &marks[message];
             if mark.stored_from >= now {
                 break;
             }

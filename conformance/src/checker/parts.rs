@@ -5,20 +5,37 @@ use std::sync::Mutex;
 use std::thread;
 
 /// Things that one part holds at least: below that, a part costs more than it saves.
-const PART_COUNT_MIN: usize = 2_000;
+pub(super) const PART_COUNT_MIN: usize = 2_000;
 
 /// Parts for each thread, so that the last one is not waited for too long.
 const PARTS_PER_THREAD: usize = 16;
 
+/// Does both, at once if there are threads for it.
+pub(super) fn both<A, B: Send>(
+    threads: usize,
+    one: impl FnOnce() -> A,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if threads <= 1 {
+        return (one(), other());
+    }
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        (one, other.join().expect("invariant: no part panics"))
+    })
+}
+
 /// Does `part` for stretches that together are `0..count`, on so many threads at once. The results are
-/// in the order of the stretches, whoever was ready first.
+/// in the order of the stretches, whoever was ready first. All stretches but the last have the same length, a
+/// power of two.
 pub(super) fn in_parts<T: Send>(
     count: usize,
     threads: usize,
     part: impl Fn(Range<usize>) -> T + Sync,
 ) -> Vec<T> {
     let size = count.div_ceil(threads.max(1) * PARTS_PER_THREAD);
-    let size = size.max(PART_COUNT_MIN);
+    let size = size.max(PART_COUNT_MIN).next_power_of_two();
     let parts: Vec<Range<usize>> = (0..count)
         .step_by(size)
         .map(|from| from..count.min(from + size))

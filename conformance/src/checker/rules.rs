@@ -9,10 +9,11 @@ use super::findings::Findings;
 use super::known::Known;
 use super::log::{Index, Log, Place};
 use super::lost::{self, Missing};
-use super::marks::Mark;
+use super::marks::{Mark, Marks};
 use super::nowhere::Looks;
-use super::parts::in_parts;
+use super::parts::{PART_COUNT_MIN, both, in_parts};
 use super::story::{Records, tell};
+use super::telling::{self, Telling};
 use super::{RULES, Verdicts, claims, dead_letter, delivery, expired_early, fencing, identity};
 use super::{lifetime, notify, order, pages, stats};
 use crate::environment::Instant;
@@ -44,22 +45,32 @@ pub(super) struct Draft {
 impl Draft {
     /// Judges the history, on so many threads.
     pub(super) fn of(log: &Log, threads: usize) -> Self {
-        let facts = Facts::gather(log);
+        let facts = Facts::gather(log, threads);
         let facts = &facts;
         let mut draft = Self::default();
-        delivery::unexpected_answers(facts, &mut draft.unexpected);
-        identity::shared_ids(facts, &mut draft.corrupted);
+        let looked_at = || {
+            let telling = telling::of_queues(facts);
+            let walks = pages::walks(facts);
+            let looks = Looks::of(facts, &walks, &telling);
+            (telling, walks, looks)
+        };
+        let answers = || {
+            let [mut unexpected, mut corrupted] = [Findings::default(), Findings::default()];
+            delivery::unexpected_answers(facts, &mut unexpected);
+            identity::shared_ids(facts, &mut corrupted);
+            (unexpected, corrupted)
+        };
+        let ((unexpected, corrupted), (telling, walks, looks)) = both(threads, answers, looked_at);
+        (draft.unexpected, draft.corrupted) = (unexpected, corrupted);
         let end = facts.last_invoked_at();
-        let mut marks = Vec::with_capacity(log.messages.len());
-        let walks = pages::walks(facts);
-        let looks = Looks::of(facts, &walks);
         let parts = in_parts(log.messages.len(), threads, |part| {
             of_messages(facts, &looks, part, end)
         });
-        for (part, of_part) in parts {
+        let of_part = |(part, marks)| {
             draft.add(part);
-            marks.extend(of_part);
-        }
+            marks
+        };
+        let marks: Marks = parts.into_iter().map(of_part).collect();
         let claims = in_parts(log.claims.count(), threads, |part| {
             let mut findings = Findings::default();
             numbers(part).for_each(|claim| fencing::uses(facts, claim, &mut findings));
@@ -73,10 +84,20 @@ impl Draft {
         });
         draft.walks(facts, &walks, &marks, threads);
         takes.into_iter().for_each(|part| draft.order.add(part));
-        order::disagreeing(facts, &mut draft.order);
-        draft.queues(facts, &marks, threads);
-        draft.missed = notify::missed(facts);
-        draft.phantom = notify::phantom(facts);
+        // Many queues are done in parts, but most histories have few.
+        let others = || {
+            let mut order = Findings::default();
+            order::disagreeing(facts, &mut order);
+            (order, notify::missed(facts), notify::phantom(facts))
+        };
+        let (of_queues, (order, missed, phantom)) = both(
+            threads,
+            || OfQueues::of(facts, (&marks, &telling), threads),
+            others,
+        );
+        draft.order.add(order);
+        draft.queues(facts, of_queues);
+        (draft.missed, draft.phantom) = (missed, phantom);
         draft
     }
 
@@ -97,7 +118,7 @@ impl Draft {
         self.missing.add(later.missing);
     }
 
-    fn walks(&mut self, facts: &Facts<'_>, walks: &[Vec<Index>], marks: &[Mark], threads: usize) {
+    fn walks(&mut self, facts: &Facts<'_>, walks: &[Vec<Index>], marks: &Marks, threads: usize) {
         let parts = in_parts(walks.len(), threads, |part| {
             let [mut order, mut repeats] = [Findings::default(), Findings::default()];
             for pages in &walks[part] {
@@ -123,27 +144,14 @@ impl Draft {
         }
     }
 
-    fn queues(&mut self, facts: &Facts<'_>, marks: &[Mark], threads: usize) {
-        let targets = stats::targets(facts);
-        let parts = in_parts(facts.queues.len(), threads, |part| {
-            let mut missing = Missing::default();
-            let mut counts = Findings::default();
-            let mut outside = 0;
-            for place in numbers(part) {
-                let queue = facts.queue(place);
-                missing.add(lost::left_out(facts, marks, queue));
-                if !targets.contains(&place) {
-                    outside += stats::stats(facts, marks, queue, &mut counts);
-                }
-            }
-            (missing, counts, outside)
-        });
-        let mut outside = 0;
-        for (missing, counts, of_part) in parts {
-            self.missing.add(missing);
-            self.stats.add(counts);
-            outside += of_part;
-        }
+    fn queues(&mut self, facts: &Facts<'_>, of_queues: OfQueues) {
+        let OfQueues {
+            missing,
+            counts,
+            outside,
+        } = of_queues;
+        self.missing.add(missing);
+        self.stats.add(counts);
         self.missing.conclude();
         self.order.add(std::mem::take(&mut self.missing.passed));
         stats::conclude(facts, outside, &mut self.stats);
@@ -196,6 +204,44 @@ impl Draft {
         Verdicts {
             rules: rules.collect(),
         }
+    }
+}
+
+/// What the rules about whole queues found.
+#[derive(Default)]
+struct OfQueues {
+    missing: Missing,
+    counts: Findings,
+    /// How many counts were outside their range.
+    outside: u64,
+}
+
+impl OfQueues {
+    fn of(facts: &Facts<'_>, (marks, telling): (&Marks, &[Vec<Telling>]), threads: usize) -> Self {
+        let targets = stats::targets(facts);
+        // Many queues are done side by side, few one after the other, with the messages of each in parts.
+        let are_few = facts.queues.len() <= PART_COUNT_MIN;
+        let within = if are_few { threads } else { 1 };
+        let parts = in_parts(facts.queues.len(), threads, |part| {
+            let mut of_part = Self::default();
+            for place in numbers(part) {
+                let queue = facts.queue(place);
+                let takes = &telling[place as usize];
+                let left_out = lost::left_out(facts, marks, (queue, takes), within);
+                of_part.missing.add(left_out);
+                if !targets.contains(&place) {
+                    of_part.outside += stats::stats(facts, marks, queue, &mut of_part.counts);
+                }
+            }
+            of_part
+        });
+        let mut all = Self::default();
+        for part in parts {
+            all.missing.add(part.missing);
+            all.counts.add(part.counts);
+            all.outside += part.outside;
+        }
+        all
     }
 }
 

@@ -9,7 +9,7 @@ use super::facts::{Facts, Queue};
 use super::findings::Findings;
 use super::known::Known;
 use super::log::{Act, NONE, Place};
-use super::marks::Mark;
+use super::marks::Marks;
 use crate::environment::Instant;
 
 /// How long after its end a message may still be counted.
@@ -28,7 +28,7 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(facts: &Facts<'_>, marks: &[Mark], queue: &Queue) -> Self {
+    fn of(facts: &Facts<'_>, marks: &Marks, queue: &Queue) -> Self {
         let mut bounds = Self {
             possible_from: Vec::new(),
             gone_from: Vec::new(),
@@ -45,7 +45,7 @@ impl Bounds {
             let posted_at = known.post.invoked_at;
             bounds.possible_from.push(posted_at);
             bounds.gone_from.push(gone.max(posted_at));
-            let mark = &marks[message as usize];
+            let mark = &marks[message];
             if mark.stored_from < mark.stays_until {
                 bounds.certain_from.push(mark.stored_from);
                 bounds.certain_until.push(mark.stays_until);
@@ -85,7 +85,7 @@ pub(super) fn targets(facts: &Facts<'_>) -> BTreeSet<Place> {
 /// range.
 pub(super) fn stats(
     facts: &Facts<'_>,
-    marks: &[Mark],
+    marks: &Marks,
     queue: &Queue,
     findings: &mut Findings,
 ) -> u64 {

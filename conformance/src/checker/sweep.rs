@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::iter::Peekable;
 
 use super::facts::{Facts, Queue};
-use super::log::Index;
-use super::marks::Mark;
+use super::log::{Act, Index};
+use super::marks::{Mark, Marks};
 use super::order::producer;
 use super::telling::{is_popped_by, unanswered_takes};
 use crate::environment::Instant;
@@ -33,6 +33,35 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// The message, if somebody was told that it is stored, or if it was seen.
+    pub(super) fn of(facts: &Facts<'_>, marks: &Marks, number: u32) -> Option<Self> {
+        let message = &facts.log.messages[number as usize];
+        let mark = &marks[number];
+        let is_inferred = mark.stored_from == Instant::NEVER;
+        let stored_from = if is_inferred {
+            batch_stored_from(facts, marks, number)?
+        } else {
+            mark.stored_from
+        };
+        let active_from = stored_from.plus(facts.delay_at_most(message));
+        Some(Self {
+            message: number,
+            active_from: active_from.plus(facts.slack()),
+            active_until: mark.active_until,
+            is_accounted_for: false,
+            is_inferred,
+            may_be_taken: mark.may_be_taken,
+        })
+    }
+
+    /// The same, after all answers, of which the last with room for more began at `last_short_at`. What
+    /// something may have taken away by name was not there when somebody looked: no more will be known of it.
+    pub(super) fn looked_for(mut self, last_short_at: Option<Instant>) -> Self {
+        let is_gone = last_short_at.is_some_and(|at| self.active_until <= at);
+        self.is_accounted_for |= self.may_be_taken && is_gone;
+        self
+    }
+
     /// Whether nobody can tell what became of it: it was never handed out, though nothing certainly
     /// took it away; or it was, and its holder never finished, and nobody looked again.
     pub(super) fn is_open(&self, mark: &Mark, end: Instant) -> bool {
@@ -48,8 +77,10 @@ type Age = (u32, Instant, u32);
 /// The queue's messages while its answers are judged, one after the other, in the order of time.
 pub(super) struct Sweep<'f> {
     facts: &'f Facts<'f>,
+    marks: &'f Marks,
     queue: &'f Queue,
-    waiting: Peekable<std::vec::IntoIter<Candidate>>,
+    /// Messages that are not active yet, by when they are.
+    waiting: Peekable<std::vec::IntoIter<(Instant, u32)>>,
     /// Those that every answer had to hold, unless something explains their absence.
     active: BTreeMap<Age, Candidate>,
     /// The same, after an answer with something younger left them out: that is told once.
@@ -61,8 +92,6 @@ pub(super) struct Sweep<'f> {
     places: Vec<usize>,
     /// Those that are never judged again.
     past: Vec<Candidate>,
-    /// When the last answer began that had room for more.
-    last_short_at: Option<Instant>,
 }
 
 /// A message that a claim may hold.
@@ -84,10 +113,15 @@ pub(super) struct LeftOut {
 }
 
 impl<'f> Sweep<'f> {
-    /// Of candidates in the order in which they become active.
-    pub(super) fn of(facts: &'f Facts<'f>, queue: &'f Queue, waiting: Vec<Candidate>) -> Self {
+    /// Of candidates in the order in which they become active, by when they do.
+    pub(super) fn of(
+        (facts, marks): (&'f Facts<'f>, &'f Marks),
+        queue: &'f Queue,
+        waiting: Vec<(Instant, u32)>,
+    ) -> Self {
         Self {
             facts,
+            marks,
             queue,
             waiting: waiting.into_iter().peekable(),
             active: BTreeMap::new(),
@@ -96,7 +130,6 @@ impl<'f> Sweep<'f> {
             asleep: Vec::new(),
             places: Vec::new(),
             past: Vec::new(),
-            last_short_at: None,
         }
     }
 
@@ -118,13 +151,20 @@ impl<'f> Sweep<'f> {
     /// Judges the answer of `take`, which begins when the one before did or later.
     pub(super) fn judge(&mut self, take: Index, is_short: bool) -> LeftOut {
         let from = self.facts.op(take).invoked_at;
-        while let Some(candidate) = self.waiting.next_if(|next| next.active_from <= from) {
-            self.active.insert(self.age(candidate.message), candidate);
+        while let Some((_, message)) = self.waiting.next_if(|&(active, _)| active <= from) {
+            let Some(candidate) = Candidate::of(self.facts, self.marks, message) else {
+                continue;
+            };
+            // Takes come in the order of time: it is never judged again.
+            if candidate.active_until <= from {
+                self.past.push(candidate);
+            } else {
+                self.active.insert(self.age(message), candidate);
+            }
         }
         self.wake(from);
         let mut left_out = LeftOut::default();
         if is_short {
-            self.last_short_at = Some(from);
             left_out.missing = self.missing(take);
         } else {
             self.pass(take, &mut left_out);
@@ -165,23 +205,21 @@ impl<'f> Sweep<'f> {
         let op = facts.op(take);
         let span = (op.invoked_at, op.completed_at);
         // Takes come in the order of time: what has ended by now is never judged again.
-        let is_past = candidate.active_until <= span.1;
-        let held_until = facts.held_until(candidate.message, span);
-        if !is_past && held_until.is_none() {
+        if candidate.active_until <= span.1 {
+            self.awake(was_passed).remove(&age);
+            self.past.push(candidate);
+            return false;
+        }
+        let Some(until) = facts.held_until(candidate.message, span) else {
             let sightings = facts.of_message.sightings.get(candidate.message);
             return !sightings.contains(&take);
-        }
+        };
         self.awake(was_passed).remove(&age);
-        match held_until {
-            Some(until) if !is_past => {
-                let asleep = Asleep {
-                    candidate,
-                    was_passed,
-                };
-                self.put_aside(asleep, until);
-            }
-            _ => self.past.push(candidate),
-        }
+        let asleep = Asleep {
+            candidate,
+            was_passed,
+        };
+        self.put_aside(asleep, until);
         false
     }
 
@@ -241,22 +279,23 @@ impl<'f> Sweep<'f> {
     fn pass(&mut self, take: Index, left_out: &mut LeftOut) {
         let facts = self.facts;
         let op = facts.op(take);
-        // By producer: what is shown last in the order of age.
-        let mut youngest: BTreeMap<u32, Age> = BTreeMap::new();
+        // What is shown last in the order of age, one of each producer.
+        let mut youngest: Vec<Age> = Vec::new();
         for sight in facts.seen(op) {
             let Some(message) = facts.log.message_of(sight.token) else {
                 continue;
             };
             // What was moved here has the rank of its move.
             if facts.log.messages[message as usize].home == op.place {
-                let age = self.age(message);
-                let youngest = youngest.entry(age.0).or_insert(age);
-                *youngest = age.max(*youngest);
+                youngest.push(self.age(message));
             }
         }
         left_out.could_pass = !youngest.is_empty();
+        youngest.sort_unstable_by_key(|&age| Reverse(age));
+        youngest.dedup_by_key(|&mut (producer, ..)| producer);
+        youngest.reverse();
         let mut excuses = None;
-        for &(producer, posted_by, younger) in youngest.values() {
+        for (producer, posted_by, younger) in youngest {
             let first = (producer, Instant::START, 0);
             let older = self.active.range(first..(producer, posted_by, younger));
             let older: Vec<(Age, Candidate)> = older.map(|(&age, &it)| (age, it)).collect();
@@ -292,29 +331,40 @@ impl<'f> Sweep<'f> {
         until.is_some_and(|until| self.facts.op(post).invoked_at <= until)
     }
 
-    /// Those that were never missed.
+    /// Those that were never missed, and are never judged again.
+    pub(super) fn take_past(&mut self) -> impl Iterator<Item = Candidate> {
+        self.past.drain(..)
+    }
+
+    /// The others that were never missed.
     pub(super) fn finish(self) -> Vec<Candidate> {
         let Self {
+            facts,
+            marks,
             waiting,
             active,
             passed,
             held,
             asleep,
             mut past,
-            last_short_at,
             ..
         } = self;
         past.extend(active.into_values().chain(passed.into_values()));
         past.extend(held.into_iter().map(|(_, place)| asleep[place].candidate));
-        past.extend(waiting);
-        // What something may have taken away by name was not there when somebody looked: no more will be
-        // known of it.
-        for candidate in &mut past {
-            let is_gone = last_short_at.is_some_and(|at| candidate.active_until <= at);
-            candidate.is_accounted_for |= candidate.may_be_taken && is_gone;
-        }
+        past.extend(waiting.filter_map(|(_, message)| Candidate::of(facts, marks, message)));
         past
     }
+}
+
+/// From when on others of its batch certainly are stored, and it has to be.
+fn batch_stored_from(facts: &Facts<'_>, marks: &Marks, number: u32) -> Option<Instant> {
+    let post = facts.op(facts.log.messages[number as usize].post);
+    let Act::Post { first, count } = post.act else {
+        return None;
+    };
+    let batch = first..first + count;
+    let first = batch.map(|message| marks[message].stored_from).min();
+    first.filter(|&at| at < Instant::NEVER)
 }
 
 /// Claims and pops without an answer that may keep messages away, and until when any of them may have

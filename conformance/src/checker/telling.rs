@@ -14,8 +14,13 @@ pub(super) struct Telling {
     pub(super) is_short: bool,
 }
 
-/// Ok claims and pops that tell by what they leave out, in the order of their invocations.
-pub(super) fn telling_takes(facts: &Facts<'_>, queue: &Queue) -> Vec<Telling> {
+/// Those of every queue, by place, in the order of their invocations.
+pub(super) fn of_queues(facts: &Facts<'_>) -> Vec<Vec<Telling>> {
+    let queues = facts.queues.iter();
+    queues.map(|queue| takes(facts, queue)).collect()
+}
+
+fn takes(facts: &Facts<'_>, queue: &Queue) -> Vec<Telling> {
     let profile = facts.log.header.profile.short_answers;
     let drained_from = drained_from(facts);
     let moves = moves(facts, queue);

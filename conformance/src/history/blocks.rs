@@ -7,8 +7,11 @@ use std::thread;
 
 use super::{Event, HistoryError, raw};
 
-/// Bytes of a block, about.
-const BLOCK_BYTES: usize = 1 << 18;
+/// Bytes of a block, about: few enough that a block and its events stay in a core's cache.
+const BLOCK_BYTES: usize = 1 << 16;
+
+/// Bytes of most lines, at least.
+const LINE_BYTES: usize = 64;
 
 /// Blocks that a thread may have before it, besides the one that it parses.
 const BLOCKS_WAITING_MAX: usize = 2;
@@ -28,7 +31,7 @@ struct Parsed {
 impl Parsed {
     fn of(block: &[u8]) -> Self {
         let mut parsed = Self {
-            events: Vec::new(),
+            events: Vec::with_capacity(block.len() / LINE_BYTES),
             failed: None,
         };
         for line in block.split_inclusive(|&byte| byte == b'\n') {

@@ -169,14 +169,14 @@ pub enum Operation {
         /// The queue's name.
         queue: String,
         /// All that the queue is told.
-        settings: QueueSettings,
+        settings: Box<QueueSettings>,
     },
     /// `PATCH /v2/queues/{queue}`
     SetMetadata {
         /// The queue's name.
         queue: String,
         /// All that holds for the queue from then on.
-        settings: QueueSettings,
+        settings: Box<QueueSettings>,
     },
     /// `DELETE /v2/queues/{queue}`
     DeleteQueue {
@@ -195,6 +195,18 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Creates the queue of that name.
+    pub fn create_queue(queue: String, settings: QueueSettings) -> Self {
+        let settings = Box::new(settings);
+        Self::CreateQueue { queue, settings }
+    }
+
+    /// Tells it what holds from then on.
+    pub fn set_metadata(queue: String, settings: QueueSettings) -> Self {
+        let settings = Box::new(settings);
+        Self::SetMetadata { queue, settings }
+    }
+
     /// Whether it takes messages without a claim.
     pub fn is_pop(&self) -> bool {
         matches!(self, Self::Pop { .. })

@@ -147,7 +147,7 @@ line! {
     echo: bool,
     include_claimed: bool,
     include_delayed: bool,
-    settings: QueueSettings,
+    settings: Box<QueueSettings>,
     subscriber: String,
     subscription: String,
     #[serde(default, deserialize_with = "nullable")]

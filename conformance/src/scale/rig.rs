@@ -290,7 +290,7 @@ impl Client {
     /// Creates a queue.
     pub(super) async fn create(&mut self, queue: String) -> Result<(), Fell> {
         let settings = QueueSettings::default();
-        self.insist(Operation::CreateQueue { queue, settings })
+        self.insist(Operation::create_queue(queue, settings))
             .await
             .map(drop)
     }

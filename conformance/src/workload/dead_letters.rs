@@ -56,7 +56,7 @@ fn set_up(settings: &super::Settings) -> Vec<(String, Operation)> {
             (format!("queue-{number}"), source),
         ]
     };
-    let create = |(queue, settings)| (String::new(), Operation::CreateQueue { queue, settings });
+    let create = |(queue, settings)| (String::new(), Operation::create_queue(queue, settings));
     (0..settings.queues).flat_map(pair).map(create).collect()
 }
 

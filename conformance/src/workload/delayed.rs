@@ -47,7 +47,7 @@ fn set_up(settings: &Settings) -> Vec<(String, Operation)> {
             default_delay_secs: Some(settings.delay_secs_max.clamp(1, DEFAULT_DELAY_SECS_MAX)),
             ..QueueSettings::default()
         };
-        (project, Operation::CreateQueue { queue, settings })
+        (project, Operation::create_queue(queue, settings))
     };
     plain_places(settings).into_iter().map(create).collect()
 }

@@ -53,7 +53,7 @@ fn set_up(settings: &Settings) -> Vec<(String, Operation)> {
     let letters = (LETTERS.to_owned(), QueueSettings::default());
     let sources = super::kind::plain_places(settings).into_iter();
     let sources = sources.map(|(_, queue)| (queue, drawn(settings, 0, settings.max_claim_count)));
-    let create = |(queue, settings)| (String::new(), Operation::CreateQueue { queue, settings });
+    let create = |(queue, settings)| (String::new(), Operation::create_queue(queue, settings));
     std::iter::once(letters)
         .chain(sources)
         .map(create)
@@ -77,7 +77,7 @@ async fn patch(actor: &mut Actor) {
         .random
         .random_range(1..=actor.settings.max_claim_count + 2);
     let settings = drawn(&actor.settings, delay_secs, max_claim_count);
-    let patch = Operation::SetMetadata { queue, settings };
+    let patch = Operation::set_metadata(queue, settings);
     actor.process.perform(patch).await;
 }
 

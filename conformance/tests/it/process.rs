@@ -104,18 +104,12 @@ async fn operations_on_queues_are_understood() {
         max_claim_count: Some(3),
         ..QueueSettings::default()
     };
-    let create = || Operation::CreateQueue {
-        queue: queue(),
-        settings: settings.clone(),
-    };
+    let create = || Operation::create_queue(queue(), settings.clone());
     for created in [true, false] {
         let answer = Answer::CreateQueue { created };
         assert_eq!(perform(create()).await, answer);
     }
-    let set = Operation::SetMetadata {
-        queue: queue(),
-        settings: QueueSettings::default(),
-    };
+    let set = Operation::set_metadata(queue(), QueueSettings::default());
     assert_eq!(perform(set).await, Answer::SetMetadata);
     post(&one).await;
     let counted = |free| Answer::Stats {

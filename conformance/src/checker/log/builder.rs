@@ -1,7 +1,9 @@
 //! Writes operations down as numbers.
 
 use std::collections::BTreeMap;
+use std::thread;
 
+use super::identifiers::{Identifiers, Identify, ahead};
 use super::{
     Act, Counts, Flags, Index, Lease, Log, Message, NONE, Names, Op, Outcome, Page, Place, Pushed,
     Sight, Span, Subscription,
@@ -11,14 +13,101 @@ use crate::history::{self, Answer, Header, History, Operation, Phase, Posted, Pu
 
 /// Writes a [`Log`], operation by operation.
 #[derive(Debug)]
-pub(in crate::checker) struct Builder {
+pub(in crate::checker) struct Builder<I = Identifiers> {
     log: Log,
+    identifiers: I,
     processes: BTreeMap<u64, u32>,
     leases: BTreeMap<Lease, u32>,
 }
 
 impl Builder {
     pub(in crate::checker) fn new(header: Header) -> Self {
+        Self::told_by(Identifiers::new(), header)
+    }
+
+    pub(in crate::checker) fn finish(self) -> Log {
+        self.log.finish(self.identifiers)
+    }
+}
+
+/// The whole of a history in memory, written down on so many threads: a second one looks up identifiers.
+pub(in crate::checker) fn log(history: &History, threads: usize) -> Log {
+    let sizes = Sizes::of(history);
+    let mut identifiers = Identifiers::new();
+    sizes.reserve_identifiers(&mut identifiers);
+    if threads <= 1 {
+        let mut builder = Builder::told_by(identifiers, history.header.clone());
+        builder.whole(history, &sizes);
+        return builder.finish();
+    }
+    let (ahead, told) = ahead(identifiers);
+    let mut builder = Builder::told_by(told, history.header.clone());
+    thread::scope(|scope| {
+        let identifiers = scope.spawn(|| ahead.go_through(history));
+        builder.whole(history, &sizes);
+        assert!(
+            builder.identifiers.is_over(),
+            "invariant: both threads go through the same history"
+        );
+        let identifiers = identifiers
+            .join()
+            .expect("invariant: looking up cannot fail");
+        builder.log.finish(identifiers)
+    })
+}
+
+/// Stretches of a history that are looked at for [`Sizes`], and operations of each.
+const STRETCHES: usize = 64;
+const STRETCH_COUNT: usize = 64;
+
+/// How much there is of what most of a history consists of, about: room for it is made at once.
+#[derive(Default)]
+struct Sizes {
+    posted: usize,
+    claims: usize,
+    seen: usize,
+}
+
+impl Sizes {
+    fn of(history: &History) -> Self {
+        let mut sizes = Self::default();
+        let every = history.records.len().div_ceil(STRETCHES).max(STRETCH_COUNT);
+        let stretches = history.records.chunks(every);
+        for record in stretches.flat_map(|stretch| stretch.iter().take(STRETCH_COUNT)) {
+            match &record.operation {
+                Operation::Post { messages, .. } => sizes.posted += messages.len(),
+                Operation::Claim { .. } => sizes.claims += 1,
+                _ => {}
+            }
+            if let history::Outcome::Ok(answer) = &record.outcome {
+                sizes.seen += match answer {
+                    Answer::Post { ids } => ids.len(),
+                    other => other.seen().len(),
+                };
+            }
+        }
+        let Self {
+            posted,
+            claims,
+            seen,
+        } = sizes;
+        let scaled = |count: usize| (count * every).div_ceil(STRETCH_COUNT);
+        let [posted, claims, seen] = [posted, claims, seen].map(scaled);
+        Self {
+            posted,
+            claims,
+            seen,
+        }
+    }
+
+    fn reserve_identifiers(&self, identifiers: &mut Identifiers) {
+        identifiers.messages.reserve(self.posted);
+        identifiers.claims.reserve(self.claims);
+    }
+}
+
+impl<I: Identify> Builder<I> {
+    fn told_by(identifiers: I, header: Header) -> Self {
         let log = Log {
             header,
             operations: Vec::new(),
@@ -46,60 +135,38 @@ impl Builder {
         };
         Self {
             log,
+            identifiers,
             processes: BTreeMap::new(),
             leases: BTreeMap::new(),
         }
     }
 
-    /// The whole of a history in memory.
-    pub(in crate::checker) fn log(history: &History) -> Log {
-        let mut builder = Self::new(history.header.clone());
-        builder.reserve(history);
+    /// Everything of a history in memory.
+    fn whole(&mut self, history: &History, sizes: &Sizes) {
+        self.log.operations.reserve_exact(history.records.len());
+        self.log.messages.reserve(sizes.posted);
+        self.log.message_of.reserve(sizes.posted);
+        self.log.seen.reserve(sizes.seen);
+        self.log.tokens.reserve(sizes.posted);
         for record in &history.records {
             let asked = (record.project.as_str(), &record.operation);
-            let index = builder.invoke(record.invoked_at, record.process, asked);
+            let index = self.invoke(record.invoked_at, record.process, asked);
             if record.completed_at < Instant::NEVER {
-                builder.complete(index, record.completed_at, &record.outcome);
+                self.complete(index, record.completed_at, &record.outcome);
             }
         }
         for (at, phase) in &history.phases {
-            builder.phase(*at, *phase);
+            self.phase(*at, *phase);
         }
         for (at, fault) in &history.faults {
-            builder.inject(*at, fault.clone());
+            self.inject(*at, fault.clone());
         }
         for (at, _) in &history.heals {
-            builder.heal(*at);
+            self.heal(*at);
         }
         for push in &history.pushes {
-            builder.push(push);
+            self.push(push);
         }
-        builder.finish()
-    }
-
-    /// Makes room for what most of a history consists of.
-    fn reserve(&mut self, history: &History) {
-        let operations = || history.records.iter().map(|record| &record.operation);
-        let batch = |operation: &Operation| {
-            let Operation::Post { messages, .. } = operation else {
-                return 0;
-            };
-            messages.len()
-        };
-        let posted = operations().map(batch).sum();
-        let is_claim = |operation: &&Operation| matches!(operation, Operation::Claim { .. });
-        let log = &mut self.log;
-        log.operations.reserve_exact(history.records.len());
-        log.messages.reserve_exact(posted);
-        log.tokens.reserve(posted);
-        log.ids.reserve(posted);
-        log.claims.reserve(operations().filter(is_claim).count());
-    }
-
-    pub(in crate::checker) fn finish(self) -> Log {
-        let mut log = self.log;
-        log.message_of.resize(log.tokens.count(), NONE);
-        log
     }
 
     pub(in crate::checker) fn phase(&mut self, at: Instant, phase: Phase) {
@@ -118,7 +185,7 @@ impl Builder {
         let status = push.status.unwrap_or(0);
         let pushed = Pushed {
             at: push.at,
-            place: self.place(&push.project, &push.queue),
+            place: self.identifiers.place(&push.project, &push.queue),
             subscriber: self.log.subscribers.number(0, &push.subscriber),
             token: self.log.tokens.number(0, &push.token),
             is_accepted: (200..300).contains(&status),
@@ -131,21 +198,6 @@ impl Builder {
         let token = self.log.tokens.number(0, token);
         let message = self.log.message_of.get(token as usize);
         message.is_some_and(|&message| message != NONE)
-    }
-
-    fn place(&mut self, project: &str, queue: &str) -> Place {
-        // Most operations act where the one before did.
-        if let Some(&Op { place, .. }) = self.log.operations.last()
-            && self.log.queues.is_name(place, queue)
-            && self
-                .log
-                .projects
-                .is_name(self.log.queues.scope(place), project)
-        {
-            return place;
-        }
-        let project = self.log.projects.number(0, project);
-        self.log.queues.number(project, queue)
     }
 
     fn process(&mut self, process: u64) -> u32 {
@@ -173,7 +225,7 @@ impl Builder {
         process: u64,
         (project, operation): (&str, &Operation),
     ) -> Index {
-        let place = self.place(project, operation.queue());
+        let place = self.identifiers.place(project, operation.queue());
         let op = Op {
             invoked_at: at,
             completed_at: Instant::NEVER,
@@ -202,7 +254,7 @@ impl Builder {
                 lease: self.lease(*ttl_secs, *grace_secs),
             },
             Operation::ClaimGet { claim, .. } => Act::ClaimGet {
-                claim: self.log.claims.number(place, claim),
+                claim: self.identifiers.claim(place, claim),
                 is_found: false,
             },
             Operation::Renew {
@@ -211,17 +263,17 @@ impl Builder {
                 grace_secs,
                 ..
             } => Act::Renew {
-                claim: self.log.claims.number(place, claim),
+                claim: self.identifiers.claim(place, claim),
                 lease: self.lease(*ttl_secs, *grace_secs),
             },
             Operation::Release { claim, .. } => Act::Release {
-                claim: self.log.claims.number(place, claim),
+                claim: self.identifiers.claim(place, claim),
             },
             Operation::Delete { message, claim, .. } => Act::Delete {
-                id: self.log.ids.number(place, message),
+                id: self.identifiers.message(place, message),
                 claim: claim
                     .as_ref()
-                    .map_or(NONE, |claim| self.log.claims.number(place, claim)),
+                    .map_or(NONE, |claim| self.identifiers.claim(place, claim)),
             },
             Operation::BulkDelete { ids, .. } => Act::BulkDelete {
                 ids: self.named(place, ids),
@@ -230,7 +282,7 @@ impl Builder {
                 limit: at_most(*limit),
             },
             Operation::Get { message, .. } => Act::Get {
-                id: self.log.ids.number(place, message),
+                id: self.identifiers.message(place, message),
             },
             Operation::GetMany { ids, .. } => Act::GetMany {
                 ids: self.named(place, ids),
@@ -239,11 +291,11 @@ impl Builder {
             Operation::Stats { .. } => Act::Stats { counts: NONE },
             Operation::Purge { .. } => Act::Purge,
             Operation::CreateQueue { settings, .. } => Act::CreateQueue {
-                settings: add(&mut self.log.settings, settings.clone()),
+                settings: add(&mut self.log.settings, settings.as_ref().clone()),
                 was_there: false,
             },
             Operation::SetMetadata { settings, .. } => Act::SetMetadata {
-                settings: add(&mut self.log.settings, settings.clone()),
+                settings: add(&mut self.log.settings, settings.as_ref().clone()),
             },
             Operation::DeleteQueue { .. } => Act::DeleteQueue,
             Operation::Subscribe {
@@ -300,10 +352,10 @@ impl Builder {
             from: number(self.log.named.len()),
             count: number(ids.len()),
         };
-        let Log {
-            ids: names, named, ..
-        } = &mut self.log;
-        named.extend(ids.iter().map(|id| names.number(place, id)));
+        for id in ids {
+            let id = self.identifiers.message(place, id);
+            self.log.named.push(id);
+        }
         span
     }
 
@@ -370,7 +422,7 @@ impl Builder {
             (Act::Post { first, .. }, Answer::Post { ids }) => {
                 for (message, id) in (*first..).zip(ids) {
                     let Message { token, body, .. } = self.log.messages[message as usize];
-                    let id = self.log.ids.number(place, id);
+                    let id = self.identifiers.message(place, id);
                     self.log.seen.push(Sight { token, id, body });
                 }
             }
@@ -380,7 +432,7 @@ impl Builder {
                     claim: Some(granted),
                     ..
                 },
-            ) => *claim = self.log.claims.number(place, granted),
+            ) => *claim = self.identifiers.claim(place, granted),
             (Act::ClaimGet { is_found, .. }, Answer::ClaimGet { messages }) => {
                 *is_found = messages.is_some();
             }
@@ -410,7 +462,7 @@ impl Builder {
         for shown in answer.seen() {
             let sight = Sight {
                 token: self.log.tokens.number(0, &shown.token),
-                id: self.log.ids.number(place, &shown.id),
+                id: self.identifiers.message(place, &shown.id),
                 body: self.body(shown.body.as_ref()),
             };
             self.log.seen.push(sight);

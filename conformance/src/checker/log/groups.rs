@@ -3,7 +3,7 @@
 /// The lists lie in one piece of memory, one after the other.
 #[derive(Debug, Default)]
 pub(in crate::checker) struct Groups {
-    /// Where the list of each key begins; one more, for the end.
+    /// Where the list of each key begins; one more, for the end. Empty if all lists are.
     starts: Vec<u32>,
     items: Vec<u32>,
 }
@@ -11,25 +11,33 @@ pub(in crate::checker) struct Groups {
 impl Groups {
     /// The lists of `keys` keys, from pairs of a key and an item; each list in the order of the pairs.
     pub(in crate::checker) fn of(keys: usize, pairs: &[(u32, u32)]) -> Self {
-        let mut starts = vec![0_u32; keys + 1];
+        if pairs.is_empty() {
+            return Self::default();
+        }
+        // Two places ahead: what was counted becomes where the next item goes, and at last where the
+        // list ends.
+        let mut starts = vec![0_u32; keys + 2];
         for &(key, _) in pairs {
-            starts[key as usize + 1] += 1;
+            starts[key as usize + 2] += 1;
         }
-        for key in 0..keys {
-            starts[key + 1] += starts[key];
+        for key in 2..starts.len() {
+            starts[key] += starts[key - 1];
         }
-        let mut next = starts.clone();
         let mut items = vec![0; pairs.len()];
         for &(key, item) in pairs {
-            let place = &mut next[key as usize];
-            items[*place as usize] = item;
-            *place += 1;
+            let next = &mut starts[key as usize + 1];
+            items[*next as usize] = item;
+            *next += 1;
         }
+        starts.truncate(keys + 1);
         Self { starts, items }
     }
 
     /// The list of `key`.
     pub(in crate::checker) fn get(&self, key: u32) -> &[u32] {
+        if self.starts.is_empty() {
+            return &[];
+        }
         let key = key as usize;
         let [from, until] = [key, key + 1].map(|key| self.starts[key] as usize);
         &self.items[from..until]
@@ -37,7 +45,8 @@ impl Groups {
 
     /// Where the list of `key` begins among the items of all.
     pub(in crate::checker) fn start(&self, key: u32) -> usize {
-        self.starts[key as usize] as usize
+        let start = self.starts.get(key as usize);
+        start.map_or(0, |&start| start as usize)
     }
 
     /// The items of all lists, one after the other.
@@ -73,5 +82,8 @@ mod tests {
         assert_eq!((groups.start(2), groups.items()), (1, &[7, 9, 3, 5][..]));
         groups.sort_by_key(|item| item);
         assert_eq!(groups.get(2), [3, 5, 9]);
+        let mut empty = Groups::of(4, &[]);
+        empty.sort_by_key(|item| item);
+        assert_eq!((empty.get(3), empty.start(3)), (&[][..], 0));
     }
 }

@@ -11,6 +11,9 @@ pub(in crate::checker) const NONE: u32 = u32::MAX;
 /// Bytes of a scope before each of its names.
 const SCOPE_BYTES: usize = size_of::<u32>();
 
+/// Bytes of a name and its scope, generously: room that is never written to costs nothing.
+const NAME_BYTES_EXPECTED: usize = 48;
+
 /// Names, numbered in the order in which they came. The same name in two scopes is two names.
 ///
 /// The table is asked for one name at a time and never walked, so its order shows nowhere.
@@ -53,6 +56,7 @@ impl Names {
 
     /// Makes room for so many more, so that the table does not grow step by step.
     pub(in crate::checker) fn reserve(&mut self, count: usize) {
+        self.text.reserve(count * NAME_BYTES_EXPECTED);
         self.ends.reserve(count);
         self.table.reserve(count, |slot| Slot::spread(slot.hash));
     }

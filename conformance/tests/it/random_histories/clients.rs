@@ -116,10 +116,7 @@ impl Clients {
     pub(super) fn new(mode: Mode, queues: usize, mut random: ChaCha8Rng) -> Self {
         let settings = (0..queues).filter_map(|queue| {
             let is_told = mode.has_settings() && random.random_bool(0.6);
-            is_told.then(|| Operation::CreateQueue {
-                queue: queue_name(queue),
-                settings: draw_settings(&mut random),
-            })
+            is_told.then(|| Operation::create_queue(queue_name(queue), draw_settings(&mut random)))
         });
         let mut settings: Vec<Operation> = settings.collect();
         for queue in (0..queues).filter(|_| mode.is_long()) {

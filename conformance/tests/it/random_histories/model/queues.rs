@@ -16,10 +16,11 @@ impl Model {
         } else if let Operation::CreateQueue { settings, .. } = operation {
             let created = !self.settings.contains_key(queue);
             let known = self.settings.entry(queue.to_owned());
-            known.or_insert_with(|| settings.clone());
+            known.or_insert_with(|| QueueSettings::clone(settings));
             Answer::CreateQueue { created }
         } else if let Operation::SetMetadata { settings, .. } = operation {
-            self.settings.insert(queue.to_owned(), settings.clone());
+            self.settings
+                .insert(queue.to_owned(), QueueSettings::clone(settings));
             Answer::SetMetadata
         } else if let Operation::DeleteQueue { .. } = operation {
             self.remove(|message| message.queue == queue);
