@@ -53,7 +53,9 @@ impl Namespace {
         for piece in pieces {
             outward.push_str(before);
             // An empty name stays one: it is a case's question what becomes of it.
-            if !piece.is_empty() && !piece.starts_with(['/', '?', '"']) {
+            let is_name = !piece.is_empty() && !piece.starts_with(['/', '?', '"']);
+            // What the server told a subscriber has it already.
+            if is_name && !piece.starts_with(&self.prefix) {
                 outward.push_str(&self.prefix);
             }
             outward.push_str(piece);
@@ -112,6 +114,7 @@ mod tests {
         ] {
             assert_eq!(out(path), path);
         }
+        assert_eq!(out("/v2/queues/n1-q/claims"), "/v2/queues/n1-q/claims");
         let body = names.body_outward(r#"{"_dead_letter_queue":"dead","x":"q"}"#.into());
         assert_eq!(body, r#"{"_dead_letter_queue":"n1-dead","x":"q"}"#);
         let back = names.inward(&Bytes::from_static(b"\xff/v2/queues/n1-q n1-"));

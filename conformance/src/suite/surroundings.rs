@@ -73,7 +73,7 @@ impl Surroundings {
         match uris.as_slice() {
             [] => None,
             [one] if one.contains("{}") => Some(one.replace("{}", &number.to_string())),
-            many => many.get(number % many.len()).cloned(),
+            many => many.get(number).cloned(),
         }
     }
 }

@@ -91,12 +91,17 @@ impl Reader {
         Ok(())
     }
 
-    /// The mails with a message that came so far.
-    fn mails(&self) -> Result<Vec<(Mail, Value)>, Stop> {
+    /// The mails of whatever kind that came so far.
+    fn received(&self) -> Result<Vec<Mail>, Stop> {
         let Some(sink) = &self.context.surroundings().mail else {
             return Err(unknown(&self.context, "there is no relay for mail"));
         };
-        let all = sink.received(&self.address).into_iter();
+        Ok(sink.received(&self.address))
+    }
+
+    /// Those with a message.
+    fn mails(&self) -> Result<Vec<(Mail, Value)>, Stop> {
+        let all = self.received()?.into_iter();
         let read = all.map(|mail| {
             let document: Value = serde_json::from_str(&mail.text).unwrap_or_default();
             (mail, document)
@@ -143,11 +148,7 @@ impl Reader {
     /// The first mail of whatever kind, which must come.
     async fn first_of_all(&self) -> Result<Mail, Stop> {
         let deadline = self.context.now().plus(self.context.happens_within());
-        let look = || {
-            let sink = self.context.surroundings().mail.as_ref();
-            let mails = sink.map(|sink| sink.received(&self.address));
-            Ok(mails.and_then(|mails| mails.into_iter().next()))
-        };
+        let look = || Ok(self.received()?.into_iter().next());
         let first = self.look_until(Option::is_some, look, deadline).await?;
         first.ok_or_else(|| {
             let expected = format!("a mail to {}", self.address);
