@@ -6,7 +6,7 @@
 )]
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter};
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Instant;
@@ -23,6 +23,9 @@ const LADDER: [u64; 3] = [100_000, 1_000_000, 10_000_000];
 
 /// Times that the shortest history is judged; longer ones are judged as many times less.
 const EVENTS_JUDGED: u64 = 20_000_000;
+
+/// Events that are written to a file at once.
+const EVENTS_WRITTEN: usize = 10_000;
 
 /// Judges long histories, from memory and from a file, and says how fast
 #[derive(Debug, Parser)]
@@ -99,6 +102,7 @@ fn stored(events: u64, folder: PathBuf, threads: usize) -> anyhow::Result<()> {
     let out = File::create(path).with_context(|| format!("{} cannot be written", told()))?;
     let mut out = BufWriter::new(out);
     write(&mut out, &judged::header(), [])?;
+    let mut waiting = Vec::new();
     for (number, (operation, answer)) in (0..).zip(judged::operations(judged::messages(events))) {
         let (begins, ends) = judged::span(number);
         let process = 1;
@@ -109,10 +113,13 @@ fn stored(events: u64, folder: PathBuf, threads: usize) -> anyhow::Result<()> {
             operation,
         };
         let ok = What::Ok { process, answer };
-        let both = [(begins, invoke), (ends, ok)].map(|(at, what)| Event { at, what });
-        write(&mut out, None, &both)?;
+        waiting.extend([(begins, invoke), (ends, ok)].map(|(at, what)| Event { at, what }));
+        if waiting.len() >= EVENTS_WRITTEN {
+            write(&mut out, None, &waiting)?;
+            waiting.clear();
+        }
     }
-    out.flush()?;
+    write(&mut out, None, &waiting)?;
     drop(out);
     let size = std::fs::metadata(path)?.len();
     let began = Instant::now();

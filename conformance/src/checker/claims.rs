@@ -89,9 +89,8 @@ fn is_challenged(known: &Known<'_>, holder: Index) -> bool {
         return false;
     }
     let lease = known.certain_lease(holder, holder);
-    let takes = &known.queue.takes;
-    let first = takes.partition_point(|&take| facts.op(take).invoked_at < lease.from);
-    takes.get(first).is_some_and(|&take| {
+    let later = facts.begun_from(&known.queue.takes, (holder, lease.from));
+    later.first().is_some_and(|&take| {
         let op = facts.op(take);
         lease.covers(op.invoked_at, op.completed_at)
     })

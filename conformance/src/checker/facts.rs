@@ -324,6 +324,30 @@ impl<'l> Facts<'l> {
         self.log.op(index)
     }
 
+    /// Those of `operations`, in the order of invocations, that began at `from` or later. If that is not
+    /// long after `near` began, the first of them is found without a look at those far away.
+    pub(super) fn begun_from<'o>(
+        &self,
+        operations: &'o [Index],
+        (near, from): (Index, Instant),
+    ) -> &'o [Index] {
+        let begun_before = |&index: &Index| self.op(index).invoked_at < from;
+        if self.op(near).invoked_at >= from {
+            return &operations[operations.partition_point(begun_before)..];
+        }
+        // Nothing that was numbered by then began later than it.
+        let mut rest = &operations[operations.partition_point(|&index| index <= near)..];
+        let mut step = 1;
+        while let Some((passed, beyond)) = rest.split_at_checked(step)
+            && passed.last().is_some_and(begun_before)
+        {
+            rest = beyond;
+            step *= 2;
+        }
+        let passed = rest.len().min(step);
+        &rest[rest[..passed].partition_point(begun_before)..]
+    }
+
     /// The queue at that place.
     pub(super) fn queue(&self, place: Place) -> &Queue {
         &self.queues[place as usize]

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::thread;
 
 /// Things that one part holds at least: below that, a part costs more than it saves.
-pub(super) const PART_COUNT_MIN: usize = 2_000;
+pub(super) const PART_COUNT_MIN: usize = 2_048;
 
 /// Parts for each thread, so that the last one is not waited for too long.
 const PARTS_PER_THREAD: usize = 16;
@@ -70,6 +70,15 @@ mod tests {
         for count in [0, 1, PART_COUNT_MIN, 123_457] {
             for threads in [0, 1, 2, 7] {
                 let parts = in_parts(count, threads, |range| range.collect::<Vec<usize>>());
+                let sizes: Vec<usize> = parts.iter().map(Vec::len).collect();
+                let size = sizes.first().copied().unwrap_or(0);
+                let (last, others) = sizes.split_last().unwrap_or((&0, &[]));
+                assert!(
+                    others
+                        .iter()
+                        .all(|&other| other == size && size.is_power_of_two())
+                );
+                assert!(*last <= size);
                 let whole: Vec<usize> = parts.into_iter().flatten().collect();
                 assert!(whole.into_iter().eq(0..count), "{count} on {threads}");
             }

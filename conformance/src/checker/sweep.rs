@@ -152,9 +152,8 @@ impl<'f> Sweep<'f> {
     pub(super) fn judge(&mut self, take: Index, is_short: bool) -> LeftOut {
         let from = self.facts.op(take).invoked_at;
         while let Some((_, message)) = self.waiting.next_if(|&(active, _)| active <= from) {
-            let Some(candidate) = Candidate::of(self.facts, self.marks, message) else {
-                continue;
-            };
+            let candidate = Candidate::of(self.facts, self.marks, message);
+            let candidate = candidate.expect("invariant: it is one whenever it is asked");
             // Takes come in the order of time: it is never judged again.
             if candidate.active_until <= from {
                 self.past.push(candidate);

@@ -34,16 +34,28 @@ impl Parsed {
             events: Vec::with_capacity(block.len() / LINE_BYTES),
             failed: None,
         };
-        for line in block.split_inclusive(|&byte| byte == b'\n') {
-            let line = std::str::from_utf8(line).map_err(|_| "is not UTF-8".to_owned());
-            match line.and_then(|line| raw::event(line.trim_end_matches(['\r', '\n']))) {
+        // One look at all of it is much cheaper than one at each line.
+        let (text, is_cut) = match std::str::from_utf8(block) {
+            Ok(text) => (text, false),
+            Err(error) => {
+                let valid = &block[..error.valid_up_to()];
+                let valid = std::str::from_utf8(valid).expect("invariant: valid up to there");
+                // Of the line that is not, nothing is read.
+                let whole = valid.rfind('\n').map_or(0, |place| place + 1);
+                (&valid[..whole], true)
+            }
+        };
+        let mut fields = raw::Line::default();
+        for line in text.split_inclusive('\n') {
+            match fields.event(line.trim_end_matches(['\r', '\n'])) {
                 Ok(event) => parsed.events.push(event),
                 Err(message) => {
                     parsed.failed = Some(message);
-                    break;
+                    return parsed;
                 }
             }
         }
+        parsed.failed = is_cut.then(|| "is not UTF-8".to_owned());
         parsed
     }
 }
@@ -225,6 +237,20 @@ mod tests {
             assert_eq!(taken.len(), 15_000);
             let error = result.unwrap_err().to_string();
             assert!(error.starts_with("line 15002: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn line_that_is_no_text_is_named_and_those_before_it_are_read() {
+        let mut text = lines().into_bytes();
+        let at = text.len() / 2;
+        let line = FIRST_LINE + text[..at].iter().filter(|&&byte| byte == b'\n').count();
+        text[at] = 0xFF;
+        for threads in [1, 3] {
+            let (taken, result) = taken(&text, threads);
+            assert_eq!(taken.len(), line - FIRST_LINE);
+            let error = result.unwrap_err().to_string();
+            assert_eq!(error, format!("line {line}: is not UTF-8"));
         }
     }
 

@@ -2,9 +2,12 @@
 //!
 //! Serde cannot refuse unknown fields of what is flattened, and is slow about it. So a line is read
 //! into all fields that there are, each at most once; its event takes those that belong to it, and
-//! what is left over is refused.
+//! what is left over is refused. The fields are empty then, and read into again.
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 
 use super::{Answer, Event, Operation, Phase, Posted, QueueSettings, Seen, What};
@@ -97,28 +100,62 @@ impl Message {
     }
 }
 
-/// A field that may be null: what is there is told apart from what is not.
-fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-/// The fields of all lines, and a way to say which of them nobody asked for.
+/// The fields of all lines, how to read them, and which of them nobody asked for. What is nullable and
+/// null is told apart from what is not there; elsewhere null is as good as nothing.
 macro_rules! line {
-    ($($(#[$attribute:meta])* $field:ident: $type:ty,)*) => {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Line<'a> {
-            at: Instant,
-            r#type: Type,
-            $($(#[$attribute])* $field: Option<$type>,)*
+    (plain { $($plain:ident: $plain_type:ty,)* } nullable { $($nullable:ident: $nullable_type:ty,)* }) => {
+        /// One line, or what is left of it: it is read into, and taken from, field by field, for most
+        /// lines have few of them.
+        #[derive(Default)]
+        pub(super) struct Line<'a> {
+            at: Option<Instant>,
+            r#type: Option<Type>,
+            $($plain: Option<$plain_type>,)*
+            $($nullable: Option<Option<$nullable_type>>,)*
         }
 
-        impl Line<'_> {
+        #[derive(Clone, Copy, Deserialize)]
+        #[serde(field_identifier)]
+        #[expect(non_camel_case_types, reason = "they are called what the fields are called")]
+        enum Field {
+            at,
+            r#type,
+            $($plain,)*
+            $($nullable,)*
+        }
+
+        impl Field {
+            fn name(self) -> &'static str {
+                match self {
+                    Self::at => "at",
+                    Self::r#type => "type",
+                    $(Self::$plain => stringify!($plain),)*
+                    $(Self::$nullable => stringify!($nullable),)*
+                }
+            }
+        }
+
+        impl<'de> Line<'de> {
+            fn read_field<A: MapAccess<'de>>(
+                &mut self,
+                field: Field,
+                map: &mut A,
+            ) -> Result<(), A::Error> {
+                match field {
+                    Field::at => self.at = Some(map.next_value()?),
+                    Field::r#type => self.r#type = Some(map.next_value()?),
+                    $(Field::$plain => self.$plain = map.next_value()?,)*
+                    $(Field::$nullable => self.$nullable = Some(map.next_value()?),)*
+                }
+                Ok(())
+            }
+
             fn left_over(&self) -> Option<&'static str> {
-                $(if self.$field.is_some() {
-                    return Some(stringify!($field));
+                $(if self.$plain.is_some() {
+                    return Some(stringify!($plain));
+                })*
+                $(if self.$nullable.is_some() {
+                    return Some(stringify!($nullable));
                 })*
                 None
             }
@@ -127,43 +164,61 @@ macro_rules! line {
 }
 
 line! {
-    process: u64,
-    project: String,
-    f: F,
-    queue: String,
-    #[serde(default, deserialize_with = "nullable")]
-    messages: Option<Vec<Message>>,
-    #[serde(borrow)]
-    message: &'a RawValue,
-    ids: Vec<String>,
-    #[serde(default, deserialize_with = "nullable")]
-    claim: Option<String>,
-    limit: u64,
-    ttl_secs: u64,
-    grace_secs: u64,
-    chain: u64,
-    #[serde(default, deserialize_with = "nullable")]
-    marker: Option<String>,
-    echo: bool,
-    include_claimed: bool,
-    include_delayed: bool,
-    settings: Box<QueueSettings>,
-    subscriber: String,
-    subscription: String,
-    #[serde(default, deserialize_with = "nullable")]
-    next: Option<String>,
-    free: u64,
-    claimed: u64,
-    total: u64,
-    created: bool,
-    #[serde(default, deserialize_with = "nullable")]
-    status: Option<u16>,
-    why: String,
-    fault: String,
-    phase: Phase,
-    token: String,
-    #[serde(default, deserialize_with = "nullable")]
-    id: Option<String>,
+    plain {
+        process: u64,
+        project: String,
+        f: F,
+        queue: String,
+        message: &'a RawValue,
+        ids: Vec<String>,
+        limit: u64,
+        ttl_secs: u64,
+        grace_secs: u64,
+        chain: u64,
+        echo: bool,
+        include_claimed: bool,
+        include_delayed: bool,
+        settings: Box<QueueSettings>,
+        subscriber: String,
+        subscription: String,
+        free: u64,
+        claimed: u64,
+        total: u64,
+        created: bool,
+        why: String,
+        fault: String,
+        phase: Phase,
+        token: String,
+    }
+    nullable {
+        messages: Vec<Message>,
+        claim: String,
+        marker: String,
+        next: String,
+        status: u16,
+        id: String,
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Line<'de> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut given = 0_u64;
+        while let Some(field) = map.next_key::<Field>()? {
+            let before = given;
+            given |= 1 << field as u32;
+            if given == before {
+                return Err(A::Error::duplicate_field(field.name()));
+            }
+            self.read_field(field, &mut map)?;
+        }
+        Ok(())
+    }
 }
 
 fn missing(name: &str) -> String {
@@ -184,10 +239,16 @@ macro_rules! take {
     };
 }
 
-impl Line<'_> {
-    fn event(mut self) -> Result<Event, String> {
-        let line = &mut self;
-        let what = match line.r#type {
+impl<'a> Line<'a> {
+    /// The event that `text` means; nothing of what was read before may be left.
+    pub(super) fn event(&mut self, text: &'a str) -> Result<Event, String> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = json.deserialize_map(&mut *self).and_then(|()| json.end());
+        read.map_err(|error| told(&error))?;
+        let line = self;
+        let at = take!(line.at);
+        let r#type = line.r#type.take().ok_or_else(|| missing("type"))?;
+        let what = match r#type {
             Type::Invoke => What::Invoke {
                 process: take!(line.process),
                 project: line.project.take().unwrap_or_default(),
@@ -225,7 +286,7 @@ impl Line<'_> {
         };
         match line.left_over() {
             Some(name) => Err(unknown(name)),
-            None => Ok(Event { at: self.at, what }),
+            None => Ok(Event { at, what }),
         }
     }
 
@@ -405,15 +466,18 @@ impl Line<'_> {
 
 /// The event that `line` means.
 pub(super) fn event(line: &str) -> Result<Event, String> {
-    parse::<Line<'_>>(line)?.event()
+    Line::default().event(line)
 }
 
 /// Reads one JSON text.
 pub(super) fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| {
-        // The line is one JSON text: serde_json's own "at line 1" would only confuse.
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default();
-        message.to_owned()
-    })
+    serde_json::from_str(text).map_err(|error| told(&error))
+}
+
+/// What is wrong with a line.
+fn told(error: &serde_json::Error) -> String {
+    // The line is one JSON text: serde_json's own "at line 1" would only confuse.
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    message.to_owned()
 }

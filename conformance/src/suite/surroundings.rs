@@ -68,12 +68,11 @@ impl Surroundings {
     /// A store for a new pool: another one each time, as long as there are any.
     pub(super) fn pool_uri(&self) -> Option<String> {
         let number = self.pools.fetch_add(1, Ordering::Relaxed);
-        let uris = &self.pool_uris;
+        let is_template = |uri: &&String| uri.contains("{}");
+        let mut named = self.pool_uris.iter().filter(|uri| !is_template(uri));
         // A template gives as many as are needed.
-        match uris.as_slice() {
-            [] => None,
-            [one] if one.contains("{}") => Some(one.replace("{}", &number.to_string())),
-            many => many.get(number).cloned(),
-        }
+        let template = || self.pool_uris.iter().find(is_template);
+        let drawn = || Some(template()?.replace("{}", &number.to_string()));
+        named.nth(number).cloned().or_else(drawn)
     }
 }

@@ -60,6 +60,9 @@ pub(in crate::checker) fn log(history: &History, threads: usize) -> Log {
 const STRETCHES: usize = 64;
 const STRETCH_COUNT: usize = 64;
 
+/// Room that is made at once for each operation, at most: a sample may mislead.
+const ROOM_PER_OPERATION: usize = 2;
+
 /// How much there is of what most of a history consists of, about: room for it is made at once.
 #[derive(Default)]
 struct Sizes {
@@ -91,7 +94,8 @@ impl Sizes {
             claims,
             seen,
         } = sizes;
-        let scaled = |count: usize| (count * every).div_ceil(STRETCH_COUNT);
+        let most = history.records.len() * ROOM_PER_OPERATION;
+        let scaled = |count: usize| (count * every).div_ceil(STRETCH_COUNT).min(most);
         let [posted, claims, seen] = [posted, claims, seen].map(scaled);
         Self {
             posted,

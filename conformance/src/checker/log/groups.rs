@@ -45,8 +45,10 @@ impl Groups {
 
     /// Where the list of `key` begins among the items of all.
     pub(in crate::checker) fn start(&self, key: u32) -> usize {
-        let start = self.starts.get(key as usize);
-        start.map_or(0, |&start| start as usize)
+        if self.starts.is_empty() {
+            return 0;
+        }
+        self.starts[key as usize] as usize
     }
 
     /// The items of all lists, one after the other.

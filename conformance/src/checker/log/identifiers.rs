@@ -87,7 +87,7 @@ impl Told {
 
     /// Whether everything that was told was asked for.
     pub(super) fn is_over(&mut self) -> bool {
-        self.batch.len() == 0 && self.batches.recv().is_err()
+        self.batch.len() == 0 && self.batches.iter().all(|batch| batch.is_empty())
     }
 }
 
@@ -223,5 +223,50 @@ impl Ahead {
     fn send(&mut self) {
         // Whoever does not listen any more has panicked, and says so itself.
         drop(self.batches.send(std::mem::take(&mut self.batch)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::{judge, judge_on};
+    use crate::history::{FORMAT, Header, Profile, VERSION};
+
+    /// Claims that were refused: each asks for its place alone.
+    fn refused(claims: usize) -> History {
+        let mut history = History::new(Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            seed: 0,
+            scenario: String::new(),
+            target: String::new(),
+            slack_ns: 0,
+            latest_effect_ns: None,
+            profile: Profile::default(),
+        });
+        let record = Record {
+            process: 1,
+            project: String::new(),
+            operation: Operation::Claim {
+                queue: "q".to_owned(),
+                limit: 1,
+                ttl_secs: 60,
+                grace_secs: 60,
+            },
+            invoked_at: Instant::START,
+            completed_at: Instant::START,
+            outcome: Outcome::Fail { status: Some(404) },
+        };
+        history.records = vec![record; claims];
+        history
+    }
+
+    #[test]
+    fn everything_told_is_asked_for_however_much_it_is() {
+        let edge = BATCH_COUNT * (BATCHES_WAITING_MAX + 2);
+        for claims in [0, 1, BATCH_COUNT - 1, BATCH_COUNT, BATCH_COUNT + 1, edge] {
+            let history = refused(claims);
+            assert_eq!(judge_on(&history, 2), judge(&history), "{claims}");
+        }
     }
 }

@@ -11,7 +11,7 @@ pub(in crate::checker) const NONE: u32 = u32::MAX;
 /// Bytes of a scope before each of its names.
 const SCOPE_BYTES: usize = size_of::<u32>();
 
-/// Bytes of a name and its scope, generously: room that is never written to costs nothing.
+/// Bytes of a name and its scope, generously: room for text that is never written is no memory yet.
 const NAME_BYTES_EXPECTED: usize = 48;
 
 /// Names, numbered in the order in which they came. The same name in two scopes is two names.

@@ -106,7 +106,7 @@ pub(super) fn flavor(context: &Context, word: &str) -> String {
 
 fn store(context: &Context) -> Result<String, Stop> {
     let uri = context.surroundings().pool_uri();
-    uri.ok_or_else(|| unknown(context, "the target names no spare store for a pool"))
+    uri.ok_or_else(|| unknown(context, "the target names no store for another pool"))
 }
 
 /// Adds a pool that gets no queue unless it is given a flavor.

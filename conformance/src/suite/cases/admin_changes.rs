@@ -95,7 +95,10 @@ async fn patched_members(context: Context) -> CaseResult {
     let mut wanted = add_pool(&context, "p", 0).await?;
     wanted["options"] = json!({});
     let Some(uri) = context.surroundings().pool_uri() else {
-        return Err(unknown(&context, "the target names no second spare store"));
+        return Err(unknown(
+            &context,
+            "the target names no store for another pool",
+        ));
     };
     // With a weight and no flavor it would be given queues of others.
     add_flavor(&context, "f", &["p"]).await?;

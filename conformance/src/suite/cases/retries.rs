@@ -104,15 +104,6 @@ async fn expect_delays(
     let _all_came = subscriber.until_within(span, all).await;
     // Longer than any delay of these policies.
     pause(context, Duration::from_secs(35)).await;
-    expect_gaps(context, subscriber, delays)
-}
-
-/// Demands that the attempts so far followed each other after these delays.
-pub(super) fn expect_gaps(
-    context: &Context,
-    subscriber: &Subscriber,
-    delays: &[u64],
-) -> CaseResult {
     let gaps = subscriber.gaps();
     let slack = context.slack();
     let each = || {
