@@ -77,16 +77,15 @@ impl Sizes {
         let every = history.records.len().div_ceil(STRETCHES).max(STRETCH_COUNT);
         let stretches = history.records.chunks(every);
         for record in stretches.flat_map(|stretch| stretch.iter().take(STRETCH_COUNT)) {
-            match &record.operation {
-                Operation::Post { messages, .. } => sizes.posted += messages.len(),
-                Operation::Claim { .. } => sizes.claims += 1,
-                _ => {}
+            if let Operation::Post { messages, .. } = &record.operation {
+                sizes.posted += messages.len();
             }
+            sizes.claims += usize::from(matches!(record.operation, Operation::Claim { .. }));
             if let history::Outcome::Ok(answer) = &record.outcome {
-                sizes.seen += match answer {
-                    Answer::Post { ids } => ids.len(),
-                    other => other.seen().len(),
-                };
+                sizes.seen += answer.seen().len();
+                if let Answer::Post { ids } = answer {
+                    sizes.seen += ids.len();
+                }
             }
         }
         let Self {

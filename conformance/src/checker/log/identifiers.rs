@@ -184,11 +184,12 @@ impl Ahead {
             (Operation::Post { .. }, Answer::Post { ids }) => {
                 ids.iter().for_each(|id| self.message(place, id));
             }
-            (Operation::Claim { .. }, Answer::Claim { claim, .. }) => {
-                if let Some(claim) = claim {
-                    self.claim(place, claim);
-                }
-            }
+            (
+                Operation::Claim { .. },
+                Answer::Claim {
+                    claim: Some(claim), ..
+                },
+            ) => self.claim(place, claim),
             _ => {}
         }
         for seen in both.1.seen() {

@@ -2,7 +2,7 @@
 
 use super::queues::expect_queues;
 use crate::suite::capability::Capability::{Bulk, Pop, QueueLists, Stats};
-use crate::suite::steps::{EVERYTHING, Queue, bodies, expect_each, numbered};
+use crate::suite::steps::{EVERYTHING, Queue, bodies, expect_each, messages, numbered};
 use crate::suite::{Case, CaseResult, Context, case};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -118,7 +118,7 @@ async fn refused_delete(context: Context) -> CaseResult {
         .send()
         .await?
         .expect("6.4", &[200])?;
-    let held = crate::suite::steps::messages(&reply, "6.4")?.len() == 1;
+    let held = messages(&reply, "6.4")?.len() == 1;
     reply.check("6.4", "the message, still held", held)?;
     let delete = context.delete(claim.only()?.href.clone());
     delete.send().await?.expect("5.7", &[204]).map(drop)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::suite::capability::Capability::{self, Bulk, Checksums};
-use crate::suite::steps::Queue;
+use crate::suite::steps::{Queue, ids};
 use crate::suite::{Case, CaseResult, Context, Provenance, Reply, Stop, case};
 
 const NEEDS: &[Capability] = &[Checksums];
@@ -77,7 +77,7 @@ async fn every_reading(context: Context) -> CaseResult {
     let (all, _) = listed(&context, &[json!({ "a": 1 })]).await?;
     let queue = Queue::new(&context, "q");
     let page = queue.list("?echo=true").await?;
-    let id = crate::suite::steps::ids(&page.messages)
+    let id = ids(&page.messages)
         .first()
         .copied()
         .unwrap_or_default()

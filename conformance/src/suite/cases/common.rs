@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::suite::capability::Capability::{
     Discovery, Metadata, Patch, Pop, Projects, Purge, QueueLists, UuidClients,
 };
-use crate::suite::steps::{EVERYTHING, Queue, expect_each, numbered};
+use crate::suite::steps::{EVERYTHING, Page, Queue, expect_each, numbered};
 use crate::suite::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
@@ -384,7 +384,7 @@ async fn dots_never_join_project_and_queue(context: Context) -> CaseResult {
         .json(&json!({ "colour": "blue" }));
     theirs(create).send().await?.expect("14.2", &[201])?;
     let listing = theirs(context.get(look_alike.at(&format!("/messages{EVERYTHING}"))));
-    let page = crate::suite::steps::Page::read(listing.send().await?)?;
+    let page = Page::read(listing.send().await?)?;
     page.reply
         .check("14.2", "no messages", page.messages.is_empty())?;
     let delete = theirs(context.delete(look_alike.at("")));

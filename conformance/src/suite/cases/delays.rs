@@ -8,7 +8,7 @@ use crate::environment::Instant;
 
 use crate::suite::capability::Capability::{Bulk, Delay, Metadata, Patch, Pop};
 use crate::suite::steps::{
-    Queue, bodies, expect_each, sleep_until_shortly_before, still_before, surely_after,
+    EVERYTHING, Queue, bodies, expect_each, sleep_until_shortly_before, still_before, surely_after,
     surely_until,
 };
 use crate::suite::{Case, CaseResult, Context, Provenance, Reply, Stop, case};
@@ -283,7 +283,7 @@ async fn delay_range(context: Context) -> CaseResult {
     let with = |delay: i64| queue.posting(&json!([{ "ttl": 900, "body": 0, "delay": delay }]));
     expect_each("5.9", &[400], vec![with(-1), with(901)]).await?;
     expect_each("5.9", &[201], vec![with(0), with(900)]).await?;
-    let page = queue.list(crate::suite::steps::EVERYTHING).await?;
+    let page = queue.list(EVERYTHING).await?;
     page.reply
         .check("5.9", "the two accepted messages", page.messages.len() == 2)
 }
@@ -298,7 +298,7 @@ async fn delay_is_an_integer(context: Context) -> CaseResult {
             .await?
             .expect("5.9", &[400])?;
     }
-    let page = queue.list(crate::suite::steps::EVERYTHING).await?;
+    let page = queue.list(EVERYTHING).await?;
     page.reply
         .check("5.9", "nothing is stored", page.messages.is_empty())
 }

@@ -2,7 +2,7 @@
 
 use super::mixed::release;
 use crate::suite::capability::Capability::{DeadLetters, Delay, Metadata};
-use crate::suite::steps::{EVERYTHING, Queue, bodies, expect_each, numbered};
+use crate::suite::steps::{Claim, EVERYTHING, Queue, bodies, expect_each, numbered};
 use crate::suite::{Case, CaseResult, Context, case};
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ async fn own_counts(context: Context) -> CaseResult {
         .await?
         .expect("7.2", &[201, 204])?;
     if first.status() == 201 {
-        let claim = crate::suite::steps::Claim::read(first)?;
+        let claim = Claim::read(first)?;
         claim.reply.check(
             "7.2",
             "the second message",

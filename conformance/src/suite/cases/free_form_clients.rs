@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::suite::capability::Capability::{self, FreeFormClients, Pop, QueueLists};
-use crate::suite::steps::{Page, Queue, bodies, expect_each, numbered};
+use crate::suite::steps::{Claim, Page, Queue, bodies, expect_each, messages, numbered};
 use crate::suite::{Case, CaseResult, Context, case};
 
 const NEEDS: &[Capability] = &[FreeFormClients];
@@ -85,13 +85,13 @@ async fn everything(context: Context) -> CaseResult {
         post.expect("5.2", &[201])?;
         let terms = json!({ "ttl": 60, "grace": 60 });
         let claim = as_client(queue.claiming(&terms, 1)).send().await?;
-        let claim = crate::suite::steps::Claim::read(claim)?;
+        let claim = Claim::read(claim)?;
         let delete = as_client(context.delete(claim.only()?.href.clone()));
         delete.send().await?.expect("5.7", &[204])?;
         let pop = as_client(context.delete(queue.at("/messages?pop=1")))
             .send()
             .await?;
-        let popped = crate::suite::steps::messages(&pop.expect("5.8", &[200])?, "5.8")?;
+        let popped = messages(&pop.expect("5.8", &[200])?, "5.8")?;
         claim
             .reply
             .check("5.8", "the second message", bodies(&popped) == json!([1]))?;

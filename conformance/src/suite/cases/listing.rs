@@ -3,7 +3,7 @@
 use futures_util::future::join;
 use serde_json::{Value, json};
 
-use crate::suite::steps::{EVERYTHING, Queue, bodies, expect_each, ids, numbered};
+use crate::suite::steps::{EVERYTHING, Page, Queue, bodies, expect_each, ids, numbered};
 use crate::suite::{Case, CaseResult, Context, Provenance, Stop, case};
 
 pub(super) const CASES: &[Case] = &[
@@ -371,7 +371,7 @@ async fn foreign_marker(context: Context) -> CaseResult {
     for marker in ["malformed", "abcdef", "%F0%9F%98%80", "%27%22%5C"] {
         let reply = context.get(queue.at(&format!("/messages?echo=true&marker={marker}")));
         let reply = reply.send().await?.expect("5.4", &[200, 204])?;
-        let page = crate::suite::steps::Page::read(reply)?;
+        let page = Page::read(reply)?;
         page.reply
             .check("5.4", "an empty page", page.messages.is_empty())?;
     }
@@ -465,7 +465,7 @@ async fn reader_misses_no_post(context: Context) -> CaseResult {
 }
 
 /// Reads on while others post: the ids it saw, and the last page that showed any.
-async fn tail(queue: &Queue) -> Result<(Vec<String>, crate::suite::steps::Page), Stop> {
+async fn tail(queue: &Queue) -> Result<(Vec<String>, Page), Stop> {
     let mut last = queue.list(EVERYTHING).await?;
     let mut seen: Vec<String> = last.messages.iter().map(|m| m.id.clone()).collect();
     for _ in 0..30 {

@@ -1,7 +1,7 @@
 //! Odd but legal names of queues and projects: whatever they are called, they are apart.
 
 use crate::suite::capability::Capability::{Projects, Stats};
-use crate::suite::steps::{EVERYTHING, Queue, bodies, numbered};
+use crate::suite::steps::{EVERYTHING, Page, Queue, bodies, numbered};
 use crate::suite::{Case, CaseResult, Context, case};
 use serde_json::json;
 
@@ -134,7 +134,7 @@ async fn odd_projects(context: Context) -> CaseResult {
         let listing = theirs(context.get(queue.at("/messages?echo=true")))
             .send()
             .await?;
-        let page = crate::suite::steps::Page::read(listing)?;
+        let page = Page::read(listing)?;
         let alone = bodies(&page.messages) == json!([number]);
         page.reply
             .check("14.2", "the project's own message alone", alone)?;

@@ -3,7 +3,7 @@
 use super::notifications::{NEEDS, numbers, subscribed};
 use crate::suite::capability::Capability::{self, Projects, Purge, Subscriptions, Webhooks};
 use crate::suite::steps::{Queue, numbered, surely_gone};
-use crate::suite::subscriber::{Subscriber, pause, subscribe};
+use crate::suite::subscriber::{Subscriber, confirming, pause, subscribe};
 use crate::suite::{Case, CaseResult, Context, Provenance, case};
 use serde_json::json;
 use std::time::Duration;
@@ -244,7 +244,7 @@ async fn moved(context: Context) -> CaseResult {
     patch.send().await?.expect("8.3", &[204])?;
     if context.offers(Capability::Confirmation) {
         let body = json!({ "confirmed": true });
-        let confirm = crate::suite::subscriber::confirming(&context, &granted, &body);
+        let confirm = confirming(&context, &granted, &body);
         confirm.send().await?.expect("8.4", &[204])?;
     }
     queue.post(&numbered(0..2, 300)).await?;

@@ -5,7 +5,9 @@
 
 use crate::suite::capability::Capability::{self, Delay, Metadata, Subscriptions, Webhooks};
 use crate::suite::steps::{Queue, numbered};
-use crate::suite::subscriber::{Subscriber, pause, subscribe, subscribe_with};
+use crate::suite::subscriber::{
+    Notified, Subscriber, confirming, pause, subscribe, subscribe_with,
+};
 use crate::suite::{Case, CaseResult, Context, Provenance, Stop, case};
 use serde_json::{Value, json};
 
@@ -182,7 +184,7 @@ async fn once(context: Context) -> CaseResult {
     Err(context.failure("8.5", "five requests, one for each message", came))
 }
 
-async fn first_document(context: &Context) -> Result<crate::suite::subscriber::Notified, Stop> {
+async fn first_document(context: &Context) -> Result<Notified, Stop> {
     let (queue, subscriber) = subscribed(context).await?;
     queue
         .post(&json!([{ "ttl": 321, "body": { "a": [1] } }]))
@@ -360,7 +362,7 @@ async fn uri(context: Context) -> CaseResult {
     let granted = subscribe_with(&context, &queue, &body).await?;
     if context.offers(Capability::Confirmation) {
         let body = json!({ "confirmed": true });
-        let confirm = crate::suite::subscriber::confirming(&context, &granted, &body);
+        let confirm = confirming(&context, &granted, &body);
         confirm.send().await?.expect("8.4", &[204])?;
     }
     queue.post(&numbered(0..1, 300)).await?;

@@ -2,7 +2,7 @@
 
 use super::queues::expect_queues;
 use crate::suite::capability::Capability::{Metadata, Patch, Projects, Purge, QueueLists, Stats};
-use crate::suite::steps::{EVERYTHING, Queue, bodies, numbered};
+use crate::suite::steps::{EVERYTHING, Queue, bodies, next_link, numbered};
 use crate::suite::{Case, CaseResult, Context, case};
 use http::Method;
 use serde_json::json;
@@ -141,7 +141,7 @@ async fn listed_no_more(context: Context) -> CaseResult {
         .send()
         .await?
         .expect("4.2", &[200])?;
-    let Some(next) = crate::suite::steps::next_link(&reply)? else {
+    let Some(next) = next_link(&reply)? else {
         return Err(reply.refuse("1.9", "a next link on a non-empty page"));
     };
     context

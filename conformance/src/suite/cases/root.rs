@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::suite::capability::Capability::{
     self, Bulk, Discovery, Metadata, Pop, Projects, QueueLists, Stats,
 };
-use crate::suite::steps::{Queue, expect_each};
+use crate::suite::steps::{EVERYTHING, Queue, expect_each, numbered};
 use crate::suite::{Case, CaseResult, Context, Provenance, case};
 
 const NEEDS: &[Capability] = &[Discovery];
@@ -460,7 +460,7 @@ async fn client_first(context: Context) -> CaseResult {
 
 async fn refusals_store_nothing(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
-    let post = || queue.posting(&crate::suite::steps::numbered(0..1, 300));
+    let post = || queue.posting(&numbered(0..1, 300));
     let requests = vec![
         (post().header("accept", "text/html"), 406),
         (post().without("client-id"), 400),
@@ -473,7 +473,7 @@ async fn refusals_store_nothing(context: Context) -> CaseResult {
     for (request, status) in requests {
         request.send().await?.expect("1.2", &[status])?;
     }
-    let page = queue.list(crate::suite::steps::EVERYTHING).await?;
+    let page = queue.list(EVERYTHING).await?;
     page.reply
         .check("1.2", "no message", page.messages.is_empty())
 }

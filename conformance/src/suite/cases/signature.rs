@@ -6,7 +6,7 @@ use sha2::Sha256;
 
 use super::signing::{Grant, share};
 use crate::suite::capability::Capability::{self, KnownSigningKey, PreSigned};
-use crate::suite::steps::Queue;
+use crate::suite::steps::{Queue, unknown};
 use crate::suite::{Case, CaseResult, Context, Provenance, Stop, case};
 
 const NEEDS: &[Capability] = &[PreSigned, KnownSigningKey];
@@ -63,9 +63,7 @@ fn signed(context: &Context, key: &str, grant: &Grant) -> String {
 
 fn key(context: &Context) -> Result<&str, Stop> {
     let key = context.surroundings().signing_key.as_deref();
-    key.ok_or_else(|| {
-        crate::suite::steps::unknown(context, "nobody told the suite the signing key")
-    })
+    key.ok_or_else(|| unknown(context, "nobody told the suite the signing key"))
 }
 
 async fn documented(context: Context) -> CaseResult {

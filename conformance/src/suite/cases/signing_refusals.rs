@@ -3,7 +3,9 @@
 use super::signing::{Grant, NEEDS, messages, share, sharing};
 use crate::suite::capability::Capability::{PreSigned, Projects};
 use crate::suite::signed_time::{date_time, seconds};
-use crate::suite::steps::{EVERYTHING, Queue, expect_each, numbered};
+use crate::suite::steps::{
+    EVERYTHING, Queue, expect_each, numbered, still_before, surely_after, surely_until,
+};
 use crate::suite::{Case, CaseResult, Context, Provenance, Request, case};
 use http::Method;
 use serde_json::json;
@@ -196,11 +198,11 @@ async fn ends(context: Context) -> CaseResult {
     let grant = Grant::read(&reply)?;
     let listing = || grant.sign(context.get(queue.at("/messages?echo=true")));
     let early = listing().send().await?;
-    let deadline = crate::suite::steps::surely_until(&context, reply.sent, 20);
-    crate::suite::steps::still_before(&context, early.sent, deadline)?;
+    let deadline = surely_until(&context, reply.sent, 20);
+    still_before(&context, early.sent, deadline)?;
     early.expect("9.3", &[200])?;
     context
-        .sleep_until(crate::suite::steps::surely_after(&context, reply.sent, 31))
+        .sleep_until(surely_after(&context, reply.sent, 31))
         .await;
     listing().send().await?.expect("9.3", &[404]).map(drop)
 }

@@ -9,6 +9,7 @@ use crate::suite::capability::Capability::{
 use crate::suite::context::Reply;
 use crate::suite::socket::Socket;
 use crate::suite::steps::{EVERYTHING, Queue, numbered};
+use crate::suite::subscriber::subscribe_uri;
 use crate::suite::{Case, CaseResult, Context, Stop, case};
 
 const SUBSCRIBED: &[Capability] = &[WebSocket, Projects, Purge, Subscriptions];
@@ -234,7 +235,7 @@ async fn purged_by_type(context: Context) -> CaseResult {
     let mut socket = Socket::open(&context).await?;
     let queue = Queue::new(&context, "q");
     let (id, _) = queue.post_one(300).await?;
-    crate::suite::subscriber::subscribe_uri(&context, &queue, "http://127.0.0.1:9/s").await?;
+    subscribe_uri(&context, &queue, "http://127.0.0.1:9/s").await?;
     let purging = |types: Value| {
         let body = json!({ "queue_name": "q", "resource_types": types });
         ("queue_purge", body)
@@ -244,7 +245,7 @@ async fn purged_by_type(context: Context) -> CaseResult {
     queue.get(&id).await?;
     let (left, reply) = crate::suite::subscriber::listed(&context, &queue).await?;
     reply.check("13", "no subscription", left.is_empty())?;
-    crate::suite::subscriber::subscribe_uri(&context, &queue, "http://127.0.0.1:9/s").await?;
+    subscribe_uri(&context, &queue, "http://127.0.0.1:9/s").await?;
     let messages = [purging(json!(["messages"]))];
     socket.expect_each("13", &[204], &messages).await?;
     queue.expect_gone("13", &id).await?;
