@@ -16,9 +16,9 @@ use crate::suite::{Case, CaseResult, Context, Stop, case};
 const NEEDS: &[Capability] = &[Subscriptions, Webhooks];
 const NEEDS_CONFIRMATION: &[Capability] = &[Subscriptions, Webhooks, Confirmation];
 
-/// How long an attempt may have been on its way that was made before its subscription ended: shorter than all
-/// attempts together take, so that they are seen to go on.
-const ON_ITS_WAY: Duration = Duration::from_secs(5);
+/// How long an attempt may have been on its way that was made before its subscription ended: less than one takes
+/// with the slow subscriber, so that the one for the next message is seen.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -84,7 +84,7 @@ impl Failing {
     /// Demands that nothing is attempted any more, from a moment after now.
     async fn expect_quiet(&self, context: &Context, clause: &str) -> CaseResult {
         // One attempt may have been on its way already.
-        pause(context, ON_ITS_WAY + context.slack()).await;
+        pause(context, ON_ITS_WAY).await;
         let counts = || self.subscribers.each_ref().map(|one| one.messages().len());
         let before = counts();
         pause(context, context.quiet_for().max(Duration::from_secs(20))).await;
