@@ -104,7 +104,8 @@ pub(super) fn flavor(context: &Context, word: &str) -> String {
     format!("/v2/flavors/{}", name(context, word))
 }
 
-fn store(context: &Context) -> Result<String, Stop> {
+/// A store for another pool, if there is one left.
+pub(super) fn store(context: &Context) -> Result<String, Stop> {
     let uri = context.surroundings().pool_uri();
     uri.ok_or_else(|| unknown(context, "the target names no store for another pool"))
 }

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::admin::{
-    NEEDS, add_flavor, add_pool, clear, flavor, list_of, name, operator, pool, read, weigh,
+    NEEDS, add_flavor, add_pool, clear, flavor, list_of, name, operator, pool, read, store, weigh,
 };
 use crate::suite::capability::Capability::{Admin, Metadata, Patch, Pools};
-use crate::suite::steps::{Queue, numbered, unknown};
+use crate::suite::steps::{Queue, numbered};
 use crate::suite::{Case, CaseResult, Context, case};
 
 pub(super) const CASES: &[Case] = &[
@@ -94,12 +94,7 @@ async fn taken_uri(context: Context) -> CaseResult {
 async fn patched_members(context: Context) -> CaseResult {
     let mut wanted = add_pool(&context, "p", 0).await?;
     wanted["options"] = json!({});
-    let Some(uri) = context.surroundings().pool_uri() else {
-        return Err(unknown(
-            &context,
-            "the target names no store for another pool",
-        ));
-    };
+    let uri = store(&context)?;
     // With a weight and no flavor it would be given queues of others.
     add_flavor(&context, "f", &["p"]).await?;
     let path = pool(&context, "p");
