@@ -94,15 +94,8 @@ pub(crate) struct Conform {
     /// Write the known-failures file anew: without those that pass, and with those that fail
     #[arg(long)]
     pub(crate) update_known_failures: bool,
-    /// Log in to Keystone with the usual OS_* variables, or to the cloud that OS_CLOUD names
-    #[arg(long)]
-    pub(crate) keystone: bool,
-    /// Log in to this cloud of clouds.yaml, which lies here, in ~/.config/openstack or /etc/openstack
-    #[arg(long, value_name = "NAME")]
-    pub(crate) os_cloud: Option<String>,
-    /// Trust the authorities of this PEM file too, beside the well-known ones [default: that of OS_CACERT]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cacert: Option<String>,
+    #[command(flatten)]
+    pub(crate) login: Login,
     /// Leave the queues that the suite makes
     #[arg(long)]
     pub(crate) keep: bool,
@@ -143,6 +136,40 @@ pub(crate) struct Modeling {
     /// Leave these kinds of operations out of sequences, so that a known defect does not hide others
     #[arg(long, value_name = "KIND", num_args = 1.., requires = "model")]
     pub(crate) without: Vec<Kind>,
+}
+
+/// Who asks, and whom they believe.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Login {
+    /// Log in to Keystone with the usual OS_* variables, or to the cloud that OS_CLOUD names
+    #[arg(long)]
+    pub(crate) keystone: bool,
+    /// Log in to this cloud of clouds.yaml, which lies here, in ~/.config/openstack or /etc/openstack
+    #[arg(long, value_name = "NAME")]
+    pub(crate) os_cloud: Option<String>,
+    /// Trust the authorities of this PEM file too, beside the well-known ones [default: that of OS_CACERT]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<String>,
+}
+
+impl Login {
+    /// Whether the command line asks for a login.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.keystone || self.os_cloud.is_some()
+    }
+
+    /// The options, for a line that repeats the run.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let Self {
+            keystone,
+            os_cloud,
+            cacert,
+        } = self;
+        let keystone = keystone.then(|| "--keystone".to_owned());
+        let cloud = os_cloud.iter().map(|name| format!("--os-cloud {name}"));
+        let cacert = cacert.iter().map(|file| format!("--cacert {file}"));
+        keystone.into_iter().chain(cloud).chain(cacert).collect()
+    }
 }
 
 /// The forms of a report that are pages for people.
@@ -353,6 +380,8 @@ pub(crate) struct Stress {
     /// the target file's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) time_scale: Option<u32>,
+    #[command(flatten)]
+    pub(crate) login: Login,
     /// Where runs are stored
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     pub(crate) runs: PathBuf,
@@ -418,6 +447,8 @@ pub(crate) struct Scale {
     /// What choices are drawn from [default: 0 in virtual time, the time on a target]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) login: Login,
     /// Where runs are stored
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     pub(crate) runs: PathBuf,

@@ -13,6 +13,7 @@ mod conform;
 mod convert;
 mod explore;
 mod list;
+mod login;
 mod pages;
 mod replay;
 mod report;

@@ -229,9 +229,9 @@ fn open_sink(network: &Network, recorder: &Arc<Recorder>, world: &Arc<dyn Enviro
             let status = StatusCode::CREATED;
             let body = request.into_body().collect().await;
             let subscriber = format!("http://{SINK}:{PORT}/");
-            let push: Option<What> = body
-                .ok()
-                .and_then(|body| pushed(&body.to_bytes(), subscriber, Some(status.as_u16())));
+            let push: Option<What> = body.ok().and_then(|body| {
+                pushed(&body.to_bytes(), (&subscriber, ""), Some(status.as_u16()))
+            });
             if let Some(push) = push {
                 recorder.add(&world, push);
             }

@@ -72,6 +72,7 @@ fn scaled(
                 world: Arc::clone(&world),
                 endpoint: endpoint(SERVER),
                 patience: PATIENCE,
+                session: None,
                 examined: Some(Arc::new(move || processor.examined())),
                 is_virtual: true,
                 pool_uris: vec!["memory://{}".to_owned()],

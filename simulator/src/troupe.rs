@@ -11,7 +11,7 @@ use nanshe_conformance::environment::Instant;
 use nanshe_conformance::environment::World;
 use nanshe_conformance::history::{Handle, Operation, Recorder};
 use nanshe_conformance::workload::{
-    Actor, Board, Drained, Process, Workload, drain_place, may_be_repeated,
+    Actor, Board, Drained, Process, UnderWay, Workload, drain_place, may_be_repeated,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -227,10 +227,13 @@ impl Troupe {
 impl Balancer for Troupe {
     /// The repetition is an operation of a process of its own, whose answer nobody hears.
     fn repeats(&self, client: u64, request: &Request<Bytes>) -> Option<Box<dyn FnOnce() + Send>> {
-        let (project, operation) = self.board.under_way(client)?;
-        if !may_be_repeated(&operation, request) {
+        let under_way = self.board.under_way(client)?;
+        if !may_be_repeated(&under_way, request) {
             return None;
         }
+        let UnderWay {
+            project, operation, ..
+        } = under_way;
         let handle = Handle::new(Arc::clone(&self.recorder), self.next_process());
         let handle = handle.in_project(&project);
         let world = Arc::clone(&self.world);

@@ -15,13 +15,12 @@ use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 use nanshe_conformance::verdict::Verdict;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::pages;
 use super::target::{look, on_target};
+use super::{login, pages};
 use crate::args::Conform;
 use crate::output::{Exit, Shell, today, wall_clock_seed};
 
 mod known_failures;
-mod login;
 mod modeling;
 
 /// The longest wait of a case on a real target, unless `--wait-max` says otherwise, in seconds.
@@ -100,7 +99,7 @@ fn each(args: &Conform) -> Vec<Conform> {
 
 fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Report> {
     let selected = selection(args).select()?;
-    let load = |target| login::load(args, target);
+    let load = |target| login::load(&args.login, target);
     let mut target = args.target.as_deref().map(load).transpose()?;
     let known = known_failures::read(args, target.as_ref())?;
     say_what_is_left_out(args, &selected, shell);
@@ -165,7 +164,7 @@ async fn conform(
 ) -> anyhow::Result<Report> {
     let world: World = Arc::new(TokioEnvironment::new());
     let target = &Description {
-        session: login::log_in(args, target, Arc::clone(&world)).await?,
+        session: login::log_in(&args.login, target, Arc::clone(&world)).await?,
         ..target.clone()
     };
     let found = look(&world, target, &endpoint, shell).await?;

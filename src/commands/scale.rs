@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nanshe_conformance::scale::{Ladder, Options, Report};
-use nanshe_conformance::target::Description;
 
+use super::login;
 use crate::args::Scale;
 use crate::output::{Exit, Shell, point_latest_to, write_whole};
 
@@ -21,10 +21,16 @@ pub(crate) fn run(args: &Scale, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     let report = match &args.target {
         Some(target) => {
             // Everything is read before anything is started.
-            let description = Description::load(target)?;
+            let description = login::load(&args.login, target)?;
             on_target::run(args, &description, shell)?
         }
-        None => in_virtual_time(args, shell)?,
+        None => {
+            anyhow::ensure!(
+                !args.login.is_asked_for(),
+                "--keystone: needs a TARGET to log in for"
+            );
+            in_virtual_time(args, shell)?
+        }
     };
     conclude(args, &report, shell)
 }
@@ -122,5 +128,6 @@ fn repeat(args: &Scale, seed: u64) -> String {
     );
     option("rate-max", args.rate_max.map(|rate| rate.to_string()));
     option("seed", Some(seed.to_string()));
-    words
+    let login = args.login.words().into_iter();
+    login.fold(words, |words, word| words + " " + &word)
 }

@@ -9,7 +9,7 @@ use nanshe_conformance::environment::{Scaled, TokioEnvironment, World};
 use nanshe_conformance::stress::{
     Ended, Fault, LASTS_MAX, Menu, Plan, Played, Stage, play, scheduled,
 };
-use nanshe_conformance::target::{Authentication, Description, Endpoint};
+use nanshe_conformance::target::{Description, Endpoint};
 use nanshe_conformance::verdict::Verdict;
 use nanshe_conformance::workload::Workload;
 use nanshe_simulator::scenario::Scenario;
@@ -17,6 +17,7 @@ use serde_json::json;
 
 use self::folder::RunFolder;
 use self::watch::Watch;
+use super::login::{load, log_in};
 use super::target::{interrupted, look, on_target};
 use crate::args::Stress;
 use crate::output::{Exit, Shell, wall_clock_seed};
@@ -45,12 +46,7 @@ pub(crate) fn run(args: &Stress, shell: &mut Shell<'_>) -> anyhow::Result<Exit> 
         Some(scenario) => scenario.workload.clone(),
         None => Workload::load(&args.workload)?,
     };
-    let mut target = Description::load(&args.target)?;
-    anyhow::ensure!(
-        target.authentication != Some(Authentication::Keystone),
-        "{}: `authentication`: stress does not log in to Keystone",
-        args.target
-    );
+    let mut target = load(&args.login, &args.target)?;
     if let Some(scale) = args.time_scale {
         target.control.time_scale = scale;
     }
@@ -173,7 +169,13 @@ async fn stress(
 ) -> anyhow::Result<Exit> {
     let scale = target.control.time_scale;
     let real: World = Arc::new(TokioEnvironment::new());
-    let world: World = Arc::new(Scaled::new(real, scale));
+    let world: World = Arc::new(Scaled::new(Arc::clone(&real), scale));
+    // Keystone's time is everybody's, whatever the target's is.
+    let session = log_in(&args.login, target, real).await?;
+    let target = &Description {
+        session,
+        ..target.clone()
+    };
     // What preflight waits for, it waits for in the target's time.
     let patient = Description {
         patience: target.patience * scale,

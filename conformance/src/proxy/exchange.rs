@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 
 use super::answer::{Body, half, trickling, whole};
 use super::{Fate, NetworkFault, REPEATED_FROM, Reset, Shared, fate, lock};
-use crate::history::{Handle, Operation, What};
+use crate::history::{Handle, What};
 use crate::target::{Client, Outcome};
-use crate::workload::may_be_repeated;
+use crate::workload::{UnderWay, may_be_repeated};
 
 /// How often the proxy looks whether a client is still cut off.
 const CUT_OFF_STEP: Duration = Duration::from_millis(20);
@@ -41,14 +41,12 @@ pub(super) async fn exchange(
     };
     strikes.on_the_way_there(&request).await?;
     let upstream = Arc::clone(&lock(&shared.upstream));
-    if let Some((project, operation)) = under_way
+    if let Some(under_way) = under_way
         && strikes.force(NetworkFault::DuplicateRequests).is_some()
-        && may_be_repeated(&operation, &request)
+        && may_be_repeated(&under_way, &request)
     {
         strikes.note(NetworkFault::DuplicateRequests);
-        strikes
-            .send_once_more(&request, (&project, operation))
-            .await;
+        strikes.send_once_more(&request, under_way).await;
     }
     let outcome = forward(&upstream, request).await;
     strikes.on_the_way_back(outcome).await
@@ -136,15 +134,14 @@ impl Strikes<'_> {
 
     /// Sends `request` for the first of two times. In the history that is a process of its own, of which
     /// nobody knows what it was told: its answer goes to nobody.
-    async fn send_once_more(
-        &self,
-        request: &Request<Bytes>,
-        (project, operation): (&str, Operation),
-    ) {
+    async fn send_once_more(&self, request: &Request<Bytes>, under_way: UnderWay) {
+        let UnderWay {
+            project, operation, ..
+        } = under_way;
         let setting = &self.shared.setting;
         let number = self.shared.repeated.fetch_add(1, Ordering::Relaxed);
         let recorder = Arc::clone(&setting.recorder);
-        let pen = Handle::new(recorder, REPEATED_FROM + number).in_project(project);
+        let pen = Handle::new(recorder, REPEATED_FROM + number).in_project(&project);
         pen.invoke(&setting.world, operation);
         let upstream = Arc::clone(&lock(&self.shared.upstream));
         drop(forward(&upstream, request.clone()).await);

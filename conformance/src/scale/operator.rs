@@ -29,7 +29,8 @@ impl Operator {
         let place = &rig.place;
         let world = Arc::clone(&place.world);
         Self {
-            client: Client::new(world, place.endpoint.clone(), place.patience, 1),
+            client: Client::new(world, place.endpoint.clone(), place.patience, 1)
+                .logged_in(place.session.clone()),
             realm: rig.options.realm.clone(),
         }
     }

@@ -15,7 +15,7 @@ use super::options::Options;
 use super::sample::Sample;
 use crate::environment::{Instant, World};
 use crate::history::{Answer, Header, Operation, Posted, QueueSettings, Recorder};
-use crate::target::Endpoint;
+use crate::target::{Endpoint, Session};
 use crate::workload::Process;
 
 /// Counts what the implementation examined so far, where that can be seen.
@@ -30,6 +30,8 @@ pub struct Place {
     pub endpoint: Endpoint,
     /// How long a client waits for an answer.
     pub patience: Duration,
+    /// By whose tokens clients ask, if there is a login.
+    pub session: Option<Arc<Session>>,
     /// Counts what the implementation examined so far, where that can be seen.
     pub examined: Option<Examined>,
     /// Whether time is virtual.
@@ -117,9 +119,11 @@ impl Rig {
             world,
             endpoint,
             patience,
+            session,
             ..
         } = self.place.clone();
         let process = Process::new(world, (endpoint, patience), (Arc::clone(recorder), number));
+        let process = process.logged_in(session);
         let process = process.in_realm(&self.options.realm).in_project(project);
         Client {
             rig: Arc::clone(self),

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::Plan;
 use crate::environment::{Instant, World};
 use crate::history::Recorder;
-use crate::target::Endpoint;
+use crate::target::{Endpoint, Session};
 use crate::workload::{Actor, Board, Process};
 
 /// Most clients of an open loop: a server that answers nobody must not fill the memory.
@@ -26,6 +26,8 @@ pub(super) struct Cast {
     pub(super) board: Arc<Board>,
     /// Where clients send to: the proxy, if there is one.
     pub(super) endpoint: Endpoint,
+    /// By whose tokens they ask, if there is a login.
+    session: Option<Arc<Session>>,
     processes: AtomicU64,
     /// Turns of an open loop that nobody was left for.
     turned_away: AtomicU64,
@@ -36,7 +38,7 @@ pub(super) struct Cast {
 impl Cast {
     pub(super) fn new(
         (world, endpoint): (World, Endpoint),
-        plan: Arc<Plan>,
+        (plan, session): (Arc<Plan>, Option<Arc<Session>>),
         (recorder, board): (Arc<Recorder>, Arc<Board>),
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -45,6 +47,7 @@ impl Cast {
             recorder,
             board,
             endpoint,
+            session,
             processes: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
             at_work: Mutex::default(),
@@ -59,6 +62,7 @@ impl Cast {
         let world = Arc::clone(&self.world);
         let process = Process::new(world, (endpoint, self.plan.patience), (recorder, number));
         let process = process.on_board(Arc::clone(&self.board));
+        let process = process.logged_in(self.session.clone());
         process.in_realm(&self.plan.realm).in_project(project)
     }
 

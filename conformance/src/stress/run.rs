@@ -13,7 +13,7 @@ use crate::environment::{Instant, World};
 use crate::history::{Operation, Phase, Recorder};
 use crate::proxy::{Proxy, Setting};
 use crate::target::{Description, Endpoint, Ordered};
-use crate::workload::{Board, Drained, Process, drain_place};
+use crate::workload::{Board, Drained, Process, drain_place, names_behind_a_login};
 
 /// How often somebody looks how it goes, in real time or whatever the world has for it.
 const TICKS_A_SECOND: u32 = 4;
@@ -89,6 +89,11 @@ pub enum StressError {
     /// No port for the proxy, or for the subscriber.
     #[error("cannot listen on loopback: {0}")]
     Listen(#[from] std::io::Error),
+    /// There is a login, and it is for one project.
+    #[error(
+        "`{0}` has tenants of several projects, and a login is for one: choose another workload"
+    )]
+    Tenants(&'static str),
     /// The target does not do what the workload needs.
     #[error("`{workload}` needs {what}, which the target did not do")]
     SetUp {
@@ -121,6 +126,9 @@ async fn play(
     stop: Stop<'_>,
     watch: Watch<'_>,
 ) -> Result<Played, StressError> {
+    if stage.target.session.is_some() && plan.projects().len() > 1 {
+        return Err(StressError::Tenants(plan.workload.kind.name));
+    }
     let world = Arc::clone(&stage.world);
     let recorder = Recorder::new(plan.header(&stage.target, stage.slack));
     let board = Arc::<Board>::default();
@@ -144,7 +152,7 @@ async fn play(
     let front = front.unwrap_or_else(|| stage.endpoint.clone());
     let cast = Cast::new(
         (Arc::clone(&world), front),
-        Arc::clone(&plan),
+        (Arc::clone(&plan), stage.target.session.clone()),
         (Arc::clone(&recorder), board),
     );
     set_up(&cast, &stage.endpoint).await?;
@@ -188,8 +196,10 @@ async fn open_sink(
         return Ok(None);
     }
     let told = stage.target.sink_address.clone();
-    let recorder = Arc::clone(recorder);
-    sink::open(&stage.world, told, recorder).await.map(Some)
+    let session = stage.target.session.as_ref();
+    let names = session.map_or_else(String::new, |_| names_behind_a_login(&plan.realm, ""));
+    let pen = (Arc::clone(recorder), names);
+    sink::open(&stage.world, told, pen).await.map(Some)
 }
 
 /// Does what the workload needs before its clients come.
@@ -375,6 +385,7 @@ impl Run<'_> {
                 let world = Arc::clone(&self.stage.world);
                 let pen = (Arc::clone(&unheard), 1);
                 let process = Process::new(world, (self.endpoint(), plan.patience), pen);
+                let process = process.logged_in(self.stage.target.session.clone());
                 let process = process.in_realm(&plan.realm).in_project(&project);
                 processes.push((project, process));
             }

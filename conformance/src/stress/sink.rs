@@ -20,7 +20,8 @@ const PUSH_BYTES_MAX: usize = 1024 * 1024;
 /// What the sink answers.
 const STATUS: StatusCode = StatusCode::CREATED;
 
-/// Listens until the run's world ends. The URL that subscribers are told.
+/// Listens until the run's world ends; names of queues begin with `names` on the wire. The URL that subscribers
+/// are told.
 ///
 /// # Errors
 ///
@@ -28,7 +29,7 @@ const STATUS: StatusCode = StatusCode::CREATED;
 pub(super) async fn open(
     world: &World,
     told: Option<Address>,
-    recorder: Arc<Recorder>,
+    (recorder, names): (Arc<Recorder>, String),
 ) -> std::io::Result<(String, tokio::task::JoinHandle<()>)> {
     let any = Address {
         host: "127.0.0.1".to_owned(),
@@ -38,33 +39,37 @@ pub(super) async fn open(
     let mut address = told.unwrap_or_else(|| listener.address());
     address.port = listener.address().port;
     let url = format!("http://{address}/");
-    let subscriber = url.clone();
     let world = Arc::clone(world);
-    let listening = tokio::spawn(accept(listener, world, (recorder, subscriber)));
+    let listening = tokio::spawn(accept(listener, world, (recorder, url.clone(), names)));
     Ok((url, listening))
 }
 
 async fn accept(
     listener: Box<dyn Listener>,
     world: World,
-    (recorder, subscriber): (Arc<Recorder>, String),
+    (recorder, subscriber, names): (Arc<Recorder>, String, String),
 ) {
+    let about: Arc<(String, String)> = Arc::new((subscriber, names));
     while let Ok(stream) = listener.accept().await {
-        let (world, recorder, subscriber) = (
+        let (world, recorder, about) = (
             Arc::clone(&world),
             Arc::clone(&recorder),
-            subscriber.clone(),
+            Arc::clone(&about),
         );
         let service = service_fn(move |request: Request<Incoming>| {
-            let (world, recorder, subscriber) = (
+            let (world, recorder, about) = (
                 Arc::clone(&world),
                 Arc::clone(&recorder),
-                subscriber.clone(),
+                Arc::clone(&about),
             );
             async move {
                 let body = Limited::new(request.into_body(), PUSH_BYTES_MAX);
                 if let Ok(body) = body.collect().await
-                    && let Some(push) = pushed(&body.to_bytes(), subscriber, Some(STATUS.as_u16()))
+                    && let Some(push) = pushed(
+                        &body.to_bytes(),
+                        (&about.0, &about.1),
+                        Some(STATUS.as_u16()),
+                    )
                 {
                     recorder.add(&world, push);
                 }

@@ -224,10 +224,19 @@ impl Client {
         endpoint: Endpoint,
         in_flight_max: usize,
     ) -> Self {
-        Self {
-            session: target.session.clone(),
-            ..Self::new(world, endpoint, target.patience, in_flight_max)
-        }
+        let client = Self::new(world, endpoint, target.patience, in_flight_max);
+        client.logged_in(target.session.clone())
+    }
+
+    /// The same, by the tokens of `session`.
+    #[must_use]
+    pub fn logged_in(self, session: Option<Arc<Session>>) -> Self {
+        Self { session, ..self }
+    }
+
+    /// Whether it sends a token with what it asks.
+    pub fn is_logged_in(&self) -> bool {
+        self.session.is_some()
     }
 
     /// How long it waits for a connection, and for an answer.

@@ -6,9 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::history::Operation;
 
-/// An operation under way, as its process asked for it: the tenant (empty if there is only one), and
-/// the operation.
-pub type UnderWay = (String, Operation);
+/// An operation under way, as its process asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// The tenant; empty if there is only one.
+    pub project: String,
+    /// What names of queues begin with on the wire; mostly nothing.
+    pub names: String,
+    /// The operation.
+    pub operation: Operation,
+}
 
 /// Counts operations and shows those under way. All clients of a run share one.
 #[derive(Debug, Default)]
@@ -39,10 +46,9 @@ impl Board {
         self.lock().get(&process).cloned()
     }
 
-    pub(super) fn begin(&self, process: u64, project: &str, operation: &Operation) {
+    pub(super) fn begin(&self, process: u64, under_way: UnderWay) {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.lock()
-            .insert(process, (project.to_owned(), operation.clone()));
+        self.lock().insert(process, under_way);
     }
 
     pub(super) fn end(&self, process: u64, is_answered: bool) {

@@ -6,15 +6,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
 
-use super::Board;
 use super::answers::understand;
 use super::wire::{media_type, on_the_wire};
+use super::{Board, UnderWay};
 use crate::environment::World;
 use crate::history::{Answer, Handle, Operation, Recorder};
-use crate::target::{Client, Endpoint};
+use crate::target::{Client, Endpoint, Session};
 
 const CLIENT_ID: HeaderName = HeaderName::from_static("client-id");
 const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
+
+/// What names of queues begin with where all tokens are for one project: what would set tenants and runs apart.
+pub(crate) fn names_behind_a_login(realm: &str, project: &str) -> String {
+    format!("{realm}{project}-")
+}
 
 /// One client of the target, with one operation under way at a time.
 pub struct Process {
@@ -26,6 +31,8 @@ pub struct Process {
     realm: String,
     project: HeaderValue,
     client_id: HeaderValue,
+    /// What names of queues begin with on the wire.
+    names: String,
     board: Arc<Board>,
 }
 
@@ -48,8 +55,29 @@ impl Process {
             realm: String::new(),
             project: HeaderValue::from_static("nanshe"),
             client_id,
+            names: String::new(),
             board: Arc::default(),
         }
+    }
+
+    /// The same client, by the tokens of `session`. They are all for one project, whatever a header says: what
+    /// sets tenants and runs apart is in the names of queues then, and the history has them without it.
+    #[must_use]
+    pub fn logged_in(self, session: Option<Arc<Session>>) -> Self {
+        let client = self.client.logged_in(session);
+        Self { client, ..self }.named()
+    }
+
+    /// Puts together what the server is told of tenant and realm.
+    fn named(mut self) -> Self {
+        if self.client.is_logged_in() {
+            self.names = names_behind_a_login(&self.realm, &self.tenant);
+        } else {
+            let name = format!("{}{}", self.realm, self.tenant);
+            let header = HeaderValue::from_str(&name);
+            self.project = header.expect("a project's name fits in a header");
+        }
+        self
     }
 
     /// The same client, as the tenant `project`.
@@ -59,14 +87,12 @@ impl Process {
     /// If no header can hold that name.
     #[must_use]
     pub fn in_project(self, project: &str) -> Self {
-        let name = format!("{}{project}", self.realm);
-        let header = HeaderValue::from_str(&name).expect("a project's name fits in a header");
         Self {
             handle: self.handle.in_project(project),
             tenant: project.to_owned(),
-            project: header,
             ..self
         }
+        .named()
     }
 
     /// The same client, of a run whose tenants are all named after `realm`: a server that outlives runs
@@ -77,13 +103,11 @@ impl Process {
     /// If no header can hold that name.
     #[must_use]
     pub fn in_realm(self, realm: &str) -> Self {
-        let name = format!("{realm}{}", self.tenant);
-        let header = HeaderValue::from_str(&name).expect("a project's name fits in a header");
         Self {
             realm: realm.to_owned(),
-            project: header,
             ..self
         }
+        .named()
     }
 
     /// The same client, which shows on `board` what it does.
@@ -105,7 +129,12 @@ impl Process {
     /// Sends `operation`. The answer, if it happened for certain.
     pub async fn perform(&self, operation: Operation) -> Option<Answer> {
         let request = self.request(&operation);
-        self.board.begin(self.number, &self.tenant, &operation);
+        let under_way = UnderWay {
+            project: self.tenant.clone(),
+            names: self.names.clone(),
+            operation: operation.clone(),
+        };
+        self.board.begin(self.number, under_way);
         self.handle.invoke(&self.world, operation.clone());
         let outcome = self.client.send(request).await;
         self.board.end(self.number, outcome.is_ok());
@@ -140,7 +169,7 @@ impl Process {
     }
 
     fn request(&self, operation: &Operation) -> Request<Bytes> {
-        let (method, path, body) = on_the_wire(operation);
+        let (method, path, body) = on_the_wire(operation, &self.names);
         let mut request = Request::new(body.map_or_else(Bytes::new, Into::into));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().expect("identifiers are encoded");

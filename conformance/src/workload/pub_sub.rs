@@ -58,19 +58,43 @@ async fn consume(actor: &mut Actor) {
     actor.consume(&queue).await;
 }
 
-/// The event of a push to `subscriber` that was answered with `status`; `None` if it is no message of this
-/// run, as a request to confirm is not.
-pub fn pushed(body: &[u8], subscriber: String, status: Option<u16>) -> Option<What> {
+/// The event of a push to `subscriber` that was answered with `status`, if names of queues begin with `names` on
+/// the wire; `None` if it is no message of this run, as a request to confirm is not.
+pub fn pushed(body: &[u8], (subscriber, names): (&str, &str), status: Option<u16>) -> Option<What> {
     let json: Value = serde_json::from_slice(body).ok()?;
     let token = json["body"]["token"].as_str()?.to_owned();
-    let queue = json["queue_name"].as_str().unwrap_or_default().to_owned();
+    let queue = json["queue_name"].as_str().unwrap_or_default();
+    let queue = queue.strip_prefix(names).unwrap_or(queue).to_owned();
     let id = json["id"].as_str().map(str::to_owned);
     Some(What::Push {
         project: String::new(),
         queue,
-        subscriber,
+        subscriber: subscriber.to_owned(),
         token,
         id,
         status,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn push_is_written_down_without_what_the_names_of_queues_begin_with() {
+        let told = |queue: &str, names: &str| {
+            let body = format!(r#"{{"queue_name":"{queue}","body":{{"token":"t"}},"id":"i"}}"#);
+            let What::Push { queue, token, .. } = pushed(body.as_bytes(), ("s", names), None)?
+            else {
+                return None;
+            };
+            Some((queue, token))
+        };
+        let expected = |queue: &str| Some((queue.to_owned(), "t".to_owned()));
+        assert_eq!(told("run-1-q", "run-1-"), expected("q"));
+        assert_eq!(told("q", ""), expected("q"));
+        // Another run's is no queue of this one.
+        assert_eq!(told("run-2-q", "run-1-"), expected("run-2-q"));
+        assert_eq!(pushed(b"{\"confirm\":1}", ("s", ""), None), None);
+    }
 }

@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::UnderWay;
 use crate::history::{Operation, Posted, QueueSettings};
 
 /// What an identifier may not hold in a segment of a path, or in a query.
@@ -37,9 +38,9 @@ pub(super) fn media_type(operation: &Operation) -> HeaderValue {
     })
 }
 
-/// Method, path and body of the request that asks for `operation`.
-pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<String>) {
-    let base = format!("/v2/queues/{}", encode(operation.queue()));
+/// Method, path and body of the request that asks for `operation`, if names of queues begin with `names`.
+pub(super) fn on_the_wire(operation: &Operation, names: &str) -> (Method, String, Option<String>) {
+    let base = format!("/v2/queues/{}{}", encode(names), encode(operation.queue()));
     match operation {
         Operation::Post { messages, .. } => {
             let messages = messages.iter().map(Message::of).collect();
@@ -52,7 +53,7 @@ pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Stri
             (Method::POST, format!("{base}/purge"), Some(text(&body)))
         }
         Operation::CreateQueue { settings, .. } => {
-            let stated = members(settings).into_iter();
+            let stated = members(settings, names).into_iter();
             let stated = stated.filter(|(_, value)| !value.is_null());
             let stated = stated.map(|(name, value)| (name.to_owned(), value));
             let body = Value::Object(stated.collect::<Map<_, _>>());
@@ -67,7 +68,7 @@ pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Stri
                     json!({ "op": "replace", "path": path, "value": value })
                 }
             };
-            let changes = members(settings).map(change).to_vec();
+            let changes = members(settings, names).map(change).to_vec();
             (Method::PATCH, base, Some(text(&changes)))
         }
         Operation::DeleteQueue { .. } => (Method::DELETE, base, None),
@@ -96,12 +97,15 @@ pub(super) fn on_the_wire(operation: &Operation) -> (Method, String, Option<Stri
     }
 }
 
-/// Whether `request` is the one that asks for `operation`, and may reach the server twice. An older one of the
+/// Whether `request` is the one that asks for what is under way, and may reach the server twice. An older one of the
 /// same client may still be on its way when the client has given it up and asks for something else. A token is
 /// posted once in a history, so a post that is repeated could not be told from a server that stores twice
 /// what was sent once.
-pub fn may_be_repeated(operation: &Operation, request: &Request<Bytes>) -> bool {
-    let (method, path, body) = on_the_wire(operation);
+pub fn may_be_repeated(under_way: &UnderWay, request: &Request<Bytes>) -> bool {
+    let UnderWay {
+        operation, names, ..
+    } = under_way;
+    let (method, path, body) = on_the_wire(operation, names);
     let body = body.unwrap_or_default();
     let asked = request
         .uri()
@@ -224,12 +228,14 @@ fn text(body: &impl Serialize) -> String {
 }
 
 /// The members of a queue's metadata that are its settings.
-fn members(settings: &QueueSettings) -> [(&'static str, Value); 5] {
+fn members(settings: &QueueSettings, names: &str) -> [(&'static str, Value); 5] {
+    let dead_letters = settings.dead_letter_queue.as_ref();
+    let dead_letters = dead_letters.map(|queue| format!("{names}{queue}"));
     let dead_letter_ttl = json!(settings.dead_letter_ttl_secs);
     [
         ("_default_message_ttl", json!(settings.default_ttl_secs)),
         ("_default_message_delay", json!(settings.default_delay_secs)),
-        ("_dead_letter_queue", json!(settings.dead_letter_queue)),
+        ("_dead_letter_queue", json!(dead_letters)),
         ("_dead_letter_queue_messages_ttl", dead_letter_ttl),
         ("_max_claim_count", json!(settings.max_claim_count)),
     ]
@@ -239,8 +245,19 @@ fn members(settings: &QueueSettings) -> [(&'static str, Value); 5] {
 mod tests {
     use super::*;
 
+    /// What names of queues begin with.
+    const NAMES: &str = "run-1-";
+
+    fn under_way(operation: &Operation) -> UnderWay {
+        UnderWay {
+            project: String::new(),
+            names: NAMES.to_owned(),
+            operation: operation.clone(),
+        }
+    }
+
     fn sent(operation: &Operation, prefix: &str) -> Request<Bytes> {
-        let (method, path, body) = on_the_wire(operation);
+        let (method, path, body) = on_the_wire(operation, NAMES);
         let body = body.map_or_else(Bytes::new, Into::into);
         let request = Request::builder().method(method);
         request.uri(format!("{prefix}{path}")).body(body).unwrap()
@@ -266,13 +283,37 @@ mod tests {
             messages: vec![Posted::new("a", 300)],
         };
         for operation in [claim(60), pop.clone()] {
-            assert!(may_be_repeated(&operation, &sent(&operation, "")));
-            assert!(may_be_repeated(&operation, &sent(&operation, "/messaging")));
+            assert!(may_be_repeated(
+                &under_way(&operation),
+                &sent(&operation, "")
+            ));
+            assert!(may_be_repeated(
+                &under_way(&operation),
+                &sent(&operation, "/messaging")
+            ));
             // The client has given the post up and goes on; the post arrives only now.
-            assert!(!may_be_repeated(&operation, &sent(&post, "")));
+            assert!(!may_be_repeated(&under_way(&operation), &sent(&post, "")));
         }
-        assert!(!may_be_repeated(&claim(60), &sent(&claim(61), "")));
-        assert!(!may_be_repeated(&pop, &sent(&claim(60), "")));
-        assert!(!may_be_repeated(&post, &sent(&post, "")));
+        assert!(!may_be_repeated(
+            &under_way(&claim(60)),
+            &sent(&claim(61), "")
+        ));
+        assert!(!may_be_repeated(&under_way(&pop), &sent(&claim(60), "")));
+        assert!(!may_be_repeated(&under_way(&post), &sent(&post, "")));
+    }
+
+    #[test]
+    fn names_of_queues_begin_as_they_are_told_to_and_so_does_the_one_of_dead_letters() {
+        let settings = QueueSettings {
+            dead_letter_queue: Some("letters".to_owned()),
+            ..QueueSettings::default()
+        };
+        let create = Operation::create_queue("q".to_owned(), settings);
+        let (_, path, body) = on_the_wire(&create, NAMES);
+        assert_eq!(path, "/v2/queues/run-1-q");
+        assert_eq!(body.unwrap(), r#"{"_dead_letter_queue":"run-1-letters"}"#);
+        let (_, path, body) = on_the_wire(&create, "");
+        assert_eq!(path, "/v2/queues/q");
+        assert_eq!(body.unwrap(), r#"{"_dead_letter_queue":"letters"}"#);
     }
 }

@@ -1,6 +1,7 @@
 //! Keystone, by a small stand-in: an identity service, and a broker behind a gate that wants its tokens.
 
 use crate::in_process::ABSENT;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,6 +21,8 @@ use serde_json::{Value, json};
 
 use crate::in_process::reference;
 
+mod loads;
+
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 /// `/identity` gives out tokens that live for five minutes; all else is the broker's, for who has one.
@@ -28,6 +31,8 @@ struct Cloud {
     broker: nanshe_reference::Service,
     issued: Arc<Mutex<Vec<tokio::time::Instant>>>,
     asked: Arc<Mutex<Vec<Value>>>,
+    /// What the broker was asked about.
+    queues: Arc<Mutex<BTreeSet<String>>>,
 }
 
 const LIFE: Duration = Duration::from_secs(300);
@@ -38,6 +43,7 @@ impl Cloud {
             broker: reference(),
             issued: Arc::default(),
             asked: Arc::default(),
+            queues: Arc::default(),
         }
     }
 
@@ -97,6 +103,10 @@ impl tower_service::Service<Request<Incoming>> for Cloud {
                 let mut refused = Response::new(Full::default());
                 *refused.status_mut() = StatusCode::UNAUTHORIZED;
                 return Ok(refused);
+            }
+            let mut path = head.uri.path().split('/');
+            if let Some(queue) = path.nth(3) {
+                cloud.queues.lock().unwrap().insert(queue.to_owned());
             }
             // As Keystone's middleware does, whatever the client wrote.
             let project = HeaderValue::from_static("the-one-project");

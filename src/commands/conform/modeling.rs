@@ -12,6 +12,7 @@ use nanshe_conformance::target::{Client, Description, Endpoint};
 
 use super::known_failures;
 use crate::args::Conform;
+use crate::commands::login;
 use crate::commands::target::{look, on_target};
 use crate::output::{Exit, Shell, wall_clock_seed};
 
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     let findings = match &args.target {
         None => in_virtual_time(args, shell)?,
         Some(target) => {
-            let mut target = super::login::load(args, target)?;
+            let mut target = login::load(&args.login, target)?;
             target.known_failures = known_failures::read(args, Some(&target))?.list;
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
             let work = async |target: &_, endpoint, _, shell: &mut Shell<'_>| {
@@ -81,7 +82,7 @@ async fn compare(
 ) -> anyhow::Result<Findings> {
     let world: World = Arc::new(TokioEnvironment::new());
     let target = &Description {
-        session: super::login::log_in(args, target, Arc::clone(&world)).await?,
+        session: login::log_in(&args.login, target, Arc::clone(&world)).await?,
         ..target.clone()
     };
     look(&world, target, &endpoint, shell).await?;

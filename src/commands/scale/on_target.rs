@@ -8,10 +8,11 @@ use anyhow::Context as _;
 use nanshe_conformance::environment::{TokioEnvironment, World};
 use nanshe_conformance::history::{FORMAT, Header, Profile, VERSION};
 use nanshe_conformance::scale::{Options, Place, Report, climb};
-use nanshe_conformance::target::{Authentication, Description, Endpoint};
+use nanshe_conformance::target::{Description, Endpoint};
 
 use super::{options, repeat};
 use crate::args::Scale;
+use crate::commands::login::log_in;
 use crate::commands::target::{interrupted, look, on_target};
 use crate::output::{Shell, wall_clock_seed};
 
@@ -20,11 +21,6 @@ pub(super) fn run(
     target: &Description,
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Report> {
-    anyhow::ensure!(
-        target.authentication != Some(Authentication::Keystone),
-        "{}: `authentication`: scale does not log in to Keystone",
-        target.name
-    );
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let work = async |target: &_, endpoint, _, shell: &mut Shell<'_>| {
         climbed(args, (target, endpoint), shell).await
@@ -40,6 +36,10 @@ async fn climbed(
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Report> {
     let world: World = Arc::new(TokioEnvironment::new());
+    let target = &Description {
+        session: log_in(&args.login, target, Arc::clone(&world)).await?,
+        ..target.clone()
+    };
     let slack = look(&world, target, &endpoint, shell).await?.slack;
     let seed = args.seed.unwrap_or_else(wall_clock_seed);
     let mut options = options(args, Options::in_real_time(), seed);
@@ -59,6 +59,7 @@ async fn climbed(
         world,
         endpoint,
         patience: target.patience,
+        session: target.session.clone(),
         examined: None,
         is_virtual: false,
         pool_uris: target.pool_uris.clone(),

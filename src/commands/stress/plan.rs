@@ -109,6 +109,7 @@ pub(super) fn repeat(args: &Stress, seed: u64) -> String {
     words.extend(args.rate.map(|rate| format!("--rate {rate}")));
     words.extend(args.patience.map(|secs| format!("--patience {secs}")));
     words.extend(args.time_scale.map(|scale| format!("--time-scale {scale}")));
+    words.extend(args.login.words());
     words.join(" ")
 }
 

@@ -9,16 +9,16 @@ use nanshe_conformance::target::{
     Authentication, Authorities, Cloud, Credentials, Description, DescriptionError, Session,
 };
 
-use crate::args::Conform;
+use crate::args::Login;
 use crate::output::HarnessFailed;
 
 /// Where `clouds.yaml` is looked for, beside the folder that one is in.
 const FOLDERS: [&str; 2] = [".config/openstack", "/etc/openstack"];
 
 /// The target that the user named, and the authorities that the command line trusts.
-pub(super) fn load(args: &Conform, target: &str) -> Result<Description, DescriptionError> {
+pub(super) fn load(login: &Login, target: &str) -> Result<Description, DescriptionError> {
     let mut description = Description::load(target)?;
-    if let Some(file) = args.cacert.clone().or_else(|| variable("OS_CACERT")) {
+    if let Some(file) = login.cacert.clone().or_else(|| variable("OS_CACERT")) {
         description.trust(&Authorities::read(file.as_ref())?);
     }
     Ok(description)
@@ -26,17 +26,17 @@ pub(super) fn load(args: &Conform, target: &str) -> Result<Description, Descript
 
 /// Logs in, if the command line or the target file says so.
 pub(super) async fn log_in(
-    args: &Conform,
+    login: &Login,
     target: &Description,
     world: World,
 ) -> anyhow::Result<Option<Arc<Session>>> {
     let asked = target.authentication == Some(Authentication::Keystone);
-    if !(asked || args.keystone || args.os_cloud.is_some()) {
+    if !(asked || login.is_asked_for()) {
         return Ok(None);
     }
-    let credentials = credentials(args.os_cloud.as_deref(), &variable)?;
+    let credentials = credentials(login.os_cloud.as_deref(), &variable)?;
     let credentials = Credentials {
-        cacert: args.cacert.clone().or(credentials.cacert),
+        cacert: login.cacert.clone().or(credentials.cacert),
         ..credentials
     };
     let session = Session::login(world, credentials).await;
