@@ -1,6 +1,6 @@
 //! `claims/dead-letter`: a message is handed out as often as its queue allows, and then moved.
 //!
-//! Judged only where the queue's settings are certain: told once, and answered before the post.
+//! Judged only where the queue's settings are certain: told and answered before the post, and not changed since.
 
 use super::facts::Facts;
 use super::findings::Findings;
@@ -10,15 +10,20 @@ use super::nowhere::{Looks, nowhere};
 use crate::environment::Instant;
 
 pub(super) fn dead_letter(known: &Known<'_>, looks: &Looks, findings: &mut Findings) {
-    let Some(settings) = known.settled() else {
+    let facts = known.facts;
+    let seen = known.sightings.last();
+    let seen_by = seen.map_or(known.post.invoked_at, |&last| facts.op(last).completed_at);
+    let dead_letters = |until: Instant| {
+        let settings = known.settled_until(until)?;
+        facts.dead_letters(known.message.home, settings)
+    };
+    let Some(to) = dead_letters(seen_by) else {
         return;
     };
-    // Settled once, so there is one at most.
-    let target = known.queue.dead_letters.first().map(|to| to.target);
-    if let (Some(target), Some(most)) = (target, settings.max_claim_count) {
-        handed_out_too_often(known, most, findings);
-        moved(known, (target, most), findings);
-        nowhere(known, target, looks, findings);
+    handed_out_too_often(known, to.max_claim_count, findings);
+    moved(known, (to.target, to.max_claim_count), findings);
+    if dead_letters(Instant::NEVER).is_some() {
+        nowhere(known, to.target, looks, findings);
     }
 }
 

@@ -39,7 +39,7 @@ fn judge(known: &Known<'_>, take: Index, used: Index, findings: &mut Findings) {
         && lease.from == op.invoked_at
         && op.completed_at < lease.until;
     let is_inside = is_next || lease.covers(op.invoked_at, op.completed_at);
-    if !is_inside || !known.present_during(used) {
+    if !is_inside || !known.held_during(used) {
         return;
     }
     let status = match op.outcome {

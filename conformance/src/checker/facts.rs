@@ -47,13 +47,17 @@ pub(super) struct OfClaim {
     /// The claim that was granted, or [`NONE`].
     pub(super) grants: Vec<u32>,
     pub(super) renewals: Groups,
-    /// Renewals that did not end ok.
+    /// Renewals that did not end ok, and may tell that the lease is over: not those that were never sent, or refused
+    /// for what they said.
     pub(super) failed_renewals: Groups,
     pub(super) releases: Groups,
     /// Ok looks at the claim.
     pub(super) reads: Groups,
     /// Along `renewals`: the latest end of those that ended ok, from the first of its claim on.
     pub(super) renewed_until: Vec<Instant>,
+    /// Along `renewals`: whether the lease was certain when it ended ok. What comes later may have found a lease
+    /// that one clock had ended and another had not: it proves nothing about what others could be given.
+    pub(super) is_sure: Vec<bool>,
     /// Along `renewals`: the latest end of a lease by those without an answer.
     pub(super) maybe_until: Vec<Instant>,
 }
@@ -74,8 +78,9 @@ pub(super) struct Queue {
     pub(super) swept_until: Vec<Instant>,
     /// Ok looks at its counts.
     pub(super) stats: Vec<Index>,
-    /// Operations that may have changed its settings.
-    pub(super) settings: Vec<Index>,
+    /// Operations that may have changed its settings, and those that may have deleted it.
+    pub(super) settings: Acts,
+    pub(super) deletions: Acts,
     /// Where its messages may go that were handed out too often.
     pub(super) dead_letters: Vec<DeadLetters>,
     /// Its claims and pops, if its messages may be handed out too often.
@@ -89,6 +94,47 @@ impl Queue {
     pub(super) fn sweeps_from(&self, from: Instant) -> &[Index] {
         let first = self.swept_until.partition_point(|&until| until < from);
         &self.sweeps[first..]
+    }
+}
+
+/// Some of a queue's operations, in the order of their invocations.
+#[derive(Default)]
+pub(super) struct Acts {
+    pub(super) operations: Vec<Index>,
+    /// Along them: the latest instant at which any of those so far may have acted.
+    acted_until: Vec<Instant>,
+}
+
+impl Acts {
+    fn push(&mut self, index: Index, acts_until: Instant) {
+        let before = self.acted_until.last().copied();
+        self.operations.push(index);
+        let until = before.map_or(acts_until, |before| acts_until.max(before));
+        self.acted_until.push(until);
+    }
+
+    /// Whether none of those that began by `until`, but for the `last` that did if there is one, may have acted at
+    /// `from` or later.
+    fn is_over(
+        &self,
+        facts: &Facts<'_>,
+        (from, until): (Instant, Instant),
+        last: Option<Index>,
+    ) -> bool {
+        let began = |&index: &Index| facts.op(index).invoked_at <= until;
+        let began = self.operations.partition_point(began);
+        let (rest, is_last) = match last {
+            None => (began, true),
+            Some(last) => {
+                let newest = began.checked_sub(1);
+                let is_last = newest.is_some_and(|newest| self.operations[newest] == last);
+                (newest.unwrap_or(0), is_last)
+            }
+        };
+        is_last
+            && rest
+                .checked_sub(1)
+                .is_none_or(|rest| self.acted_until[rest] < from)
     }
 }
 
@@ -197,7 +243,13 @@ impl<'l> Facts<'l> {
                 *grant = index.min(*grant);
             } else if matches!(op.act, Act::Renew { .. }) {
                 renewals.push((claim, index));
-                if !op.is_ok() {
+                let is_nothing = matches!(
+                    op.outcome,
+                    Outcome::Fail {
+                        status: None | Some(400)
+                    }
+                );
+                if !op.is_ok() && !is_nothing {
                     failed.push((claim, index));
                 }
             } else if matches!(op.act, Act::Release { .. }) {
@@ -210,20 +262,16 @@ impl<'l> Facts<'l> {
         let renewals = of(renewals);
         let mut renewed_until = Vec::with_capacity(renewals.items().len());
         let mut maybe_until = Vec::with_capacity(renewals.items().len());
-        let mut last = (NONE, Instant::START, Instant::START);
+        let mut is_sure = Vec::with_capacity(renewals.items().len());
+        let mut last = Renewed::of(self, NONE, NONE);
         for &index in renewals.items() {
             let op = log.op(index);
-            let (claim, renewed, maybe) = &mut last;
-            if *claim != op.claim() {
-                (*claim, *renewed, *maybe) = (op.claim(), Instant::START, Instant::START);
+            if last.claim != op.claim() {
+                last = Renewed::of(self, op.claim(), grants[op.claim() as usize]);
             }
-            if op.is_ok() {
-                *renewed = op.completed_at.max(*renewed);
-            } else if op.is_info() {
-                *maybe = self.lease_ends_by(op).max(*maybe);
-            }
-            renewed_until.push(*renewed);
-            maybe_until.push(*maybe);
+            is_sure.push(last.add(self, op));
+            renewed_until.push(last.renewed);
+            maybe_until.push(last.maybe);
         }
         OfClaim {
             grants,
@@ -232,6 +280,7 @@ impl<'l> Facts<'l> {
             releases: of(releases),
             reads: of(reads),
             renewed_until,
+            is_sure,
             maybe_until,
         }
     }
@@ -256,12 +305,22 @@ impl<'l> Facts<'l> {
                 Act::Purge | Act::DeleteQueue if op.is_possible() => {
                     let before = queue.swept_until.last().copied();
                     let acts = self.acts_until(op);
+                    if op.act == Act::DeleteQueue {
+                        queue.deletions.push(index, acts);
+                    }
                     queue.sweeps.push(index);
                     queue
                         .swept_until
                         .push(before.map_or(acts, |before| acts.max(before)));
                 }
-                // What exists keeps the settings that it has.
+                // What exists keeps the settings that it has. If nobody here gave it any, somebody did before,
+                // most likely the same.
+                Act::CreateQueue {
+                    settings,
+                    was_there: true,
+                } if queue.settings.operations.is_empty() => {
+                    self.settle(queue, op.place, &log.settings[settings as usize]);
+                }
                 Act::CreateQueue {
                     settings,
                     was_there: false,
@@ -269,7 +328,7 @@ impl<'l> Facts<'l> {
                 | Act::SetMetadata { settings }
                     if op.is_possible() =>
                 {
-                    queue.settings.push(index);
+                    queue.settings.push(index, self.acts_until(op));
                     self.settle(queue, op.place, &log.settings[settings as usize]);
                 }
                 Act::Purge
@@ -300,18 +359,47 @@ impl<'l> Facts<'l> {
     fn settle(&self, queue: &mut Queue, place: Place, settings: &QueueSettings) {
         let delay = Duration::from_secs(settings.default_delay_secs.unwrap_or(0));
         queue.longest_delay = queue.longest_delay.max(delay);
-        let (Some(target), Some(max_claim_count)) =
-            (&settings.dead_letter_queue, settings.max_claim_count)
-        else {
-            return;
-        };
+        queue
+            .dead_letters
+            .extend(self.dead_letters(place, settings));
+    }
+
+    /// Where messages of the queue at `place` go that were handed out too often, if those are its settings.
+    pub(super) fn dead_letters(
+        &self,
+        place: Place,
+        settings: &QueueSettings,
+    ) -> Option<DeadLetters> {
+        let target = settings.dead_letter_queue.as_ref()?;
         let project = self.log.queues.scope(place);
-        // A queue that nobody ever used: nothing can be seen there.
-        let target = self.log.queues.find(project, target).unwrap_or(NONE);
-        queue.dead_letters.push(DeadLetters {
-            target,
-            max_claim_count,
-        });
+        Some(DeadLetters {
+            // A queue that nobody ever used: nothing can be seen there.
+            target: self.log.queues.find(project, target).unwrap_or(NONE),
+            max_claim_count: settings.max_claim_count?,
+        })
+    }
+
+    /// The settings that certainly hold for the queue from `from` to `until`: those of the last answered operation
+    /// that gave it any before, if nothing else may change or remove them meanwhile.
+    pub(super) fn settled(
+        &self,
+        queue: &Queue,
+        (from, until): (Instant, Instant),
+    ) -> Option<&'l QueueSettings> {
+        let operations = &queue.settings.operations;
+        let began = operations.partition_point(|&index| self.op(index).invoked_at <= from);
+        let last = *operations[..began].last()?;
+        let op = self.op(last);
+        let (Act::CreateQueue { settings, .. } | Act::SetMetadata { settings }) = op.act else {
+            return None;
+        };
+        let is_certain = op.is_ok()
+            && op.completed_at <= from
+            && queue
+                .settings
+                .is_over(self, (op.invoked_at, until), Some(last))
+            && queue.deletions.is_over(self, (op.invoked_at, until), None);
+        is_certain.then(|| &self.log.settings[settings as usize])
     }
 
     /// Whether the operation names an identifier that nobody saw where it is named.
@@ -386,6 +474,68 @@ impl<'l> Facts<'l> {
     pub(super) fn last_invoked_at(&self) -> Instant {
         let last = self.log.operations.last();
         last.map_or(Instant::START, |op| op.invoked_at)
+    }
+}
+
+/// What is known of one claim, renewal by renewal.
+struct Renewed {
+    claim: u32,
+    /// The latest end of those that ended ok.
+    renewed: Instant,
+    /// The latest end of a lease by those without an answer.
+    maybe: Instant,
+    /// The early end of the lease so far, and the latest end of what it goes back to.
+    sure_until: (Instant, Instant),
+    /// The late end of the lease so far.
+    possible_until: Instant,
+}
+
+impl Renewed {
+    /// Before the first renewal of `claim`, which `grant` granted.
+    fn of(facts: &Facts<'_>, claim: u32, grant: u32) -> Self {
+        let (sure, possible) = if grant == NONE {
+            (Instant::NEVER, Instant::NEVER)
+        } else {
+            let granted = facts.op(grant);
+            (facts.lease_ends_from(granted), facts.lease_ends_by(granted))
+        };
+        Self {
+            claim,
+            renewed: Instant::START,
+            maybe: Instant::START,
+            sure_until: (sure, Instant::START),
+            possible_until: possible,
+        }
+    }
+
+    /// The next renewal, in the order of invocations. Whether it surely found the lease.
+    fn add(&mut self, facts: &Facts<'_>, op: &Op) -> bool {
+        if op.is_info() {
+            // What begins when the lease is surely over cannot prolong it.
+            if op.invoked_at <= self.possible_until {
+                self.maybe = facts.lease_ends_by(op).max(self.maybe);
+                self.possible_until = self.possible_until.max(self.maybe);
+            }
+            return false;
+        }
+        if !op.is_ok() {
+            return false;
+        }
+        self.renewed = op.completed_at.max(self.renewed);
+        self.possible_until = facts.lease_ends_by(op).max(self.possible_until);
+        let (sure, settled) = self.sure_until;
+        if op.completed_at >= sure {
+            return false;
+        }
+        let ends_from = facts.lease_ends_from(op);
+        // Of two at once, nobody knows which came last.
+        let ends_from = if op.invoked_at < settled {
+            ends_from.min(sure)
+        } else {
+            ends_from
+        };
+        self.sure_until = (ends_from, op.completed_at.max(settled));
+        true
     }
 }
 

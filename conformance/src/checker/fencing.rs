@@ -67,8 +67,12 @@ fn deleted(known: &Known<'_>, delete: Index, findings: &mut Findings) {
         return without_a_claim(known, delete, findings);
     }
     let grant = facts.of_claim.grants[claim as usize];
-    if grant == NONE || op.is_info() {
+    if op.is_info() {
         return;
+    }
+    // Nobody was granted a claim of that name: it opens nothing that another holds.
+    if grant == NONE {
+        return inside_a_lease(known, delete, findings);
     }
     let ended_at = facts.surely_ended_from(grant, delete);
     let mut granted = facts.seen(facts.op(grant)).iter();
@@ -112,15 +116,24 @@ fn without_a_claim(known: &Known<'_>, delete: Index, findings: &mut Findings) {
         }
         return;
     }
+    inside_a_lease(known, delete, findings);
+}
+
+/// A delete inside a certain lease, and not under its claim.
+fn inside_a_lease(known: &Known<'_>, delete: Index, findings: &mut Findings) {
+    let facts = known.facts;
+    let op = facts.op(delete);
     let mut claims = known.deliveries.iter().copied();
     let holder = claims.find(|&take| {
         !facts.op(take).is_pop()
+            && facts.op(take).place == op.place
             && known
                 .certain_lease(take, delete)
                 .covers(op.invoked_at, op.completed_at)
     });
     let Some(holder) = holder else { return };
-    if op.is_info() || !is_there(known, delete) {
+    let is_there = op.place == known.message.home && known.held_during(delete);
+    if op.is_info() || !is_there {
         return;
     }
     findings.exercised += 1;

@@ -23,6 +23,11 @@ pub(super) struct Known<'f> {
     pub(super) deliveries: Cow<'f, [Index]>,
     /// From when on it is certain that the message was stored; `None` if it never is.
     pub(super) stored_from: Option<Instant>,
+    /// When the last observation of it began, if it was never missed before: what cannot have acted later took nothing
+    /// away.
+    seen_from: Instant,
+    /// When the first read ended that did not find it.
+    absent_by: Instant,
     /// Until when the message certainly has not expired: the early end `L` of its expiry window.
     pub(super) lives_until: Instant,
     /// From when on the message may have been moved to a dead-letter queue.
@@ -63,6 +68,8 @@ impl<'f> Known<'f> {
             sightings,
             deliveries,
             stored_from: None,
+            seen_from: Instant::START,
+            absent_by: Instant::NEVER,
             lives_until: Instant::NEVER,
             moved_from: Instant::NEVER,
             removal: None,
@@ -70,15 +77,20 @@ impl<'f> Known<'f> {
             unseen: (Instant::NEVER, NONE, Instant::NEVER),
         };
         known.stored_from = facts.stored_from(number);
+        let absences = facts.of_message.absences.get(number).iter().copied();
+        let absent_by = absences.clone().map(|index| facts.op(index).completed_at);
+        known.absent_by = absent_by.min().unwrap_or(Instant::NEVER);
+        let seen = known.sightings.iter();
+        let seen = seen.map(|&index| facts.op(index).invoked_at).max();
+        // What came back may have been away.
+        let seen = seen.filter(|&seen| seen <= known.absent_by);
+        known.seen_from = seen.unwrap_or(Instant::START);
         known.moved_from = known.find_moved_from();
         known.removal = known.find_removal();
         known.taken = known.first_two(known.removals().chain(known.sweeps().take(2)));
-        let absences = facts.of_message.absences.get(number).iter().copied();
         known.unseen = known.first_two(absences);
-        let popped = known
-            .queue
-            .unanswered
-            .popped_from(facts, known.post.invoked_at);
+        let unpopped_until = known.post.invoked_at.max(known.seen_from);
+        let popped = known.queue.unanswered.popped_from(facts, unpopped_until);
         if let Some(popped) = popped {
             let (at, index, next) = known.unseen;
             // No rule judges what has no answer: which pop it is does not matter.
@@ -88,7 +100,7 @@ impl<'f> Known<'f> {
                 (at, index, next.min(popped))
             };
         }
-        known.lives_until = known.find_lives_until();
+        known.lives_until = known.find_lives_until(Instant::NEVER);
         known
     }
 
@@ -130,15 +142,24 @@ impl<'f> Known<'f> {
     fn removals(&self) -> impl Iterator<Item = Index> {
         let deletes = self.deletes().iter().chain(self.bulk_deletes()).copied();
         deletes
-            .filter(|&index| self.facts.op(index).is_possible())
+            .filter(|&index| self.may_have_taken(self.facts.op(index)))
             .chain(self.pops())
+    }
+
+    /// Whether what asks for its removal may have taken it: nothing did that can only have acted before it was seen.
+    fn may_have_taken(&self, op: &Op) -> bool {
+        let is_disproved = op.is_info() && self.facts.acts_until(op) < self.seen_from;
+        op.is_possible() && !is_disproved
     }
 
     /// Purges and deletes of its queue that may have taken the message away.
     fn sweeps(&self) -> impl Iterator<Item = Index> {
         let posted_at = self.post.invoked_at;
         let sweeps = self.queue.sweeps_from(posted_at).iter().copied();
-        sweeps.filter(move |&index| self.facts.acts_until(self.facts.op(index)) >= posted_at)
+        sweeps.filter(move |&index| {
+            let op = self.facts.op(index);
+            self.facts.acts_until(op) >= posted_at && self.may_have_taken(op)
+        })
     }
 
     /// When `take`'s lease of the message is certain. Removals other than `judged` cut it, and so do
@@ -238,6 +259,32 @@ impl<'f> Known<'f> {
             && until < self.may_be_gone_from(judged)
     }
 
+    /// The same while the read `judged`, which did not find it, is under way: others that did not find it excuse that
+    /// only if they ended before.
+    pub(super) fn missed_by(&self, judged: Index) -> bool {
+        let op = self.facts.op(judged);
+        let popped = self
+            .queue
+            .unanswered
+            .popped_from(self.facts, self.post.invoked_at.max(self.seen_from));
+        self.stored_from
+            .is_some_and(|stored| stored <= op.invoked_at)
+            && op.completed_at < self.lives_until
+            && op.completed_at < self.taken_from(judged)
+            && popped.is_none_or(|popped| op.completed_at < popped)
+            && op.invoked_at <= self.absent_by
+    }
+
+    /// Whether the message certainly is stored while `judged` is under way, as far as others tell, if all of that lies
+    /// inside a certain lease of it: what is held is neither moved nor popped.
+    pub(super) fn held_during(&self, judged: Index) -> bool {
+        let op = self.facts.op(judged);
+        self.stored_from
+            .is_some_and(|stored| stored <= op.invoked_at)
+            && op.completed_at < self.lives_until
+            && op.completed_at < other_than(self.taken, judged)
+    }
+
     /// Whether the message certainly is stored while `judged` is under way, as far as others tell.
     pub(super) fn present_during(&self, judged: Index) -> bool {
         let op = self.facts.op(judged);
@@ -260,7 +307,7 @@ impl<'f> Known<'f> {
             } else {
                 self.is_seen_at(op.place, op.invoked_at)
             };
-            op.is_ok() && is_where_it_is
+            op.is_ok() && is_where_it_is && self.certainly_lives(op)
         };
         let when = |index: Index| (index, facts.op(index).completed_at);
         // A pop that returned the message took it, whatever else is known.
@@ -302,7 +349,8 @@ impl<'f> Known<'f> {
         let named = named.chain(self.absences()).copied();
         let at_home = named.filter(|&index| {
             let op = facts.op(index);
-            op.is_ok() && op.place == self.message.home && stored_from <= op.invoked_at
+            let is_there = op.place == self.message.home && stored_from <= op.invoked_at;
+            op.is_ok() && is_there && self.certainly_lives(op)
         });
         let ended = at_home.map(|index| (index, facts.op(index).completed_at));
         ended.min_by_key(|&(index, at)| (at, index))
@@ -377,7 +425,17 @@ impl<'f> Known<'f> {
         holders.filter(|holder| holder.op.is_possible()).collect()
     }
 
-    fn find_lives_until(&self) -> Instant {
+    /// Whether the message certainly has not expired when `op` ends, as far as is known before it begins. Where one
+    /// clock says that it has and another that it has not, it is not there for one and still there for the other.
+    fn certainly_lives(&self, op: &Op) -> bool {
+        // Elsewhere it has another life, of which nobody knows when it began.
+        op.place != self.message.home
+            || op.completed_at < self.lives_as_posted()
+            || op.completed_at < self.find_lives_until(op.invoked_at)
+    }
+
+    /// The early end `L` of its life, as far as claims and renewals tell that ended by `by`.
+    fn find_lives_until(&self, by: Instant) -> Instant {
         let facts = self.facts;
         let mut early = self.lives_as_posted();
         if self.deliveries.is_empty() {
@@ -393,7 +451,7 @@ impl<'f> Known<'f> {
         });
         let so_far: Vec<(Instant, Instant)> = so_far.collect();
         for (place, holder) in holders.iter().enumerate() {
-            if !holder.op.is_ok() {
+            if !holder.op.is_ok() || holder.op.completed_at > by {
                 continue;
             }
             let Op {
@@ -472,7 +530,7 @@ impl<'f> Known<'f> {
 
     /// The delay that the message certainly has, if it has one.
     pub(super) fn delay(&self) -> Option<Duration> {
-        let settings = self.settled()?;
+        let settings = self.settled_until(self.facts.acts_until(self.post))?;
         let default = settings.default_delay_secs.filter(|&delay| delay > 0)?;
         let delay = match self.message.delay_secs {
             NONE => default,
@@ -481,22 +539,10 @@ impl<'f> Known<'f> {
         (delay > 0).then_some(secs(delay))
     }
 
-    /// The settings of its queue that certainly held when it was posted: the queue was told once, and
-    /// answered.
-    pub(super) fn settled(&self) -> Option<&'f QueueSettings> {
-        let facts = self.facts;
-        let [index] = self.queue.settings[..] else {
-            return None;
-        };
-        let is_delete = |&sweep: &Index| facts.op(sweep).act == Act::DeleteQueue;
-        let op = facts.op(index);
-        let (Act::CreateQueue { settings, .. } | Act::SetMetadata { settings }) = op.act else {
-            return None;
-        };
-        let is_certain = op.is_ok()
-            && op.completed_at <= self.post.invoked_at
-            && !self.queue.sweeps.iter().any(is_delete);
-        is_certain.then(|| &facts.log.settings[settings as usize])
+    /// The settings of its queue that certainly hold from when it was posted until then.
+    pub(super) fn settled_until(&self, until: Instant) -> Option<&'f QueueSettings> {
+        self.facts
+            .settled(self.queue, (self.post.invoked_at, until))
     }
 }
 

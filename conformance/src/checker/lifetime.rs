@@ -25,7 +25,7 @@ pub(super) fn early(known: &Known<'_>, findings: &mut Findings) {
             findings.violate(known.message.token, || {
                 let summary = format!("handed out before its delay ended, at {ends_at} or later");
                 let proof = [known.message.post, take].into_iter();
-                let proof = proof.chain(known.queue.settings.iter().copied());
+                let proof = proof.chain(known.queue.settings.operations.iter().copied());
                 (summary, proof.collect())
             });
         }

@@ -42,11 +42,16 @@ impl Missing {
     }
 
     /// All parts are there: says so if evidence is too thin.
-    pub(super) fn conclude(&mut self) {
+    pub(super) fn conclude(&mut self, has_drain: bool) {
         if self.open > 0 {
             self.lost.missing = Some(format!(
-                "{} accepted messages were neither taken nor certainly missed: no closing drain",
-                self.open
+                "{} accepted messages were neither taken nor certainly missed: no closing drain{}",
+                self.open,
+                if has_drain {
+                    " while they certainly lived"
+                } else {
+                    ""
+                }
             ));
         }
     }
@@ -96,7 +101,10 @@ pub(super) fn absent(known: &Known<'_>, missing: &mut Missing) {
         missing.rule(known, index).exercised += 1;
     }
     let absences = of_message.absences.get(known.number).iter().copied();
-    for index in absences.filter(is_judged) {
+    let is_missed = |&index: &Index| {
+        known.facts.op(index).place == known.message.home && known.missed_by(index)
+    };
+    for index in absences.filter(is_missed) {
         let rule = missing.rule(known, index);
         rule.exercised += 1;
         rule.violate(known.message.token, || {

@@ -58,7 +58,7 @@ impl Index<u32> for Marks {
 
 impl Mark {
     pub(super) fn of(known: &Known<'_>) -> Self {
-        let posted_end = known.lives_as_posted();
+        let posted_end = known.dies_as_posted();
         let outlives = |&&seen: &&u32| known.facts.op(seen).invoked_at >= posted_end;
         let outlived = known.sightings.iter().filter(outlives).count();
         let nothing = super::log::NONE;

@@ -210,7 +210,7 @@ fn left(known: &Known<'_>, looks: &Looks, until: Instant) -> Option<(Index, Inst
 
 /// Until when the message certainly has not expired in its dead-letter queue.
 fn lives_there_until(known: &Known<'_>) -> Instant {
-    let settings = known.settled();
+    let settings = known.settled_until(Instant::NEVER);
     let Some(ttl_secs) = settings.and_then(|settings| settings.dead_letter_ttl_secs) else {
         return known.lives_until;
     };

@@ -152,7 +152,7 @@ impl Draft {
         } = of_queues;
         self.missing.add(missing);
         self.stats.add(counts);
-        self.missing.conclude();
+        self.missing.conclude(telling::has_drain(facts));
         self.order.add(std::mem::take(&mut self.missing.passed));
         stats::conclude(facts, outside, &mut self.stats);
     }

@@ -71,8 +71,15 @@ fn line(record: &Record, token: &str) -> String {
 fn asked(operation: &Operation, token: &str) -> String {
     match operation {
         Operation::Post { queue, messages } => {
-            let ttl = messages.iter().find(|posted| posted.token == token);
-            let ttl = ttl.map_or_else(String::new, |posted| format!(" (ttl {}s)", posted.ttl_secs));
+            // Not every post of a proof is of the message that it is about.
+            let about = messages.iter().find(|posted| posted.token == token);
+            let (token, ttl) = match about.or(messages.first()) {
+                None => ("nothing", String::new()),
+                Some(posted) => (
+                    posted.token.as_str(),
+                    format!(" (ttl {}s)", posted.ttl_secs),
+                ),
+            };
             format!(
                 "posts {token}{ttl} to {queue}, {} in the batch",
                 messages.len()

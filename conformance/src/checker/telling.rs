@@ -78,6 +78,11 @@ fn drained_from(facts: &Facts<'_>) -> Instant {
     drain.map_or(Instant::NEVER, |&(at, _)| at)
 }
 
+/// Whether there is a closing drain.
+pub(super) fn has_drain(facts: &Facts<'_>) -> bool {
+    drained_from(facts) < Instant::NEVER
+}
+
 /// The queue's claims and pops without an answer that may keep messages away between `from` and
 /// `until`. Together they explain at most the sum of their limits.
 pub(super) fn unanswered_takes(

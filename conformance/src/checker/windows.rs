@@ -32,7 +32,7 @@ impl Facts<'_> {
     }
 
     /// The early end of the lease that `op` asks for.
-    fn lease_ends_from(&self, op: &Op) -> Instant {
+    pub(super) fn lease_ends_from(&self, op: &Op) -> Instant {
         op.invoked_at.plus(self.spans(op).0).minus(self.slack())
     }
 
@@ -50,11 +50,12 @@ impl Facts<'_> {
     }
 
     /// Ok renewals of `claim`, of those that began by `until` and are not `judged`, that no other
-    /// surely follows.
+    /// surely follows; of all, or only of those that surely found the lease.
     fn last_renewals(
         &self,
         claim: u32,
         (until, judged): (Instant, Index),
+        only_sure: bool,
     ) -> impl Iterator<Item = &Op> {
         let start = self.of_claim.renewals.start(claim);
         let renewals = self.of_claim.renewals.get(claim);
@@ -71,7 +72,8 @@ impl Facts<'_> {
             }
             let index = renewals[place];
             let op = self.op(index);
-            if index == judged || !op.is_ok() {
+            let is_sure = !only_sure || self.of_claim.is_sure[start + place];
+            if index == judged || !op.is_ok() || !is_sure {
                 return Some(None);
             }
             let last = *last_invoked_at.get_or_insert(op.invoked_at);
@@ -88,9 +90,13 @@ impl Facts<'_> {
         if claim == NONE {
             return self.lease_ends_from(granted);
         }
-        let renewals = self.last_renewals(claim, (Instant::NEVER, judged));
-        let until = renewals.map(|op| self.lease_ends_from(op)).min();
-        let until = until.unwrap_or_else(|| self.lease_ends_from(granted));
+        let ends_from = |only_sure: bool| {
+            let renewals = self.last_renewals(claim, (Instant::NEVER, judged), only_sure);
+            let until = renewals.map(|op| self.lease_ends_from(op)).min();
+            until.unwrap_or_else(|| self.lease_ends_from(granted))
+        };
+        // What may have come too late does not prolong it for certain, but may have shortened it.
+        let until = ends_from(true).min(ends_from(false));
         // What came before the claim was granted did not end it: it was granted all the same.
         let later = |list: &[Index]| {
             let first = list.partition_point(|&at| self.op(at).invoked_at < granted.invoked_at);
@@ -135,7 +141,7 @@ impl Facts<'_> {
         let claim = granted.claim();
         let mut ends_at = self.lease_ends_by(granted);
         if claim != NONE {
-            let renewals = self.last_renewals(claim, (until, judged));
+            let renewals = self.last_renewals(claim, (until, judged), false);
             let renewed = renewals.map(|op| self.lease_ends_by(op)).max();
             ends_at = renewed.unwrap_or(ends_at);
             ends_at = ends_at.max(self.maybe_renewed_until(claim, until));
