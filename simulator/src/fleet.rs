@@ -130,6 +130,8 @@ impl Fleet {
         {
             node(&process);
             disk(&server.disk);
+            // What was asked of the dead keeps nobody waiting.
+            server.processor.forget();
         }
     }
 

@@ -41,6 +41,8 @@ pub enum Needs {
     Subscribers,
     /// That it writes to its disk.
     Disk,
+    /// That it looks at its node's clock.
+    Clock,
 }
 
 const fn goal(
@@ -172,11 +174,14 @@ pub const GOALS: &[Goal] = &[
         &[Word::Kill],
         CLAIMING,
     ),
-    goal(
-        "clock-set-back",
-        "a server's clock goes back while claims live",
-        &[Word::ClockJump],
-        CLAIMING,
+    needing(
+        Needs::Clock,
+        goal(
+            "clock-set-back",
+            "a server's clock goes back while claims live",
+            &[Word::ClockJump],
+            CLAIMING,
+        ),
     ),
     goal(
         "cut-off-for-a-lease",
@@ -248,6 +253,7 @@ impl Goal {
             Needs::Deaths => takes.deaths,
             Needs::Subscribers => takes.subscribers,
             Needs::Disk => takes.deaths && takes.writes,
+            Needs::Clock => takes.clock,
         }
     }
 }

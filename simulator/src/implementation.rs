@@ -122,6 +122,9 @@ impl Implementation {
                 "`{name}` has no subscriptions, which `{workload}` needs"
             ));
         }
+        if let Some(why) = self.not_touched_by(scenario) {
+            return Some(why);
+        }
         let dies = |fault: &&Fault| {
             let word = fault.kind.word();
             let node = fault.kind.node().unwrap_or_default();
@@ -137,6 +140,33 @@ impl Implementation {
     }
 }
 
+impl Implementation {
+    /// What `scenario` does to disks or clocks that it does not use, if there is such a thing.
+    fn not_touched_by(&self, scenario: &Scenario) -> Option<String> {
+        let (name, takes) = (self.name, self.takes);
+        let first = |words: &[Word]| {
+            let mut faults = scenario.faults.iter();
+            faults.find(|fault| words.contains(&fault.kind.word()))
+        };
+        if !takes.writes
+            && let Some(fault) = first(&[Word::DiskFull, Word::SlowDisk, Word::ReadErrors])
+        {
+            return Some(format!(
+                "`{name}` has nothing on a disk, so `{}` proves nothing",
+                fault.kind
+            ));
+        }
+        if takes.clock {
+            return None;
+        }
+        let fault = first(&[Word::ClockJump])?;
+        Some(format!(
+            "`{name}` looks at no server's clock, so `{}` proves nothing",
+            fault.kind
+        ))
+    }
+}
+
 /// What an implementation can take by its own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Takes {
@@ -148,6 +178,8 @@ pub struct Takes {
     pub subscribers: bool,
     /// Whether it writes to its disk.
     pub writes: bool,
+    /// Whether it looks at its node's clock.
+    pub clock: bool,
 }
 
 impl Takes {
@@ -157,6 +189,7 @@ impl Takes {
         deaths: false,
         subscribers: false,
         writes: false,
+        clock: true,
     };
     /// One server with a disk.
     pub const ONE_ON_DISK: Self = Self {
@@ -164,10 +197,11 @@ impl Takes {
         writes: true,
         ..Self::ONE_IN_MEMORY
     };
-    /// Any number of servers before a store that none of them takes along.
+    /// Any number of servers before a store that none of them takes along, and whose clock they look at.
     pub const MANY_BEFORE_A_STORE: Self = Self {
         servers_max: 16,
         deaths: true,
+        clock: false,
         ..Self::ONE_IN_MEMORY
     };
 }

@@ -23,6 +23,8 @@ pub(crate) struct Nemesis {
     pub(crate) fleet: Arc<Fleet>,
     /// Shares in force, by the fault that brought them: losses, and requests that arrive twice.
     shares: Mutex<BTreeMap<usize, (Losses, f64)>>,
+    /// What slows nodes down, or spoils their disks, by the fault that does: several may be in force at once.
+    weights: Mutex<BTreeMap<usize, FaultKind>>,
 }
 
 impl Nemesis {
@@ -38,6 +40,7 @@ impl Nemesis {
             troupe,
             fleet,
             shares: Mutex::default(),
+            weights: Mutex::default(),
         })
     }
 
@@ -92,7 +95,6 @@ impl Nemesis {
                 self.network.isolate(node, Direction::Both);
             }
             FaultKind::Reset { node } => self.network.reset(node),
-            FaultKind::SlowLink { node, factor } => self.network.slow_down(node, *factor),
             FaultKind::Kill { node } => {
                 self.troupe.kill(node);
                 self.fleet.kill(node);
@@ -107,14 +109,11 @@ impl Nemesis {
                 self.fleet.pause(node);
             }
             FaultKind::ClockJump { node, .. } => self.fleet.jump(node, drawn_ms),
-            FaultKind::DiskFull { node } => self.fleet.disk(node, |disk| disk.fill(true)),
-            FaultKind::SlowDisk { node, factor } => {
-                self.fleet.disk(node, |disk| disk.slow_down(*factor));
-            }
-            FaultKind::ReadErrors { node, share } => {
-                self.fleet.disk(node, |disk| disk.fail_reads(*share));
-            }
-            FaultKind::Busy { node, factor } => self.fleet.slow_down(node, *factor),
+            FaultKind::SlowLink { node, .. }
+            | FaultKind::DiskFull { node }
+            | FaultKind::SlowDisk { node, .. }
+            | FaultKind::ReadErrors { node, .. }
+            | FaultKind::Busy { node, .. } => self.weigh(number, Some(kind), node),
         }
     }
 
@@ -129,7 +128,6 @@ impl Nemesis {
                 self.network.rejoin(node, Direction::Both);
             }
             FaultKind::Reset { .. } => {}
-            FaultKind::SlowLink { node, .. } => self.network.slow_down(node, 1),
             FaultKind::Kill { node } => {
                 self.troupe.replace(node);
                 self.fleet.start(node);
@@ -143,13 +141,29 @@ impl Nemesis {
                 self.fleet.resume(node);
             }
             FaultKind::ClockJump { node, .. } => self.fleet.jump(node, -drawn_ms),
-            FaultKind::DiskFull { node } => self.fleet.disk(node, |disk| disk.fill(false)),
-            FaultKind::SlowDisk { node, .. } => self.fleet.disk(node, |disk| disk.slow_down(1)),
-            FaultKind::ReadErrors { node, .. } => {
-                self.fleet.disk(node, |disk| disk.fail_reads(0.0));
-            }
-            FaultKind::Busy { node, .. } => self.fleet.slow_down(node, 1),
+            FaultKind::SlowLink { node, .. }
+            | FaultKind::DiskFull { node }
+            | FaultKind::SlowDisk { node, .. }
+            | FaultKind::ReadErrors { node, .. }
+            | FaultKind::Busy { node, .. } => self.weigh(number, None, node),
         }
+    }
+
+    /// Sets what weighs on `node`: the worst of what is in force, with fault `number` or without it.
+    fn weigh(&self, number: usize, kind: Option<&FaultKind>, node: &str) {
+        let mut all = self.weights.lock().expect("no holder of this lock panics");
+        match kind {
+            Some(kind) => all.insert(number, kind.clone()),
+            None => all.remove(&number),
+        };
+        let weight = Weight::on(node, all.values());
+        self.network.slow_down(node, weight.link);
+        self.fleet.slow_down(node, weight.processor);
+        self.fleet.disk(node, |disk| {
+            disk.fill(weight.is_full);
+            disk.slow_down(weight.disk);
+            disk.fail_reads(weight.read_errors);
+        });
     }
 
     /// Sets what fault `number` loses and repeats, and the network to the sum of all.
@@ -167,6 +181,74 @@ impl Nemesis {
     }
 }
 
+/// What weighs on a node: how many times as long things take, and what its disk refuses.
+#[derive(Debug, PartialEq)]
+struct Weight {
+    link: u32,
+    processor: u32,
+    disk: u32,
+    is_full: bool,
+    read_errors: f64,
+}
+
+impl Weight {
+    /// The worst of `faults` on that node.
+    fn on<'a>(name: &str, faults: impl Iterator<Item = &'a FaultKind>) -> Self {
+        let mut weight = Self {
+            link: 1,
+            processor: 1,
+            disk: 1,
+            is_full: false,
+            read_errors: 0.0,
+        };
+        for kind in faults.filter(|kind| kind.node() == Some(name)) {
+            match kind {
+                FaultKind::SlowLink { factor, .. } => weight.link = weight.link.max(*factor),
+                FaultKind::Busy { factor, .. } => weight.processor = weight.processor.max(*factor),
+                FaultKind::SlowDisk { factor, .. } => weight.disk = weight.disk.max(*factor),
+                FaultKind::DiskFull { .. } => weight.is_full = true,
+                FaultKind::ReadErrors { share, .. } => {
+                    weight.read_errors = weight.read_errors.max(*share);
+                }
+                FaultKind::LoseRequests { .. }
+                | FaultKind::LoseAnswers { .. }
+                | FaultKind::Duplicate { .. }
+                | FaultKind::Partition { .. }
+                | FaultKind::BlackHole { .. }
+                | FaultKind::Reset { .. }
+                | FaultKind::Kill { .. }
+                | FaultKind::Crash { .. }
+                | FaultKind::Pause { .. }
+                | FaultKind::ClockJump { .. } => {}
+            }
+        }
+        weight
+    }
+}
+
 fn draw((min, max): (Duration, Duration), random: &mut ChaCha8Rng) -> Duration {
     Duration::from_nanos(random.random_range(nanos(min)..=nanos(max)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_that_ends_leaves_what_another_does_to_the_same_node() {
+        let node = || "server-0".to_owned();
+        let slow = |factor| FaultKind::SlowLink {
+            node: node(),
+            factor,
+        };
+        let full = || FaultKind::DiskFull { node: node() };
+        let all = [slow(1_000), slow(2), full(), full()];
+        let of = |left: &[FaultKind]| Weight::on("server-0", left.iter());
+        let both = of(&all);
+        assert_eq!((both.link, both.is_full), (1_000, true));
+        assert_eq!(of(&[all[0].clone(), all[3].clone()]), both);
+        assert_eq!((of(&all[1..2]).link, of(&all[1..2]).is_full), (2, false));
+        // Another node's is another's.
+        assert_eq!(Weight::on("server-1", all.iter()), of(&[]));
+    }
 }

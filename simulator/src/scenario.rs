@@ -23,6 +23,9 @@ pub const SETTLE: Duration = Duration::from_secs(30);
 /// What an implementation behind a store may need for one operation.
 const STORE_ROUND_TRIPS: Duration = Duration::from_millis(30);
 
+/// No request or answer of a workload is longer, in bytes.
+const REQUEST_BYTES_MAX: u64 = 16 * 1024;
+
 /// A failure, written down.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -133,6 +136,18 @@ impl Default for DiskTimes {
     }
 }
 
+impl Link {
+    /// The longest time that something takes, in microseconds.
+    pub fn longest_us(self) -> u64 {
+        let spike_us = if self.spike_share > 0.0 {
+            self.spike_us
+        } else {
+            0
+        };
+        self.latency_us.1.saturating_add(spike_us)
+    }
+}
+
 impl Scenario {
     /// Reads a scenario file.
     ///
@@ -160,21 +175,45 @@ impl Scenario {
 
     /// How long after its invocation an operation without an answer may still take effect (λ). It may be
     /// held up by every fault in turn, then by a client's patience for a connection and for an answer, and
-    /// what is on its way then arrives.
+    /// what is on its way then arrives, on the slowest link that a fault makes.
     pub fn latest_effect(&self) -> Duration {
         let held: Duration = self.faults.iter().map(|fault| fault.lasts.1).sum();
-        held.min(self.work) + self.patience * 4 + SETTLE
+        held.min(self.work) + self.patience * 4 + self.longest_way() + SETTLE
     }
 
-    /// How wrong the servers' clocks may be over a message's life (ε): a whole second of granularity, their
-    /// drift, what lies between two of them, and the jumps that are excused.
+    /// How long what was sent may be on its way, if nothing holds it up.
+    fn longest_way(&self) -> Duration {
+        let factors = self.faults.iter().filter_map(|fault| {
+            let FaultKind::SlowLink { factor, .. } = fault.kind else {
+                return None;
+            };
+            Some(factor)
+        });
+        let factor = factors.max().unwrap_or(1);
+        let sent = match self.link.bytes_a_second {
+            0 => Duration::ZERO,
+            rate => {
+                Duration::from_secs(REQUEST_BYTES_MAX) / u32::try_from(rate).unwrap_or(u32::MAX)
+            }
+        };
+        Duration::from_micros(self.link.longest_us()).saturating_mul(factor) + sent
+    }
+
+    /// How wrong the servers' clocks may be over the longest span that a rule looks at, a message's life, a lease with
+    /// its grace or a delay (ε): a whole second of granularity, their drift, what lies between two of them, and the
+    /// jumps that are excused.
     pub fn slack(&self) -> Duration {
         let Servers {
             drift_ppm: (least, most),
             ..
         } = self.server;
         let drift_ppm = least.unsigned_abs().max(most.unsigned_abs());
-        let lives = self.workload.settings.message_ttl_secs;
+        let settings = &self.workload.settings;
+        let held = settings
+            .claim_ttl_secs
+            .saturating_add(settings.claim_grace_secs);
+        let longest = settings.message_ttl_secs.max(held);
+        let longest = longest.max(settings.delay_secs_max);
         let between = match self.server.count {
             1 => 0,
             _ => self.server.offset_ms.1.abs_diff(self.server.offset_ms.0),
@@ -189,7 +228,7 @@ impl Scenario {
             0
         };
         Duration::from_secs(1)
-            + Duration::from_micros(lives * drift_ppm)
+            + Duration::from_micros(longest.saturating_mul(drift_ppm))
             + Duration::from_millis(between + jumps)
     }
 

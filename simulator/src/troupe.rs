@@ -43,6 +43,8 @@ struct State {
     nodes: BTreeMap<String, Node>,
     working: Vec<JoinHandle<()>>,
     processes: u64,
+    /// Until when clients work.
+    until: Instant,
 }
 
 impl Troupe {
@@ -68,6 +70,7 @@ impl Troupe {
                 nodes: BTreeMap::new(),
                 working: Vec::new(),
                 processes: 0,
+                until: Instant::START,
             }),
         });
         let balancer: Arc<dyn Balancer> = Arc::clone(&troupe) as _;
@@ -97,8 +100,9 @@ impl Troupe {
         Ok(())
     }
 
-    /// Everybody begins to work.
+    /// Everybody begins to work, for as long as the scenario says from now on.
     pub(crate) fn enter(&self) {
+        self.lock().until = self.world.now().plus(self.scenario.work);
         for name in self.scenario.client_names() {
             self.enter_one(&name);
         }
@@ -117,7 +121,7 @@ impl Troupe {
         let process = self.process(&node, place).in_project(project);
         let random = ChaCha8Rng::from_rng(&mut self.lock().random);
         let mut actor = Actor::new(process, random, &self.workload);
-        let until = Instant::START.plus(self.scenario.work);
+        let until = self.lock().until;
         let turns = self.scenario.turns;
         let working = node.spawn(async move { actor.work(until, turns).await });
         self.lock().working.push(working);

@@ -186,6 +186,7 @@ fn list_goals() -> anyhow::Result<Table> {
             Needs::Deaths => "that may be killed",
             Needs::Subscribers => "with subscriptions",
             Needs::Disk => "that writes to its disk",
+            Needs::Clock => "that looks at its clock",
         };
         let faults: Vec<&str> = goal.faults.iter().map(|word| word.as_str()).collect();
         vec![

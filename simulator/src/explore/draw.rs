@@ -161,11 +161,12 @@ impl Draw {
     fn topology(&mut self, scenario: &mut Scenario) {
         let servers = self.implementation.takes.servers_max.min(3);
         scenario.server.count = self.random.random_range(1..=servers);
-        if self.chance(0.3) {
+        let looks_at_clocks = self.implementation.takes.clock;
+        if looks_at_clocks && self.chance(0.3) {
             let ahead = self.random.random_range(0..=5_000);
             scenario.server.offset_ms = (-ahead, ahead);
         }
-        if self.chance(0.3) {
+        if looks_at_clocks && self.chance(0.3) {
             scenario.server.drift_ppm = (-100, 100);
         }
         if self.chance(0.3) {
@@ -229,7 +230,9 @@ impl Draw {
     fn is_open(&self, word: Word) -> bool {
         let takes = self.implementation.takes;
         let is_of_disks = matches!(word, Word::DiskFull | Word::SlowDisk | Word::ReadErrors);
-        (takes.deaths || word != Word::Crash) && (takes.writes || !is_of_disks)
+        (takes.deaths || word != Word::Crash)
+            && (takes.writes || !is_of_disks)
+            && (takes.clock || word != Word::ClockJump)
     }
 
     fn node(&mut self, word: Word, scenario: &Scenario) -> String {

@@ -24,6 +24,7 @@ const FAULTS_MAX: usize = 1_000;
 const SERVERS_MAX: u64 = 16;
 const CORES_MAX: u64 = 1_024;
 const ENTRY_NS_MAX: u64 = 1_000_000;
+const BYTES_A_SECOND_MIN: u64 = 1_000;
 const FACTOR_MAX: u64 = 10_000;
 const TURNS_MAX: u64 = 1_000_000;
 
@@ -107,7 +108,7 @@ pub(super) fn parse(document: Document<'_>) -> Result<Scenario, DocumentError> {
         check.range(turns, 1, TURNS_MAX)?;
     }
     let link = check.link(&file.link)?;
-    check.patience(&file.patience_ms, &file.link, link)?;
+    check.patience(&file.patience_ms, link)?;
     let server = check.servers(&file.server)?;
     let disk = check.disk(&file.disk)?;
     let mut tables = file.workload.into_iter();
@@ -207,22 +208,25 @@ impl Check<'_> {
             link.spike_us = *spike.get_ref();
         }
         if let Some(rate) = &table.bytes_a_second {
-            self.range(rate, 0, u64::MAX)?;
+            if *rate.get_ref() != 0 {
+                self.range(rate, BYTES_A_SECOND_MIN, u64::MAX)?;
+            }
             link.bytes_a_second = *rate.get_ref();
+        }
+        if let Some(share) = &table.spike_share
+            && link.spike_share > 0.0
+            && link.spike_us == 0
+        {
+            let message = "needs `spike_us`: how much longer so many take";
+            return Err(self.document.error(Some(share.span()), message));
         }
         Ok(link)
     }
 
     /// A connection and an answer each take a round trip.
-    fn patience(
-        &self,
-        millis: &Spanned<u64>,
-        table: &LinkTable,
-        link: Link,
-    ) -> Result<(), DocumentError> {
-        let longest_us = link.latency_us.1 + link.spike_us;
-        let round_trip_ms = longest_us.saturating_mul(2).div_ceil(1_000);
-        if *millis.get_ref() > round_trip_ms || table.latency_us.is_none() && link.spike_us == 0 {
+    fn patience(&self, millis: &Spanned<u64>, link: Link) -> Result<(), DocumentError> {
+        let round_trip_ms = link.longest_us().saturating_mul(2).div_ceil(1_000);
+        if *millis.get_ref() > round_trip_ms {
             return Ok(());
         }
         let message = format!(
@@ -417,6 +421,10 @@ impl Keys<'_> {
             Word::ClockJump => FaultKind::ClockJump {
                 node: node()?,
                 by_ms: match &self.table.by_ms {
+                    Some(by) if *by.get_ref() == [0, 0] => {
+                        let message = "is [0, 0], expected a jump";
+                        return Err(self.check.document.error(Some(by.span()), message));
+                    }
                     Some(by) => self.check.pair(by, -OFFSET_MS_MAX, OFFSET_MS_MAX)?,
                     None => (0, 0),
                 },
@@ -430,10 +438,19 @@ impl Keys<'_> {
                 node: node()?,
                 share: self.share()?,
             },
-            Word::Busy => FaultKind::Busy {
-                node: node()?,
-                factor: self.factor()?,
-            },
+            Word::Busy => {
+                let server = scenario.server;
+                if server.service_us.1 == 0 && server.entry_ns == 0 {
+                    let message = "nothing costs a processor anything, and many times nothing is nothing: \
+                                   say `service_us` in `[server]`";
+                    let kind = self.table.kind.span();
+                    return Err(self.check.document.error(Some(kind), message));
+                }
+                FaultKind::Busy {
+                    node: node()?,
+                    factor: self.factor()?,
+                }
+            }
         })
     }
 
@@ -467,10 +484,14 @@ impl Keys<'_> {
     }
 
     fn share(&self) -> Result<f64, DocumentError> {
-        self.table
-            .share
-            .as_ref()
-            .map_or(Ok(0.0), |share| self.check.share(share))
+        let Some(share) = &self.table.share else {
+            return Ok(0.0);
+        };
+        if *share.get_ref() == 0.0 {
+            let message = "is 0, expected more, and 1 at most: nothing would go wrong";
+            return Err(self.check.document.error(Some(share.span()), message));
+        }
+        self.check.share(share)
     }
 
     fn how(&self) -> Loss {
@@ -484,7 +505,7 @@ impl Keys<'_> {
         let Some(factor) = &self.table.factor else {
             return Ok(1);
         };
-        self.check.range(factor, 1, FACTOR_MAX)?;
+        self.check.range(factor, 2, FACTOR_MAX)?;
         Ok(u32::try_from(*factor.get_ref()).unwrap_or(1))
     }
 

@@ -196,10 +196,14 @@ impl Connection {
         }
     }
 
-    /// What is written from now on goes nowhere; what is on its way arrives.
+    /// What is on its way goes nowhere, and so does what is written from now on.
     pub(super) fn swallow(&mut self) {
         for pipe in &mut self.pipes {
             pipe.swallows = true;
+            pipe.segments.clear();
+            pipe.in_flight = 0;
+            pipe.end = None;
+            pipe.writer.take().into_iter().for_each(Waker::wake);
         }
     }
 

@@ -146,6 +146,36 @@ const ERRORS: &[(&str, &str, &str)] = &[
         "s.toml:19: `for_secs`: the fault may end after 60.5 s, but faults end with the work, after 60 s",
     ),
     (
+        "kind = \"kill\"\nnode = \"client-1\"",
+        "kind = \"busy\"\nfactor = 5\nnode = \"server-0\"",
+        "s.toml:16: `kind`: nothing costs a processor anything, and many times nothing is nothing: say `service_us`",
+    ),
+    (
+        "kind = \"kill\"\nnode = \"client-1\"",
+        "kind = \"slow-link\"\nfactor = 1\nnode = \"server-0\"",
+        "s.toml:17: `factor`: is 1, expected 2 to 10000",
+    ),
+    (
+        "kind = \"kill\"\nnode = \"client-1\"",
+        "kind = \"duplicate\"\nshare = 0.0",
+        "s.toml:17: `share`: is 0, expected more, and 1 at most: nothing would go wrong",
+    ),
+    (
+        "kind = \"kill\"\nnode = \"client-1\"",
+        "kind = \"clock-jump\"\nby_ms = [0, 0]\nnode = \"server-0\"",
+        "s.toml:17: `by_ms`: is [0, 0], expected a jump",
+    ),
+    (
+        "latency_us = [100, 2000]",
+        "spike_share = 0.5",
+        "s.toml:7: `spike_share`: needs `spike_us`: how much longer so many take",
+    ),
+    (
+        "latency_us = [100, 2000]",
+        "bytes_a_second = 4",
+        "s.toml:7: `bytes_a_second`: is 4, expected 1000 to ",
+    ),
+    (
         "about = \"a sample\"",
         "abuot = \"\"",
         "s.toml:2: `abuot`: unknown field `abuot`",
@@ -159,6 +189,25 @@ fn errors_name_file_line_key_and_what_would_be_right() {
         assert!(error.starts_with(message), "{error}\nexpected: {message}");
         assert!(!error.contains('\n'), "{error}");
     }
+}
+
+/// ε covers the longest span that a clock is believed over, and λ what the slowest link may hold.
+#[test]
+fn slack_and_latest_effect_follow_from_all_that_lasts() {
+    let of = |from: &str, to: &str| parse(&GOOD.replacen(from, to, 1)).unwrap();
+    let drift = Duration::from_micros(7_200 * 10);
+    assert_eq!(of("", "").slack(), Duration::from_secs(1) + drift);
+    let longer = "message_ttl_secs = 7200\nclaim_ttl_secs = 9000\nclaim_grace_secs = 1000";
+    let text = "work_secs = 60\nmessages_expire = true";
+    let text = GOOD.replacen("work_secs = 60", text, 1);
+    let held = parse(&text.replacen("message_ttl_secs = 7200", longer, 1)).unwrap();
+    let drift = Duration::from_micros(10_000 * 10);
+    assert_eq!(held.slack(), Duration::from_secs(1) + drift);
+    let slow = "kind = \"slow-link\"\nfactor = 1000\nnode = \"server-0\"";
+    let slowed = of("kind = \"kill\"\nnode = \"client-1\"", slow);
+    // 2 ms a thousand times.
+    let longer = slowed.latest_effect() - of("", "").latest_effect();
+    assert_eq!(longer, Duration::from_micros(2_000 * 999));
 }
 
 #[test]
