@@ -248,11 +248,12 @@ impl Summary {
     pub fn terminal(&self, elapsed: Option<Duration>) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
-        let _infallible = self.write(&mut text, elapsed);
+        let _infallible = self.write(&mut text, elapsed, &self.end());
         text
     }
 
-    fn write(&self, text: &mut String, elapsed: Option<Duration>) -> std::fmt::Result {
+    /// Ends its last count with `end`.
+    fn write(&self, text: &mut String, elapsed: Option<Duration>, end: &str) -> std::fmt::Result {
         self.write_broken(text)?;
         writeln!(
             text,
@@ -293,7 +294,7 @@ impl Summary {
             let dilation = virtual_secs / real.max(0.001);
             write!(text, " in {real:.1}s ({dilation:.0} times as fast)")?;
         }
-        self.write_rest(text)
+        self.write_rest(text, end)
     }
 
     /// What was broken first, and how to repeat it.
@@ -320,29 +321,29 @@ impl Summary {
         Ok(())
     }
 
-    /// The verdict, and what was done to come to it.
-    fn write_rest(&self, text: &mut String) -> std::fmt::Result {
+    /// The verdict, and whether that is news.
+    fn end(&self) -> String {
         let verdict = if self.is_drawn() {
             self.outcome()
         } else {
             self.verdict
         };
-        write!(text, ": {verdict}")?;
-        if !self.expected.is_empty() {
-            let said = self
-                .expected
-                .iter()
-                .cloned()
-                .collect::<Vec<String>>()
-                .join(", ");
-            let is = if self.is_as_expected() {
-                "as"
-            } else {
-                "not as"
-            };
-            write!(text, ", {is} the scenario says: it breaks {said}")?;
+        if self.expected.is_empty() {
+            return verdict.to_string();
         }
-        writeln!(text)?;
+        let said = self.expected.iter().cloned().collect::<Vec<String>>();
+        let is = if self.is_as_expected() {
+            "as"
+        } else {
+            "not as"
+        };
+        let said = said.join(", ");
+        format!("{verdict}, {is} the scenario says: it breaks {said}")
+    }
+
+    /// How it ends, and what was done to come to that.
+    fn write_rest(&self, text: &mut String, end: &str) -> std::fmt::Result {
+        writeln!(text, ": {end}")?;
         let told = |counts: &BTreeMap<String, u64>| {
             let told = counts.iter().map(|(name, times)| format!("{name} {times}"));
             told.collect::<Vec<String>>().join(", ")

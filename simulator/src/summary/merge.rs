@@ -121,6 +121,25 @@ impl Merged {
             Verdict::Unknown
         }
     }
+
+    /// The seeds that none ran, as words: `None` if there is none of them.
+    pub fn gaps(&self) -> Option<String> {
+        let gaps = self.missing.iter().map(Seeds::to_string);
+        let gaps = gaps.collect::<Vec<String>>().join(", ");
+        Some(gaps).filter(|gaps| !gaps.is_empty())
+    }
+
+    /// All of it as text for a terminal. With a seed missing it ends with that, since what the rest is worth is unknown.
+    pub fn terminal(&self) -> String {
+        let Some(gaps) = self.gaps() else {
+            return self.summary.terminal(None);
+        };
+        let mut text = String::new();
+        let end = format!("{}, {gaps} missing", self.outcome());
+        // Writing to a string cannot fail.
+        let _infallible = self.summary.write(&mut text, None, &end);
+        text
+    }
 }
 
 impl Summary {
@@ -375,6 +394,31 @@ mod tests {
         // It stopped after its first seed.
         let early = ("early.json".to_owned(), share_of(0..4));
         assert_eq!(missing(vec![third, early]), "seeds 4 to 5");
+    }
+
+    #[test]
+    fn text_ends_with_the_missing_seeds_and_not_with_the_verdict_on_the_others() {
+        let share_of = |seeds: Range<u64>| {
+            let runs: Vec<_> = seeds.clone().map(|seed| run(seed, VALID)).collect();
+            (format!("{seeds:?}.json"), share(0..9, seeds.start, &runs))
+        };
+        let counts = |files: Vec<(String, Summary)>| {
+            let text = Summary::merge(files).unwrap().terminal();
+            let counts = text
+                .lines()
+                .find(|line| line.starts_with("claims/sample on "));
+            counts.unwrap().to_owned()
+        };
+        let [first, second, third] = [0..2, 2..8, 8..9].map(share_of);
+        let line = counts(vec![first.clone(), third.clone()]);
+        assert!(line.ends_with(": unknown, seeds 2 to 7 missing"), "{line}");
+        let line = counts(vec![second.clone()]);
+        assert!(
+            line.ends_with(": unknown, seeds 0 to 1, seed 8 missing"),
+            "{line}"
+        );
+        let line = counts(vec![first, second, third]);
+        assert!(line.ends_with(" of virtual time: valid"), "{line}");
     }
 
     #[test]

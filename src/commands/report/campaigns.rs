@@ -78,7 +78,7 @@ pub(super) fn merge(
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<Exit> {
     use nanshe_conformance::verdict::Verdict;
-    use nanshe_simulator::{Merged, Summary};
+    use nanshe_simulator::Summary;
 
     check(args)?;
     let mut summaries = Vec::new();
@@ -87,25 +87,21 @@ pub(super) fn merge(
         summaries.push((file, summary));
     }
     let merged = Summary::merge(summaries)?;
+    say(&merged, shell);
+    match (&args.json, merged.gaps()) {
+        (Some(path), None) => {
+            crate::output::write_whole(path, merged.summary.json().as_bytes())?;
+        }
+        // A summary is of seeds one after the other: with a gap it would say that it ran others.
+        (Some(path), Some(gaps)) => shell.say(&format!(
+            "--json: {} is not written without {gaps}",
+            path.display()
+        )),
+        (None, _) => {}
+    }
+    let mut text = merged.terminal();
     let outcome = merged.outcome();
-    let Merged {
-        summary,
-        missing,
-        repeated,
-    } = merged;
-    for (seeds, [first, second]) in &repeated {
-        shell.say(&format!(
-            "ran more than once: {seeds}, in {first} and {second}"
-        ));
-    }
-    for seeds in &missing {
-        shell.say(&format!("missing: {seeds} ran in no shard"));
-    }
-    if let Some(path) = &args.json {
-        crate::output::write_whole(path, summary.json().as_bytes())?;
-    }
-    let mut text = summary.terminal(None);
-    let never = never(&summary)?;
+    let never = never(&merged.summary)?;
     for goal in &never {
         text += &format!("never came about: {} ({})\n", goal.name, goal.about);
     }
@@ -114,6 +110,19 @@ pub(super) fn merge(
         return Ok(Exit::Unknown);
     }
     Ok(outcome.into())
+}
+
+/// What the shards do not say alone, a line for each.
+#[cfg(madsim)]
+fn say(merged: &nanshe_simulator::Merged, shell: &mut Shell<'_>) {
+    for (seeds, [first, second]) in &merged.repeated {
+        shell.say(&format!(
+            "ran more than once: {seeds}, in {first} and {second}"
+        ));
+    }
+    for seeds in &merged.missing {
+        shell.say(&format!("missing: {seeds} ran in no shard"));
+    }
 }
 
 /// The situations that drawn scenarios should have brought about and did not.
@@ -205,6 +214,32 @@ mod tests {
              missing: seeds 2 to 3 ran in no shard\n"
         );
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn summary_with_a_gap_is_not_written_and_can_still_be_completed() {
+        let runs = Runs::new("gap");
+        for shard in ["1/3", "2/3", "3/3"] {
+            runs.run(&["simulate", SCENARIO, "--seeds", "7", "--shard", shard]);
+        }
+        let name = "delivery-lost-acknowledgement-reference-0-7-shard";
+        let [first, second, third] =
+            [1, 2, 3].map(|number| runs.at(&format!("{name}-{number}-of-3")));
+        let json = runs.at("merged.json");
+        let merge = ["report", "merge", &first, &third, "--json", &json];
+        let (exit, out, error) = nanshe(&merge);
+        assert_eq!(exit, Exit::Unknown, "{error}");
+        let expected = format!(
+            "missing: seeds 2 to 3 ran in no shard\n\
+             --json: {json} is not written without seeds 2 to 3\n"
+        );
+        assert_eq!(error, expected);
+        assert!(!std::path::Path::new(&json).exists());
+        assert!(out.contains(": unknown, seeds 2 to 3 missing\n"), "{out}");
+        assert!(!out.contains(": valid"), "{out}");
+        let (exit, out, error) = nanshe(&[&merge[..], &[&second]].concat());
+        assert_eq!((exit, error.as_str()), (Exit::Valid, ""), "{out}");
+        assert_eq!(nanshe(&["report", "merge", &json]), (exit, out, error));
     }
 
     #[test]
