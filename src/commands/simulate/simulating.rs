@@ -1,5 +1,6 @@
 //! `nanshe simulate`, in a build that can.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit
     let chosen = args.scenarios.iter();
     let chosen = chosen.map(|file| choose(args, file, shard));
     let chosen = chosen.collect::<anyhow::Result<Vec<Chosen<'_>>>>()?;
+    check_names(&chosen)?;
     let pool = pool(&args.pool)?;
     if let Some(source) = source {
         shell.say(&format!("share {shard} of the seeds, says {source}"));
@@ -104,6 +106,26 @@ fn choose<'a>(args: &Simulate, file: &'a str, shard: Shard) -> anyhow::Result<Ch
         seeds,
         suffix: suffix(shard),
     })
+}
+
+/// Refuses scenarios of which one would be stored over the other: folders are named after their scenarios.
+fn check_names(chosen: &[Chosen<'_>]) -> anyhow::Result<()> {
+    let mut before = BTreeMap::new();
+    for Chosen { file, scenario, .. } in chosen {
+        let (name, folder) = (&scenario.name, folder(&scenario.name));
+        if let Some((first, other)) = before.insert(folder, (file, name)) {
+            anyhow::bail!(
+                "{file}: its `name` is `{name}`, and that of {first} is `{other}`: one would be stored over the \
+                 other"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A scenario's name in that of a folder.
+fn folder(name: &str) -> String {
+    name.replace('/', "-")
 }
 
 /// What the name of a stored share ends with; the whole needs nothing.
@@ -211,7 +233,7 @@ impl RunFolder {
     fn create(args: &Simulate, summary: &Summary, suffix: &str) -> anyhow::Result<Self> {
         let name = format!(
             "{}-{}-{}-{}{suffix}",
-            summary.scenario.replace('/', "-"),
+            folder(&summary.scenario),
             summary.implementation,
             summary.whole.first_seed,
             summary.whole.seeds,
@@ -417,5 +439,35 @@ mod tests {
              `sticky-claims`?), see `nanshe list implementations`\n"
         );
         assert!(!runs.0.exists());
+    }
+
+    #[test]
+    fn two_files_of_one_name_are_refused_before_the_first_seed_of_either() {
+        let folder = Folder::new("same-name");
+        let (runs, scenarios) = (folder.0.join("runs"), folder.0.join("scenarios"));
+        std::fs::create_dir_all(&scenarios).unwrap();
+        let text = std::fs::read_to_string(SCENARIO).unwrap();
+        let copy = |file: &str, name: &str| {
+            let text = text.replace("delivery/lost-acknowledgement", name);
+            let path = scenarios.join(file);
+            std::fs::write(&path, text).unwrap();
+            path.to_string_lossy().into_owned()
+        };
+        let [one, two] = ["one.toml", "two.toml"].map(|file| copy(file, "found/a-b"));
+        // Another name, but the same folder.
+        let three = copy("three.toml", "found-a/b");
+        let path = runs.to_string_lossy().into_owned();
+        for (other, name) in [(&two, "found/a-b"), (&three, "found-a/b")] {
+            let told = ["--in-process", "--seeds", "1", "--runs", &path];
+            let files = ["simulate", SCENARIO, &one, other];
+            let (exit, out, error) = nanshe(&[&files, &told[..]].concat());
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+            let expected = format!(
+                "nanshe: {other}: its `name` is `{name}`, and that of {one} is `found/a-b`: one would be \
+                 stored over the other\n"
+            );
+            assert_eq!(error, expected);
+        }
+        assert!(!runs.exists());
     }
 }
