@@ -38,7 +38,7 @@ pub struct Explorer {
 pub struct Broken {
     /// The rule.
     pub rule: String,
-    /// What was drawn.
+    /// What was drawn, and all that the run broke.
     pub scenario: Scenario,
     /// The seed of the run, and of the draw.
     pub seed: u64,
@@ -121,6 +121,14 @@ pub fn broken(run: &Run) -> BTreeSet<String> {
     broken.map(|rule| rule.rule.to_owned()).collect()
 }
 
+/// The scenario, which says that it breaks these rules.
+fn that_breaks(breaks: BTreeSet<String>, scenario: &Scenario) -> Scenario {
+    Scenario {
+        breaks,
+        ..scenario.clone()
+    }
+}
+
 /// Explores `implementation` from `first_seed` on, `seeds_max` seeds at most, until a run breaks `rule`.
 pub fn hunt(
     implementation: Implementation,
@@ -134,10 +142,11 @@ pub fn hunt(
     explorer.explore(seeds, pool, |scenario, seed, done| {
         if let Ok(run) = done {
             virtual_secs += run.virtual_time.as_secs();
-            if broken(&run).contains(rule) {
+            let breaks = broken(&run);
+            if breaks.contains(rule) {
                 found = Some(Broken {
                     rule: rule.to_owned(),
-                    scenario: scenario.clone(),
+                    scenario: that_breaks(breaks, scenario),
                     seed,
                 });
             }
@@ -160,10 +169,11 @@ impl Firsts {
         run: &Run,
         is_wanted: impl Fn(&str) -> bool,
     ) {
-        for rule in broken(run).into_iter().filter(|rule| is_wanted(rule)) {
+        let breaks = broken(run);
+        for rule in breaks.iter().filter(|rule| is_wanted(rule)) {
             self.0.entry(rule.clone()).or_insert_with(|| Broken {
-                rule,
-                scenario: scenario.clone(),
+                rule: rule.clone(),
+                scenario: that_breaks(breaks.clone(), scenario),
                 seed,
             });
         }

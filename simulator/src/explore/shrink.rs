@@ -25,18 +25,23 @@ pub struct Shrunk {
     pub runs: u64,
 }
 
-/// Shrinks `scenario`, in which a run under `seed` breaks `rule`, in `runs_max` runs at most.
+/// Shrinks `scenario`, in which a run under `seed` breaks `rule` and whatever else it says that it breaks, in
+/// `runs_max` runs at most.
 pub fn shrink(
     (scenario, seed): (&Scenario, u64),
     rule: &str,
     implementation: Implementation,
     (pool, runs_max): (&dyn Pool, u64),
 ) -> Shrunk {
+    // What nothing smaller is found for is stored as it was drawn: it has to say all that it breaks, too.
+    let mut breaks = scenario.breaks.clone();
+    breaks.insert(rule.to_owned());
+    let how = if runs_max > 0 { ", and shrunk" } else { "" };
     let mut best = Scenario {
         name: format!("found/{}-{}", implementation.name, rule.replace('/', "-")),
-        about: format!("Breaks {rule}: found by `nanshe explore`, and shrunk."),
+        about: format!("Breaks {rule}: found by `nanshe explore`{how}."),
         seed: Some(seed),
-        breaks: BTreeSet::from([rule.to_owned()]),
+        breaks,
         ..scenario.clone()
     };
     let mut runs = 0;

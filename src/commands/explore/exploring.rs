@@ -194,6 +194,37 @@ mod tests {
         std::fs::remove_dir_all(runs).unwrap();
     }
 
+    /// The words of the first line that begins so, after the program's name.
+    fn command<'a>(out: &'a str, begin: &str) -> Vec<&'a str> {
+        let begin = format!("{begin}: nanshe ");
+        let line = out
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(&begin));
+        line.unwrap().split_whitespace().collect()
+    }
+
+    #[test]
+    fn what_is_stored_as_it_was_drawn_says_all_that_it_breaks() {
+        let runs = folder("as-drawn");
+        let path = runs.to_string_lossy().into_owned();
+        let told = ["--in-process", "--runs", &path];
+        let mut rules_max = 0;
+        for specimen in ["stale-replica", "unsynced-log", "write-behind"] {
+            let look = ["explore", "--implementation", specimen, "--stop"];
+            let (exit, found, _) =
+                nanshe(&[&look[..], &["--shrink-runs", "0"], &told[..]].concat());
+            assert_eq!(exit, Exit::Violation, "{found}");
+            let again = command(&found, "fails alone");
+            let (exit, out, _) = nanshe(&[&again[..], &told].concat());
+            assert_eq!(exit, Exit::Valid, "{out}");
+            assert!(out.contains(", as the scenario says: it breaks "), "{out}");
+            let rules = out.lines().filter(|line| line.starts_with("VIOLATION "));
+            rules_max = rules_max.max(rules.count());
+        }
+        assert!(rules_max > 1, "whoever breaks one rule alone shows nothing");
+        std::fs::remove_dir_all(runs).unwrap();
+    }
+
     #[test]
     fn exploration_of_what_keeps_its_promises_is_valid() {
         let runs = folder("whole");
