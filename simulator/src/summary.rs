@@ -306,6 +306,22 @@ impl Summary {
             text.push_str(&violation.told(&rule.rule));
             writeln!(text, "  repeat: {}\n", self.repeat(*seed))?;
         }
+        self.write_findings(text)?;
+        for error in &self.errors {
+            writeln!(text, "NO VERDICT {error}\n")?;
+        }
+        Ok(())
+    }
+
+    /// Runs that the implementation did not survive, and how to repeat them, as text for a terminal.
+    pub fn told_findings(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _infallible = self.write_findings(&mut text);
+        text
+    }
+
+    fn write_findings(&self, text: &mut String) -> std::fmt::Result {
         for finding in &self.findings {
             writeln!(text, "VIOLATION {finding}")?;
             if let RunError::Panicked { backtrace, .. } = finding {
@@ -314,9 +330,6 @@ impl Summary {
                 }
             }
             writeln!(text, "  repeat: {}\n", self.repeat(finding.seed()))?;
-        }
-        for error in &self.errors {
-            writeln!(text, "NO VERDICT {error}\n")?;
         }
         Ok(())
     }

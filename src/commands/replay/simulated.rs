@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use nanshe_conformance::document;
 use nanshe_conformance::verdict::Verdict;
+use nanshe_simulator::Summary;
 use nanshe_simulator::scenario::Scenario;
 use serde_json::{Value, json};
 
@@ -16,17 +17,20 @@ pub(super) fn is_one(run: &Path) -> bool {
     run.join(SCENARIO).is_file()
 }
 
-/// Runs every stored seed again. Violation: a history differs.
+/// Runs every stored seed again. Violation: a history differs, or there were runs that left none, since the
+/// implementation did not survive them.
 pub(super) fn again(run: &Path, is_json: bool, shell: &mut Shell<'_>) -> anyhow::Result<Verdict> {
     let scenario = Scenario::load(&run.join(SCENARIO).to_string_lossy())?;
-    let path = run.join(SUMMARY);
-    let summary = document::read(&path.to_string_lossy())?;
+    let path = run.join(SUMMARY).to_string_lossy().into_owned();
+    let summary = document::read(&path)?;
     let summary: Value = serde_json::from_str(&summary)
-        .with_context(|| format!("{}: is not the summary of a campaign", path.display()))?;
-    let name = summary["implementation"].as_str().unwrap_or_default();
+        .with_context(|| format!("{path}: is not the summary of a campaign"))?;
+    let summary = Summary::read(&path, summary)?;
     let implementation =
-        find(name).with_context(|| format!("{}: `implementation`", path.display()))?;
+        find(&summary.implementation).with_context(|| format!("{path}: `implementation`"))?;
     let histories = histories(run)?;
+    let is_empty = histories.is_empty() && summary.findings.is_empty();
+    anyhow::ensure!(!is_empty, "{}: has no histories", run.display());
     let mut differences = Vec::new();
     for (seed, path) in &histories {
         let stored = document::read(&path.to_string_lossy())?;
@@ -37,25 +41,46 @@ pub(super) fn again(run: &Path, is_json: bool, shell: &mut Shell<'_>) -> anyhow:
         };
         differences.push(format!("{}: {told}", path.display()));
     }
-    let run = run.display();
-    if is_json {
-        let count = histories.len();
-        let document =
-            json!({ "run": run.to_string(), "histories": count, "differences": differences });
-        shell.print(&format!("{document}\n"))?;
-    } else if differences.is_empty() {
-        let count = histories.len();
-        shell.print(&format!(
-            "{run}: {count} histories, the same byte for byte\n"
-        ))?;
+    let run = run.display().to_string();
+    let text = if is_json {
+        json(&run, histories.len(), (&differences, &summary))
     } else {
-        shell.print(&(differences.join("\n") + "\n"))?;
-    }
-    Ok(if differences.is_empty() {
+        text(&run, histories.len(), (&differences, &summary))
+    };
+    shell.print(&text)?;
+    Ok(if differences.is_empty() && summary.findings.is_empty() {
         Verdict::Valid
     } else {
         Verdict::Violation
     })
+}
+
+fn json(run: &str, count: usize, (differences, summary): (&[String], &Summary)) -> String {
+    let findings = summary.findings.iter().map(|finding| {
+        json!({ "finding": finding.to_string(), "repeat": summary.repeat(finding.seed()) })
+    });
+    let document = json!({
+        "run": run,
+        "histories": count,
+        "differences": differences,
+        "findings": findings.collect::<Vec<Value>>(),
+    });
+    format!("{document}\n")
+}
+
+fn text(run: &str, count: usize, (differences, summary): (&[String], &Summary)) -> String {
+    let mut text = if differences.is_empty() {
+        format!("{run}: {count} histories, the same byte for byte\n")
+    } else {
+        differences.join("\n") + "\n"
+    };
+    let findings = summary.findings.len();
+    if findings > 0 {
+        text +=
+            &format!("{run}: runs that left no history, and are not repeated here: {findings}\n\n");
+        text += &summary.told_findings();
+    }
+    text
 }
 
 /// The stored histories and their seeds, in order.
@@ -78,7 +103,6 @@ fn histories(run: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
         }
     }
     histories.sort_unstable();
-    anyhow::ensure!(!histories.is_empty(), "{}: has no histories", run.display());
     Ok(histories)
 }
 

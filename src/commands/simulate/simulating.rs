@@ -322,6 +322,44 @@ mod tests {
         assert!(out.contains("seed-1.jsonl: they part at line 7"), "{out}");
     }
 
+    #[test]
+    fn runs_that_left_no_history_are_told_and_leave_no_replay_valid() {
+        let runs = Folder::new("survived-by-none");
+        let path = runs.path();
+        let told = ["--in-process", "--seeds", "2", "--runs", &path];
+        nanshe(&[&["simulate", SCENARIO], &told[..]].concat());
+        let stored = runs.0.join("latest/summary.json");
+        let text = std::fs::read_to_string(&stored).unwrap();
+        let mut summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+        // As if the second seed had hung: that takes a process of its own.
+        summary["findings"] = serde_json::json!([{"hung": {"seed": 1, "limit_secs": 60}}]);
+        std::fs::write(&stored, summary.to_string()).unwrap();
+        std::fs::remove_file(runs.0.join("latest/seed-1.jsonl")).unwrap();
+
+        let latest = runs.0.join("latest").to_string_lossy().into_owned();
+        let (exit, out, error) = nanshe(&["replay", &latest]);
+        assert_eq!((exit, error.as_str()), (Exit::Violation, ""), "{out}");
+        let repeat = format!(
+            "nanshe simulate {SCENARIO} --implementation reference --first-seed 1 --seeds 1"
+        );
+        let expected = format!(
+            "{latest}: 1 histories, the same byte for byte\n\
+             {latest}: runs that left no history, and are not repeated here: 1\n\n\
+             VIOLATION seed 1 did not end within 60 s\n  repeat: {repeat}\n\n"
+        );
+        assert_eq!(out, expected);
+        let (exit, out, _) = nanshe(&["replay", &latest, "--json"]);
+        let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(exit, Exit::Violation, "{out}");
+        assert_eq!(document["findings"][0]["repeat"], repeat.as_str(), "{out}");
+
+        // Even if none left one.
+        std::fs::remove_file(runs.0.join("latest/seed-0.jsonl")).unwrap();
+        let (exit, out, _) = nanshe(&["replay", &latest]);
+        assert_eq!(exit, Exit::Violation, "{out}");
+        assert!(out.contains("  repeat: nanshe simulate "), "{out}");
+    }
+
     /// A folder of a test's own, removed at its end.
     struct Folder(PathBuf);
 
