@@ -129,6 +129,24 @@ fn that_breaks(breaks: BTreeSet<String>, scenario: &Scenario) -> Scenario {
     }
 }
 
+/// What was drawn for `seed`, as a scenario that does again what came of it, `done`.
+pub fn repeating(scenario: &Scenario, seed: u64, done: &Done) -> Scenario {
+    let (what, breaks) = match done {
+        Ok(run) => {
+            let breaks = broken(run);
+            let rules: Vec<&str> = breaks.iter().map(String::as_str).collect();
+            (format!("breaks {}", rules.join(", ")), breaks)
+        }
+        Err(error) => (error.to_string(), BTreeSet::new()),
+    };
+    Scenario {
+        name: format!("found/{}-seed-{seed}", scenario.implementation),
+        about: format!("Drawn by `nanshe explore`: {what}."),
+        seed: Some(seed),
+        ..that_breaks(breaks, scenario)
+    }
+}
+
 /// Explores `implementation` from `first_seed` on, `seeds_max` seeds at most, until a run breaks `rule`.
 pub fn hunt(
     implementation: Implementation,

@@ -106,6 +106,9 @@ pub struct Summary {
     pub errors: Vec<String>,
     /// Runs that the implementation did not survive: a panic, an endless loop, an abort.
     pub findings: Vec<RunError>,
+    /// If each seed had a scenario of its own: where those are stored that this tells of, by seed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    drawn: BTreeMap<u64, String>,
     /// Each rule over all runs.
     pub rules: Tally,
 }
@@ -137,6 +140,7 @@ impl Summary {
             reached: BTreeMap::new(),
             errors: Vec::new(),
             findings: Vec::new(),
+            drawn: BTreeMap::new(),
             rules: Tally::default(),
         }
     }
@@ -216,6 +220,23 @@ impl Summary {
         self.judge();
     }
 
+    /// Whether this tells of the run of `seed`: it was the first to break a rule, or left no history.
+    pub fn tells_of(&self, seed: u64) -> bool {
+        let mut firsts = self
+            .rules
+            .rules
+            .iter()
+            .filter_map(|rule| rule.first.as_ref());
+        // Invariant: findings are in the order of their seeds.
+        let is_finding = self.findings.binary_search_by_key(&seed, RunError::seed);
+        is_finding.is_ok() || firsts.any(|(first, _)| *first == seed)
+    }
+
+    /// What was drawn for `seed` is stored in `file`.
+    pub fn drawn_is_in(&mut self, file: &str, seed: u64) {
+        self.drawn.insert(seed, file.to_owned());
+    }
+
     /// The verdict on what there is.
     fn judge(&mut self) {
         self.verdict = match self.rules.verdict() {
@@ -232,16 +253,17 @@ impl Summary {
         text.expect("a summary holds nothing that JSON cannot say") + "\n"
     }
 
-    /// The command that repeats `seed` alone.
-    pub fn repeat(&self, seed: u64) -> String {
-        let Self {
-            file,
-            implementation,
-            ..
-        } = self;
-        format!(
+    /// The command that repeats `seed` alone; `None` if what was drawn for it is stored nowhere.
+    pub fn repeat(&self, seed: u64) -> Option<String> {
+        let file = if self.is_drawn() {
+            self.drawn.get(&seed)?
+        } else {
+            &self.file
+        };
+        let implementation = &self.implementation;
+        Some(format!(
             "nanshe simulate {file} --implementation {implementation} --first-seed {seed} --seeds 1"
-        )
+        ))
     }
 
     /// The summary as text for a terminal; `elapsed` is the real time that the campaign took.
@@ -304,7 +326,7 @@ impl Summary {
                 continue;
             };
             text.push_str(&violation.told(&rule.rule));
-            writeln!(text, "  repeat: {}\n", self.repeat(*seed))?;
+            self.write_repeat(text, *seed)?;
         }
         self.write_findings(text)?;
         for error in &self.errors {
@@ -329,9 +351,16 @@ impl Summary {
                     writeln!(text, "    {frame}")?;
                 }
             }
-            writeln!(text, "  repeat: {}\n", self.repeat(finding.seed()))?;
+            self.write_repeat(text, finding.seed())?;
         }
         Ok(())
+    }
+
+    fn write_repeat(&self, text: &mut String, seed: u64) -> std::fmt::Result {
+        match self.repeat(seed) {
+            Some(command) => writeln!(text, "  repeat: {command}\n"),
+            None => writeln!(text),
+        }
     }
 
     /// The verdict, and whether that is news.

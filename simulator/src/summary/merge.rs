@@ -254,6 +254,11 @@ impl Summary {
         self.errors.extend_from_slice(&later.errors);
         self.findings.extend_from_slice(&later.findings);
         self.rules.append(&later.rules);
+        let mut drawn = std::mem::take(&mut self.drawn);
+        drawn.extend(later.drawn.clone());
+        // What broke a rule first in a share did so before in the whole, perhaps.
+        drawn.retain(|seed, _| self.tells_of(*seed));
+        self.drawn = drawn;
         self.judge();
     }
 }
@@ -309,9 +314,10 @@ fn twice(
             before,
         });
     }
-    // Where the scenario lay is no result.
+    // Where the scenarios lay is no result.
     let from_there = Summary {
         file: earlier.file.clone(),
+        drawn: earlier.drawn.clone(),
         ..later.clone()
     };
     if from_there != *earlier {
@@ -419,6 +425,36 @@ mod tests {
         );
         let line = counts(vec![first, second, third]);
         assert!(line.ends_with(" of virtual time: valid"), "{line}");
+    }
+
+    #[test]
+    fn drawn_scenarios_are_found_by_whoever_reads_of_their_seeds() {
+        let campaign = Campaign::drawn("sample", 0..9);
+        let explored = |seeds: Range<u64>| {
+            let mut summary = Summary::new(&campaign, seeds.start);
+            for seed in seeds {
+                summary.add(&done(seed));
+                if summary.tells_of(seed) {
+                    summary.drawn_is_in(&format!("runs/{seed}.toml"), seed);
+                }
+            }
+            (format!("{}.json", summary.first_seed), summary)
+        };
+        let (_, whole) = explored(0..9);
+        // Seed 8 is the first of its share to break what seed 4 broke.
+        let shares = [0..3, 3..6, 6..9].map(explored).to_vec();
+        let merged = Summary::merge(shares).unwrap();
+        assert_eq!(merged.summary.json(), whole.json());
+        let text = merged.terminal();
+        let repeats = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("  repeat: "));
+        let expected = [4, 5].map(|seed| {
+            format!(
+                "nanshe simulate runs/{seed}.toml --implementation sample --first-seed {seed} --seeds 1"
+            )
+        });
+        assert_eq!(repeats.collect::<Vec<&str>>(), expected);
     }
 
     #[test]

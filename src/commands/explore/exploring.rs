@@ -10,7 +10,8 @@ use nanshe_conformance::checker::RULES;
 use nanshe_conformance::document::suggestion;
 use nanshe_conformance::suite::Shard;
 use nanshe_conformance::verdict::Verdict;
-use nanshe_simulator::explore::{Explorer, Firsts, STRETCH, shrink};
+use nanshe_simulator::explore::{Explorer, Firsts, STRETCH, repeating, shrink};
+use nanshe_simulator::scenario::Scenario;
 use nanshe_simulator::{Campaign, GOALS, Implementation, Pool, Summary, share};
 use serde_json::json;
 
@@ -25,6 +26,10 @@ pub(crate) fn run(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     if let Some(starts) = args.specimens {
         return table::run(args, starts, (&*pool, shell));
     }
+    explore(args, (&*pool, shell))
+}
+
+fn explore(args: &Explore, (pool, shell): (&dyn Pool, &mut Shell<'_>)) -> anyhow::Result<Exit> {
     let implementation = find(&args.implementation).context("--implementation")?;
     if let Some(rule) = &args.rule {
         let near = suggestion(rule, RULES.iter().map(|rule| rule.name));
@@ -40,20 +45,28 @@ pub(crate) fn run(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     let (mut explorer, mut firsts) = (Explorer::new(implementation), Firsts::default());
     #[expect(clippy::disallowed_types, reason = "a shell tells how long it took")]
     let started_at = std::time::Instant::now();
-    explorer.explore(seeds, &*pool, |scenario, seed, done| {
+    let mut stored = Ok(());
+    explorer.explore(seeds, pool, |scenario, seed, done| {
         bar.inc(1);
         bar.set_message(summary.verdict.to_string());
         summary.add(&done);
+        if summary.tells_of(seed) {
+            // At once: nothing else tells what was drawn if this process does not live to its end.
+            let file = store(args, &repeating(scenario, seed, &done));
+            stored = file.map(|file| summary.drawn_is_in(&file.to_string_lossy(), seed));
+        }
         if let Ok(run) = &done {
             firsts.add(scenario, seed, run, is_wanted);
         }
         let is_found = args.rule.is_some() && firsts.iter().next().is_some();
-        !(is_found || args.stop && summary.verdict == Verdict::Violation)
+        let is_over = is_found || args.stop && summary.verdict == Verdict::Violation;
+        stored.is_ok() && !is_over
     });
     bar.finish_and_clear();
+    stored?;
     let elapsed = started_at.elapsed();
     keep(args, &summary, shard)?;
-    let found = store(args, implementation, &firsts, (&*pool, shell))?;
+    let found = shrink_all(args, implementation, &firsts, (pool, shell))?;
     let missing: BTreeSet<&str> = explorer.missing().map(|goal| goal.name).collect();
     if args.json {
         let document = json!({
@@ -110,7 +123,7 @@ fn keep(args: &Explore, summary: &Summary, shard: Shard) -> anyhow::Result<()> {
 }
 
 /// Shrinks the first failure of every rule, and stores it: where.
-fn store(
+fn shrink_all(
     args: &Explore,
     implementation: Implementation,
     firsts: &Firsts,
@@ -122,14 +135,19 @@ fn store(
         shell.say(&format!("seed {seed} breaks {rule}: shrinking it"));
         let budget = (pool, args.shrink_runs);
         let shrunk = shrink((&broken.scenario, seed), rule, implementation, budget);
-        let path = args.runs.join(format!("{}.toml", shrunk.scenario.name));
-        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("--runs: {} cannot be created", folder.display()))?;
-        write_whole(&path, shrunk.scenario.to_toml().as_bytes())?;
-        found.push(path);
+        found.push(store(args, &shrunk.scenario)?);
     }
     Ok(found)
+}
+
+/// Stores a scenario by its name: where.
+fn store(args: &Explore, scenario: &Scenario) -> anyhow::Result<PathBuf> {
+    let path = args.runs.join(format!("{}.toml", scenario.name));
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("--runs: {} cannot be created", folder.display()))?;
+    write_whole(&path, scenario.to_toml().as_bytes())?;
+    Ok(path)
 }
 
 fn text(
@@ -156,8 +174,13 @@ fn text(
 mod tests {
     use std::path::PathBuf;
 
+    use clap::Parser as _;
+    use nanshe_simulator::scenario::Scenario;
+    use nanshe_simulator::{Done, Job, Pool, RunError};
+
+    use crate::args::{Cli, Command};
     use crate::commands::tests::nanshe;
-    use crate::output::Exit;
+    use crate::output::{Exit, Shell};
 
     fn folder(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("nanshe-{}-{name}", std::process::id()))
@@ -214,14 +237,80 @@ mod tests {
             let (exit, found, _) =
                 nanshe(&[&look[..], &["--shrink-runs", "0"], &told[..]].concat());
             assert_eq!(exit, Exit::Violation, "{found}");
-            let again = command(&found, "fails alone");
-            let (exit, out, _) = nanshe(&[&again[..], &told].concat());
-            assert_eq!(exit, Exit::Valid, "{out}");
-            assert!(out.contains(", as the scenario says: it breaks "), "{out}");
-            let rules = out.lines().filter(|line| line.starts_with("VIOLATION "));
-            rules_max = rules_max.max(rules.count());
+            for begin in ["fails alone", "repeat"] {
+                let (exit, out, _) = nanshe(&[&command(&found, begin), &told[..]].concat());
+                assert_eq!(exit, Exit::Valid, "{out}");
+                assert!(out.contains(", as the scenario says: it breaks "), "{out}");
+                let rules = out.lines().filter(|line| line.starts_with("VIOLATION "));
+                rules_max = rules_max.max(rules.count());
+            }
         }
         assert!(rules_max > 1, "whoever breaks one rule alone shows nothing");
+        std::fs::remove_dir_all(runs).unwrap();
+    }
+
+    /// The run of one seed does not end there.
+    struct Hangs(u64);
+
+    impl Pool for Hangs {
+        fn run(
+            &self,
+            jobs: &mut (dyn Iterator<Item = Job> + Send),
+            tell: &mut dyn FnMut(&Job, Done) -> bool,
+        ) {
+            let hung = Err(RunError::Hung {
+                seed: self.0,
+                limit_secs: 60,
+            });
+            for job in jobs {
+                let done = if job.seed == self.0 {
+                    hung.clone()
+                } else {
+                    nanshe_simulator::run(&job.scenario, job.implementation, job.seed)
+                };
+                if !tell(&job, done) {
+                    return;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn run_that_left_no_history_is_a_file_that_repeats_it() {
+        let runs = folder("hung");
+        let path = runs.to_string_lossy().into_owned();
+        let words = ["nanshe", "explore", "--seeds", "15", "--runs", &path];
+        let Command::Explore(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("it explores");
+        };
+        let (mut out, mut error) = (Vec::new(), Vec::new());
+        let mut shell = Shell {
+            out: &mut out,
+            error: &mut error,
+            shows_progress: false,
+        };
+        let exit = super::explore(&args, (&Hangs(13), &mut shell)).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(exit, Exit::Violation, "{out}");
+        let file = format!("{path}/found/reference-seed-13.toml");
+        let expected = format!(
+            "VIOLATION seed 13 did not end within 60 s\n  repeat: nanshe simulate {file} \
+             --implementation reference --first-seed 13 --seeds 1\n\n"
+        );
+        assert!(out.contains(&expected), "{out}");
+        let drawn = Scenario::load(&file).unwrap();
+        assert_eq!((drawn.seed, drawn.breaks.len()), (Some(13), 0));
+        let again = [
+            &command(&out, "repeat"),
+            &["--in-process", "--runs", &path][..],
+        ]
+        .concat();
+        let (_, out, error) = nanshe(&again);
+        assert_eq!(error, "");
+        assert!(
+            out.contains("found/reference-seed-13 on reference: 1 seeds"),
+            "{out}"
+        );
         std::fs::remove_dir_all(runs).unwrap();
     }
 
