@@ -81,7 +81,7 @@ pub(crate) struct Conform {
     /// Only the K-th of N shares of the cases, for machines that divide the work
     #[arg(long, value_name = "K/N")]
     pub(crate) shard: Option<Shard>,
-    /// Leave out cases that wait longer than a second, and say which
+    /// Leave out cases that wait longer than a second, and say how many of which chapters
     #[arg(long, conflicts_with = "wait_max")]
     pub(crate) fast: bool,
     /// Leave out cases that may wait longer than this many seconds [default: 300 on a target, no limit
@@ -106,7 +106,8 @@ pub(crate) struct Conform {
     /// Where the target speaks WebSocket, for the cases about that
     #[arg(long, value_name = "ws://HOST[:PORT]", value_parser = Endpoint::parse_websocket)]
     pub(crate) websocket: Option<Endpoint>,
-    /// What projects and clients are named after [default: 1 in virtual time, the time on a target]
+    /// What projects and clients are named after, and on a target after the time as well [default: 1 in virtual time, the
+    /// time on a target]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// Print the report as JSON
@@ -125,7 +126,7 @@ pub(crate) struct Conform {
 pub(crate) struct Modeling {
     /// In place of the suite, draw sequences of operations and compare every answer with a sequential
     /// specification of the contract
-    #[arg(long, conflicts_with_all = ["only", "skip", "level", "update_known_failures", "junit"])]
+    #[arg(long, conflicts_with_all = ["only", "skip", "level", "shard", "fast", "update_known_failures", "junit", "markdown", "html"])]
     pub(crate) model: bool,
     /// How many sequences to draw [default: 200 on a target, 1000 in virtual time]
     #[arg(long, value_name = "COUNT", requires = "model", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]

@@ -99,8 +99,17 @@ impl From<Exit> for ExitCode {
 #[error("{0}")]
 pub(crate) struct HarnessFailed(pub(crate) String);
 
-/// Writes a whole file or nothing: into a neighbour first, which then takes its name.
+/// Writes a whole file or nothing: into a neighbour first, which then takes its name. What a link points to is
+/// written in its place; a pipe or a device is written to as it is.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let told = || format!("{} cannot be written", path.display());
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&target).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let opened = std::fs::OpenOptions::new().write(true).open(&target);
+        let written = opened.and_then(|mut file| file.write_all(bytes));
+        return written.with_context(told);
+    }
+    let path = target.as_path();
     let name = path
         .file_name()
         .with_context(|| format!("{} is not a file name", path.display()))?;
@@ -112,7 +121,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         // The partial file may not even exist; the error that counts is the first one.
         drop(std::fs::remove_file(&partial));
     }
-    written.with_context(|| format!("{} cannot be written", path.display()))
+    written.with_context(told)
 }
 
 /// `runs/latest` points to the newest.
@@ -179,6 +188,21 @@ fn day(since_1970: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn link_stays_one_and_a_device_stays_what_it_is() {
+        let folder = std::env::temp_dir().join(format!("nanshe-output-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (file, link) = (folder.join("file"), folder.join("link"));
+        std::fs::write(&file, "before").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_whole(&link, b"after").unwrap();
+        let (is_link, text) = (link.is_symlink(), std::fs::read_to_string(&file).unwrap());
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((is_link, text.as_str()), (true, "after"));
+        write_whole(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    }
 
     #[test]
     fn days_are_dates() {

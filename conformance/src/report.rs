@@ -248,8 +248,13 @@ impl Report {
             .count()
     }
 
-    /// The verdict of the run: a violation outweighs an unknown, and nothing turns that into valid.
+    /// The verdict of the run: a violation outweighs an unknown, and nothing turns that into valid. A run that is not
+    /// whole is unknown.
     pub fn verdict(&self) -> Verdict {
+        // What was found until then may well be a violation, but it is not the run that was asked for.
+        if self.stopped.is_some() {
+            return Verdict::Unknown;
+        }
         let some = |standing| self.count(standing) > 0;
         if some(Standing::Failed) || some(Standing::PassedUnexpectedly) {
             Verdict::Violation

@@ -13,7 +13,7 @@ use nanshe_conformance::suite::{
 };
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 use nanshe_conformance::verdict::Verdict;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::target::{look, on_target};
 use super::{login, pages};
@@ -31,8 +31,10 @@ const FAST_WAIT_SECS_MAX: u64 = 1;
 
 pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     if args.modeling.model {
+        refuse_without_target(args)?;
         return model_each(args, shell);
     }
+    refuse_without_target(args)?;
     pages::check(args.junit.as_deref(), &args.pages)?;
     let mut reports = Vec::new();
     let ended = judge_each(args, &mut reports, shell);
@@ -48,6 +50,22 @@ pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     } else {
         Verdict::worst(reports.iter().map(Report::verdict)).into()
     })
+}
+
+/// Refuses what makes sense on a target alone, if there is none: somebody may believe that theirs was judged.
+fn refuse_without_target(args: &Conform) -> anyhow::Result<()> {
+    let given = [
+        ("--keystone", args.login.keystone),
+        ("--os-cloud", args.login.os_cloud.is_some()),
+        ("--cacert", args.login.cacert.is_some()),
+        ("--sink-address", args.sink_address.is_some()),
+        ("--websocket", args.websocket.is_some()),
+    ];
+    let given = given.into_iter().find(|&(_, is_given)| is_given);
+    match given.filter(|_| args.targets.is_empty()) {
+        Some((option, _)) => anyhow::bail!("{option}: needs a TARGET, and there is none"),
+        None => Ok(()),
+    }
 }
 
 /// Compares the targets with the model, one after the other, until one differs.
@@ -210,6 +228,8 @@ async fn conform(
                 .with_websocket(target.websocket.clone())
                 .with_mail(mail),
         ),
+        // What an earlier run with the same seed left on the server must not be met.
+        run: wall_clock_seed(),
         ..options(args, args.seed.unwrap_or_else(wall_clock_seed))
     };
     let report = suite::run_until(
@@ -227,16 +247,26 @@ async fn conform(
 /// Ends when the user presses Ctrl-C. What the suite made is deleted then, which takes a minute at most.
 fn interrupted() -> impl Future<Output = String> {
     // From now on and not from when somebody waits: what was begun meanwhile would be left behind.
-    let pressed = signal(SignalKind::interrupt());
+    let (pressed, ended) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
     async move {
-        match pressed {
-            Ok(mut pressed) => {
-                pressed.recv().await;
-                "Ctrl-C was pressed".to_owned()
-            }
-            // Then it is the system that ends the process.
-            Err(_) => std::future::pending().await,
+        tokio::select! {
+            biased;
+            () = came(pressed) => "Ctrl-C was pressed".to_owned(),
+            () = came(ended) => "SIGTERM came".to_owned(),
         }
+    }
+}
+
+/// Ends when it comes; never if it cannot be listened for, for then it is the system that ends the process.
+async fn came(signal: std::io::Result<Signal>) {
+    match signal {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -261,7 +291,25 @@ fn command(args: &Conform) -> String {
     let profile = args.profile.and_then(|word| word.to_possible_value());
     let profile = profile.map(|word| format!(" --profile {}", word.get_name()));
     let seed = args.seed.iter().map(|seed| format!(" --seed {seed}"));
-    let words = target.chain(profile).chain(seed);
+    let known = args.known_failures.iter();
+    let known = known.map(|file| format!(" --known-failures {file}"));
+    let wait = args
+        .wait_max
+        .iter()
+        .map(|secs| format!(" --wait-max {secs}"));
+    let sink = args.sink_address.iter();
+    let sink = sink.map(|address| format!(" --sink-address {address}"));
+    let socket = args.websocket.iter().map(|endpoint| {
+        let url = endpoint.to_string().replacen("http", "ws", 1);
+        format!(" --websocket {url}")
+    });
+    let login = args
+        .login
+        .words()
+        .into_iter()
+        .map(|word| format!(" {word}"));
+    let words = target.chain(profile).chain(seed).chain(known).chain(wait);
+    let words = words.chain(sink).chain(socket).chain(login);
     format!("nanshe conform{}", words.collect::<String>())
 }
 
@@ -339,6 +387,23 @@ mod tests {
         assert_eq!(line, "nanshe: no-such-target.toml: there is no such file");
         let line = refused(&["ftp://127.0.0.1"]);
         assert!(line.contains("its scheme is not http"), "{line}");
+        let line = refused(&["http://user:word@127.0.0.1:1"]);
+        assert!(line.contains("it names a user"), "{line}");
+    }
+
+    #[test]
+    fn what_is_said_of_a_target_is_refused_without_one() {
+        for given in [
+            &["--keystone"][..],
+            &["--cacert", "x"],
+            &["--os-cloud", "x"],
+        ] {
+            for what in [&[][..], &["--model"]] {
+                let line = refused(&[given, what].concat());
+                let expected = format!("nanshe: {}: needs a TARGET, and there is none", given[0]);
+                assert_eq!(line, expected);
+            }
+        }
     }
 
     #[test]

@@ -10,6 +10,9 @@ use super::{Event, HistoryError, raw};
 /// Bytes of a block, about: few enough that a block and its events stay in a core's cache.
 const BLOCK_BYTES: usize = 1 << 16;
 
+/// Bytes of the longest line that is read: what has no line's end may have no end at all.
+pub(super) const LINE_BYTES_MAX: usize = 64 << 20;
+
 /// Bytes of most lines, at least.
 const LINE_BYTES: usize = 64;
 
@@ -84,6 +87,10 @@ impl<R: BufRead> Blocks<R> {
                     return Ok(Some(block));
                 }
                 None if count == 0 => return Ok((!block.is_empty()).then_some(block)),
+                None if block.len() > LINE_BYTES_MAX => {
+                    let message = format!("is longer than {} MiB", LINE_BYTES_MAX >> 20);
+                    return Err(std::io::Error::new(ErrorKind::InvalidData, message));
+                }
                 None => {}
             }
         }
@@ -252,6 +259,13 @@ mod tests {
             let error = result.unwrap_err().to_string();
             assert_eq!(error, format!("line {line}: is not UTF-8"));
         }
+    }
+
+    #[test]
+    fn line_without_an_end_is_given_up() {
+        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+        let error = events(endless, 1, |_, _| Ok(())).unwrap_err().to_string();
+        assert_eq!(error, "line 2: cannot be read: is longer than 64 MiB");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The JSON Lines form: lossless both ways, and strict when reading.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read as _, Write};
 
 use super::events::checked;
 use super::pairing::{Pairing, Sink, Whole};
@@ -74,7 +74,8 @@ pub fn feed<S: Sink>(
     sink: impl FnOnce(Header) -> S,
 ) -> Result<S, HistoryError> {
     let mut first = String::new();
-    let count = input.read_line(&mut first);
+    let mut head = input.by_ref().take(blocks::LINE_BYTES_MAX as u64);
+    let count = head.read_line(&mut first);
     let count = count.map_err(|error| HistoryError::Read { line: 1, error })?;
     if count == 0 {
         return Err(HistoryError::Empty);

@@ -7,6 +7,9 @@ use super::{CaseReport, Report, Standing};
 use crate::suite::cases;
 use crate::verdict::Verdict;
 
+/// What a joined report says of itself if it is not whole for that alone.
+const MISSING: &str = "shards are missing";
+
 /// Reports that do not belong together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
@@ -57,11 +60,7 @@ impl Merged {
     /// The verdict of the whole. A violation may have been found, but with a case missing or a shard
     /// that stopped early this is not the run that was asked for.
     pub fn verdict(&self) -> Verdict {
-        if self.missing.is_empty() && self.report.stopped.is_none() {
-            self.report.verdict()
-        } else {
-            Verdict::Unknown
-        }
+        self.report.verdict()
     }
 }
 
@@ -106,13 +105,22 @@ pub fn merge(reports: &[(String, Report)]) -> Result<Merged, MergeError> {
     merged.missing = distinct(all, |path| {
         report.find(path).is_none() && !left_out.contains(path)
     });
+    if !merged.missing.is_empty() {
+        // So that nobody who reads it takes it for whole; another merge may still make it so.
+        let told = format!("{MISSING}: nobody ran {} cases", merged.missing.len());
+        let before = merged.report.stopped.take();
+        merged.report.stopped =
+            Some(before.map_or(told.clone(), |before| format!("{before}; {told}")));
+        merged.report.elsewhere = merged.missing.clone();
+    }
     Ok(merged)
 }
 
 /// Which shards stopped early, and why.
 fn stopped(reports: &[(String, Report)]) -> Option<String> {
     let why = |(file, report): &(String, Report)| {
-        let why = report.stopped.as_ref()?;
+        let why = report.stopped.as_ref();
+        let why = why.filter(|why| !why.starts_with(MISSING))?;
         Some(format!("{file}: {why}"))
     };
     let stopped: Vec<String> = reports.iter().filter_map(why).collect();
@@ -261,6 +269,16 @@ mod tests {
         let merged = merge(&[(file, report)]).unwrap();
         assert_eq!(merged.missing, expected);
         assert_eq!(merged.verdict(), Verdict::Unknown);
+        // Whoever reads it alone is told the same, and what is missing can still come.
+        assert_eq!(merged.report.verdict(), Verdict::Unknown);
+        let told = merged.report.stopped.as_deref().unwrap();
+        assert!(told.starts_with(MISSING), "{told}");
+        let again = merge(&[("part.json".to_owned(), merged.report.clone())]).unwrap();
+        assert_eq!(again.missing, expected);
+        let [first, second] = shards();
+        let part = ("part.json".to_owned(), merge(&[first]).unwrap().report);
+        let whole = merge(&[part, second]).unwrap();
+        assert_eq!((whole.report.stopped, whole.missing), (None, Vec::new()));
     }
 
     #[test]
@@ -268,7 +286,8 @@ mod tests {
         let [first, (file, mut second)] = shards();
         second.stopped = Some("the target stopped answering".to_owned());
         let merged = merge(&[first, (file, second)]).unwrap();
-        assert_eq!(merged.report.verdict(), Verdict::Violation);
+        assert!(merged.report.count(Standing::Failed) > 0);
+        assert_eq!(merged.report.verdict(), Verdict::Unknown);
         assert_eq!(merged.verdict(), Verdict::Unknown);
         let why = merged.report.stopped.unwrap();
         assert_eq!(why, "1.json: the target stopped answering");

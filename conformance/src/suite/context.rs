@@ -167,6 +167,11 @@ impl Context {
         }
     }
 
+    /// Somebody else waits for so long, on the case's behalf.
+    pub(super) fn note_wait(&self, span: Duration) {
+        self.transcript().waited += span;
+    }
+
     /// Time that the case waited so far.
     pub fn waited(&self) -> Duration {
         self.transcript().waited

@@ -26,8 +26,11 @@ use crate::target::{Client, Description, Endpoint};
 /// How the cases are run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// What projects and clients are named after: two runs with one seed use the same names.
+    /// What projects and clients are named after.
     pub seed: u64,
+    /// What sets their names apart from those of another run with the same seed, on a server that outlives runs;
+    /// where it does not, 0.
+    pub run: u64,
     /// The command that runs the suite on this target again, for reports.
     pub command: String,
     /// The profile, in place of the target's.
@@ -223,6 +226,7 @@ fn corners(
     count: usize,
 ) -> Vec<Corner> {
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
+    random.set_stream(options.run);
     let mut corner = || {
         let (own, client_id) = (uuid(&mut random), uuid(&mut random));
         let offered = Arc::clone(offered);

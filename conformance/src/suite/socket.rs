@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::context::{Context, Reply, Sent, cut};
 use super::message_pack::{pack, unpack};
-use super::steps::{legal_path, unknown};
+use super::steps::{MARGIN, legal_path, unknown};
 use super::verdict::{Exchange, Part, Stop};
-use crate::environment::within;
+use crate::environment::{Instant, within};
 use crate::target::{Answer, Came, Frame, WebSocket};
 
 /// How a frame is written.
@@ -197,6 +197,22 @@ impl Socket {
         self.pushed.clone()
     }
 
+    /// Waits until shortly before `deadline`, as [`Self::rest_until`].
+    pub(super) async fn rest_until_shortly_before(&mut self, deadline: Instant) {
+        self.rest_until(deadline.minus(MARGIN)).await;
+    }
+
+    /// Waits until then, and listens meanwhile: who does not hear a ping does not answer it, and is hung up on.
+    pub(super) async fn rest_until(&mut self, at: Instant) {
+        let span = at.since(self.context.now());
+        if span > Duration::ZERO {
+            self.context.note_wait(span);
+            self.listen(span, usize::MAX).await;
+        }
+        // The rest, if the socket has said goodbye.
+        self.context.sleep_until(at).await;
+    }
+
     async fn listen(&mut self, span: Duration, count: usize) {
         let (socket, pushed) = (&mut self.socket, &mut self.pushed);
         let listening = async {
@@ -282,7 +298,7 @@ fn decoded(came: Came) -> Result<(Encoding, Value), Came> {
 fn heard(
     context: &Context,
     (encoding, document): (Encoding, Value),
-    (invoked_at, answered_at): (crate::environment::Instant, crate::environment::Instant),
+    (invoked_at, answered_at): (Instant, Instant),
 ) -> Result<Heard, Stop> {
     let status = document["headers"]["status"].as_u64();
     let status = status.and_then(|status| u16::try_from(status).ok());

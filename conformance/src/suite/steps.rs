@@ -22,7 +22,7 @@ const PAGES_MAX: usize = 500;
 const EXPIRY_LAG_SECS: u64 = 60;
 
 /// How long before the end of something a case asks whether it still holds.
-const MARGIN: Duration = Duration::from_secs(5);
+pub(super) const MARGIN: Duration = Duration::from_secs(5);
 
 /// Time between two looks at something that is about to vanish.
 const POLL_EVERY: Duration = Duration::from_secs(10);

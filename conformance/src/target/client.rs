@@ -84,6 +84,12 @@ impl Endpoint {
             .trim()
             .parse()
             .map_err(|_| refuse("it does not parse"))?;
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err(refuse("it names a user, whom reports would show"));
+        }
         let (tls, default_port) = match uri.scheme_str() {
             Some(found) if found == scheme => (None, 80),
             Some(found) if found == secured => (Some(Authorities::default()), 443),

@@ -159,7 +159,7 @@ async fn json_answers(context: Context) -> CaseResult {
     }
     for reply in replies {
         let kind = reply.header("content-type").split(';').next();
-        let holds = kind.is_some_and(|kind| kind.trim() == "application/json");
+        let holds = kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
         reply.check("1.4", "the Content-Type application/json", holds)?;
     }
     Ok(())

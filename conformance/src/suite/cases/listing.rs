@@ -154,8 +154,12 @@ async fn own_messages_need_echo(context: Context) -> CaseResult {
     ] {
         let page = queue.list(query).await?;
         let expected = format!("the bodies {wanted}");
-        page.reply
-            .check("5.4", &expected, bodies(&page.messages) == wanted)?;
+        let mut shown = bodies(&page.messages);
+        // How two clients' messages lie beside each other is nobody's promise.
+        if let Some(shown) = shown.as_array_mut() {
+            shown.sort_unstable_by_key(Value::as_u64);
+        }
+        page.reply.check("5.4", &expected, shown == wanted)?;
     }
     Ok(())
 }
@@ -214,16 +218,19 @@ async fn claimed_href_names_the_claim(context: Context) -> CaseResult {
 async fn oldest_come_first(context: Context) -> CaseResult {
     let mine = Queue::new(&context, "q");
     let theirs = mine.seen_by(&context.other_client());
-    let mut posted = Vec::new();
     for (queue, first) in [(&mine, 0), (&theirs, 2), (&mine, 4)] {
-        posted.extend(queue.post(&numbered(first..first + 2, 300)).await?.ids);
+        queue.post(&numbered(first..first + 2, 300)).await?;
     }
     let page = mine.list(EVERYTHING).await?;
-    page.reply.check(
-        "5.3",
-        "the order of the posts",
-        ids(&page.messages) == posted,
-    )
+    // Each producer's: how they lie beside each other is nobody's promise.
+    let (theirs, mine): (Vec<u64>, Vec<u64>) = page
+        .messages
+        .iter()
+        .filter_map(|message| message.body.as_u64())
+        .partition(|body| (2..4).contains(body));
+    let holds = page.messages.len() == 6 && mine == [0, 1, 4, 5] && theirs == [2, 3];
+    page.reply
+        .check("5.3", "the order of each client's posts", holds)
 }
 
 async fn limit_is_1_to_20(context: Context) -> CaseResult {

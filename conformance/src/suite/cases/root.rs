@@ -199,9 +199,11 @@ async fn home_type(context: Context) -> CaseResult {
     let reply = context.get("/v2/").send().await?.expect("3.2", &[200])?;
     let kind = reply
         .header("content-type")
+        .to_ascii_lowercase()
         .starts_with("application/json-home");
     reply.check("1.4", "Content-Type application/json-home", kind)?;
-    let cached = reply.header("cache-control").contains("max-age=86400");
+    let cached = reply.header("cache-control").to_ascii_lowercase();
+    let cached = cached.contains("max-age=86400");
     reply.check("1.4", "a Cache-Control of a day", cached)
 }
 

@@ -7,8 +7,7 @@ use super::queues::of;
 use crate::suite::context::Reply;
 use crate::suite::socket::Socket;
 use crate::suite::steps::{
-    Message, Queue, ids, messages, numbered, sleep_until_shortly_before, still_before,
-    surely_after, surely_until,
+    Message, Queue, ids, messages, numbered, still_before, surely_after, surely_until,
 };
 use crate::suite::{Case, CaseResult, Context, Stop, case};
 
@@ -263,11 +262,11 @@ async fn expired(context: Context) -> CaseResult {
     let first = claim(&mut socket, 60, 1).await?;
     let sent = first.reply.sent;
     let deadline = surely_until(&context, sent, 60);
-    sleep_until_shortly_before(&context, deadline).await;
+    socket.rest_until_shortly_before(deadline).await;
     let early = socket.ask("claim_create", of("q")).await?;
     still_before(&context, early.sent, deadline)?;
     early.expect("13", &[204])?;
-    context.sleep_until(surely_after(&context, sent, 60)).await;
+    socket.rest_until(surely_after(&context, sent, 60)).await;
     let gone = [("claim_get", about(&first.id))];
     socket.expect_each("13", &[404], &gone).await?;
     let second = claim(&mut socket, 300, 1).await?;
@@ -287,20 +286,18 @@ async fn renewed(context: Context) -> CaseResult {
     let (id, _) = queue.post_one(600).await?;
     let first = claim(&mut socket, 60, 1).await?;
     let deadline = surely_until(&context, first.reply.sent, 60);
-    sleep_until_shortly_before(&context, deadline).await;
+    socket.rest_until_shortly_before(deadline).await;
     let body = json!({ "queue_name": "q", "claim_id": first.id, "ttl": 70, "grace": 60 });
     let renewed = socket.ask("claim_update", &body).await?;
     still_before(&context, renewed.sent, deadline)?;
     let renewed = renewed.expect("13", &[204])?.sent;
     // It would have ended long ago.
     let deadline = surely_until(&context, renewed, 70);
-    sleep_until_shortly_before(&context, deadline).await;
+    socket.rest_until_shortly_before(deadline).await;
     let nothing = socket.ask("claim_create", of("q")).await?;
     still_before(&context, nothing.sent, deadline)?;
     nothing.expect("13", &[204])?;
-    context
-        .sleep_until(surely_after(&context, renewed, 70))
-        .await;
+    socket.rest_until(surely_after(&context, renewed, 70)).await;
     let second = claim(&mut socket, 60, 1).await?;
     second
         .reply

@@ -10,8 +10,7 @@ use crate::suite::capability::Capability::{
 use crate::suite::context::Reply;
 use crate::suite::socket::Socket;
 use crate::suite::steps::{
-    EVERYTHING, Queue, bodies, ids, messages, numbered, sleep_until_shortly_before, still_before,
-    surely_until,
+    EVERYTHING, Queue, bodies, ids, messages, numbered, still_before, surely_until,
 };
 use crate::suite::{Case, CaseResult, Context, Stop, case};
 
@@ -423,7 +422,7 @@ async fn expire(context: Context) -> CaseResult {
         return Err(reply.refuse("13", "one id"));
     };
     let deadline = surely_until(&context, sent, 60);
-    sleep_until_shortly_before(&context, deadline).await;
+    socket.rest_until_shortly_before(deadline).await;
     let reply = socket.ask("message_get", one(id)).await?;
     still_before(&context, reply.sent, deadline)?;
     reply.expect("13", &[200])?;
