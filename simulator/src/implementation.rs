@@ -169,6 +169,10 @@ impl Implementation {
 
 /// What an implementation can take by its own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own, and any answers go together"
+)]
 pub struct Takes {
     /// Most servers that it runs on at once.
     pub servers_max: u32,

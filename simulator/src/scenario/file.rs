@@ -420,14 +420,7 @@ impl Keys<'_> {
             Word::Pause => FaultKind::Pause { node: node()? },
             Word::ClockJump => FaultKind::ClockJump {
                 node: node()?,
-                by_ms: match &self.table.by_ms {
-                    Some(by) if *by.get_ref() == [0, 0] => {
-                        let message = "is [0, 0], expected a jump";
-                        return Err(self.check.document.error(Some(by.span()), message));
-                    }
-                    Some(by) => self.check.pair(by, -OFFSET_MS_MAX, OFFSET_MS_MAX)?,
-                    None => (0, 0),
-                },
+                by_ms: self.jump()?,
             },
             Word::DiskFull => FaultKind::DiskFull { node: node()? },
             Word::SlowDisk => FaultKind::SlowDisk {
@@ -438,20 +431,34 @@ impl Keys<'_> {
                 node: node()?,
                 share: self.share()?,
             },
-            Word::Busy => {
-                let server = scenario.server;
-                if server.service_us.1 == 0 && server.entry_ns == 0 {
-                    let message = "nothing costs a processor anything, and many times nothing is nothing: \
-                                   say `service_us` in `[server]`";
-                    let kind = self.table.kind.span();
-                    return Err(self.check.document.error(Some(kind), message));
-                }
-                FaultKind::Busy {
-                    node: node()?,
-                    factor: self.factor()?,
-                }
-            }
+            Word::Busy => FaultKind::Busy {
+                node: self.busy_node(scenario)?,
+                factor: self.factor()?,
+            },
         })
+    }
+
+    fn jump(&self) -> Result<(i64, i64), DocumentError> {
+        let Some(by) = &self.table.by_ms else {
+            return Ok((0, 0));
+        };
+        if *by.get_ref() == [0, 0] {
+            let message = "is [0, 0], expected a jump";
+            return Err(self.check.document.error(Some(by.span()), message));
+        }
+        self.check.pair(by, -OFFSET_MS_MAX, OFFSET_MS_MAX)
+    }
+
+    /// The node whose processor is busy, if anything costs it something.
+    fn busy_node(&self, scenario: &Scenario) -> Result<String, DocumentError> {
+        let server = scenario.server;
+        if server.service_us.1 == 0 && server.entry_ns == 0 {
+            let message = "nothing costs a processor anything, and many times nothing is nothing: \
+                           say `service_us` in `[server]`";
+            let kind = self.table.kind.span();
+            return Err(self.check.document.error(Some(kind), message));
+        }
+        self.node(scenario)
     }
 
     /// Every key of `own` is there, and no other but those of `optional`.
