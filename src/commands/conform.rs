@@ -13,9 +13,8 @@ use nanshe_conformance::suite::{
 };
 use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 use nanshe_conformance::verdict::Verdict;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::target::{look, on_target};
+use super::target::{interrupted, look, on_target};
 use super::{login, pages};
 use crate::args::Conform;
 use crate::output::{Exit, Shell, today, wall_clock_seed};
@@ -30,11 +29,10 @@ const WAIT_SECS_MAX: u64 = 300;
 const FAST_WAIT_SECS_MAX: u64 = 1;
 
 pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
+    refuse_without_target(args)?;
     if args.modeling.model {
-        refuse_without_target(args)?;
         return model_each(args, shell);
     }
-    refuse_without_target(args)?;
     pages::check(args.junit.as_deref(), &args.pages)?;
     let mut reports = Vec::new();
     let ended = judge_each(args, &mut reports, shell);
@@ -242,32 +240,6 @@ async fn conform(
     let report = report.await;
     bar.finish_and_clear();
     Ok(report)
-}
-
-/// Ends when the user presses Ctrl-C. What the suite made is deleted then, which takes a minute at most.
-fn interrupted() -> impl Future<Output = String> {
-    // From now on and not from when somebody waits: what was begun meanwhile would be left behind.
-    let (pressed, ended) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    );
-    async move {
-        tokio::select! {
-            biased;
-            () = came(pressed) => "Ctrl-C was pressed".to_owned(),
-            () = came(ended) => "SIGTERM came".to_owned(),
-        }
-    }
-}
-
-/// Ends when it comes; never if it cannot be listened for, for then it is the system that ends the process.
-async fn came(signal: std::io::Result<Signal>) {
-    match signal {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    }
 }
 
 fn options(args: &Conform, seed: u64) -> Options {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nanshe_conformance::environment::World;
 use nanshe_conformance::suite::{self, Found, PreflightError};
 use nanshe_conformance::target::{Description, Endpoint, Started};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::output::{HarnessFailed, Shell};
 
@@ -54,18 +54,28 @@ pub(super) async fn look(
     Ok(found)
 }
 
-/// Ends when the user presses Ctrl-C, or the system asks.
-pub(super) async fn interrupted() -> String {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        biased;
-        pressed = tokio::signal::ctrl_c() => match pressed {
-            Ok(()) => "Ctrl-C was pressed".to_owned(),
-            // Then it is the system that ends the process.
-            Err(_) => std::future::pending().await,
-        },
-        _ = terminate.recv() => "SIGTERM came".to_owned(),
+/// Ends when the user presses Ctrl-C, or the system asks: from now on, and not from when somebody waits, for what was
+/// begun meanwhile would be left behind.
+pub(super) fn interrupted() -> impl Future<Output = String> {
+    let (pressed, ended) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
+    async move {
+        tokio::select! {
+            biased;
+            () = came(pressed) => "Ctrl-C was pressed".to_owned(),
+            () = came(ended) => "SIGTERM came".to_owned(),
+        }
+    }
+}
+
+/// Ends when it comes; never if it cannot be listened for, for then it is the system that ends the process.
+async fn came(signal: std::io::Result<Signal>) {
+    match signal {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
     }
 }

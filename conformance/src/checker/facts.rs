@@ -73,9 +73,7 @@ pub(super) struct Queue {
     pub(super) unanswered: Unanswered,
     pub(super) messages: Vec<u32>,
     /// Purges and deletes of the queue that may have happened.
-    pub(super) sweeps: Vec<Index>,
-    /// Along `sweeps`: the latest instant at which any of those so far may have acted.
-    pub(super) swept_until: Vec<Instant>,
+    pub(super) sweeps: Acts,
     /// Ok looks at its counts.
     pub(super) stats: Vec<Index>,
     /// Operations that may have changed its settings, and those that may have deleted it.
@@ -92,8 +90,9 @@ pub(super) struct Queue {
 impl Queue {
     /// From the first sweep on that may have acted at `from` or later: those before have not.
     pub(super) fn sweeps_from(&self, from: Instant) -> &[Index] {
-        let first = self.swept_until.partition_point(|&until| until < from);
-        &self.sweeps[first..]
+        let acted = &self.sweeps.acted_until;
+        let first = acted.partition_point(|&until| until < from);
+        &self.sweeps.operations[first..]
     }
 }
 
@@ -303,15 +302,11 @@ impl<'l> Facts<'l> {
                 },
                 Act::Stats { .. } => queue.stats.push(index),
                 Act::Purge | Act::DeleteQueue if op.is_possible() => {
-                    let before = queue.swept_until.last().copied();
                     let acts = self.acts_until(op);
                     if op.act == Act::DeleteQueue {
                         queue.deletions.push(index, acts);
                     }
-                    queue.sweeps.push(index);
-                    queue
-                        .swept_until
-                        .push(before.map_or(acts, |before| acts.max(before)));
+                    queue.sweeps.push(index, acts);
                 }
                 // What exists keeps the settings that it has. If nobody here gave it any, somebody did before,
                 // most likely the same.

@@ -139,10 +139,15 @@ fn covers(facts: &Facts<'_>, subscription: Index, (from, until): (Instant, Insta
     let ttl = super::facts::secs(subscription.ttl_secs);
     let ends_at = op.invoked_at.plus(ttl).minus(facts.slack());
     // Some services forget subscriptions with their queue.
-    let is_swept = facts.queue(op.place).sweeps.iter().any(|&sweep| {
-        let sweep = facts.op(sweep);
-        sweep.invoked_at <= until && facts.acts_until(sweep) >= op.invoked_at
-    });
+    let is_swept = facts
+        .queue(op.place)
+        .sweeps
+        .operations
+        .iter()
+        .any(|&sweep| {
+            let sweep = facts.op(sweep);
+            sweep.invoked_at <= until && facts.acts_until(sweep) >= op.invoked_at
+        });
     op.completed_at <= from && until < ends_at && !is_swept
 }
 

@@ -162,7 +162,7 @@ impl Context {
     pub async fn sleep_until(&self, at: Instant) {
         let span = at.since(self.now());
         if span > Duration::ZERO {
-            self.transcript().waited += span;
+            self.note_wait(span);
             self.shared.world.sleep(span).await;
         }
     }

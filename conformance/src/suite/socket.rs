@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::context::{Context, Reply, Sent, cut};
 use super::message_pack::{pack, unpack};
-use super::steps::{MARGIN, legal_path, unknown};
+use super::steps::{legal_path, shortly_before, unknown};
 use super::verdict::{Exchange, Part, Stop};
 use crate::environment::{Instant, within};
 use crate::target::{Answer, Came, Frame, WebSocket};
@@ -199,15 +199,16 @@ impl Socket {
 
     /// Waits until shortly before `deadline`, as [`Self::rest_until`].
     pub(super) async fn rest_until_shortly_before(&mut self, deadline: Instant) {
-        self.rest_until(deadline.minus(MARGIN)).await;
+        self.rest_until(shortly_before(deadline)).await;
     }
 
     /// Waits until then, and listens meanwhile: who does not hear a ping does not answer it, and is hung up on.
     pub(super) async fn rest_until(&mut self, at: Instant) {
-        let span = at.since(self.context.now());
+        let from = self.context.now();
+        let span = at.since(from);
         if span > Duration::ZERO {
-            self.context.note_wait(span);
             self.listen(span, usize::MAX).await;
+            self.context.note_wait(self.context.now().since(from));
         }
         // The rest, if the socket has said goodbye.
         self.context.sleep_until(at).await;

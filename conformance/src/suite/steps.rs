@@ -22,7 +22,7 @@ const PAGES_MAX: usize = 500;
 const EXPIRY_LAG_SECS: u64 = 60;
 
 /// How long before the end of something a case asks whether it still holds.
-pub(super) const MARGIN: Duration = Duration::from_secs(5);
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// Time between two looks at something that is about to vanish.
 const POLL_EVERY: Duration = Duration::from_secs(10);
@@ -431,9 +431,14 @@ pub(super) fn surely_gone(context: &Context, sent: Sent, secs: u64) -> Instant {
     surely_after(context, sent, secs + EXPIRY_LAG_SECS)
 }
 
+/// When a case asks whether something still holds that ends at `deadline`.
+pub(super) fn shortly_before(deadline: Instant) -> Instant {
+    deadline.minus(MARGIN)
+}
+
 /// Waits until shortly before `deadline`.
 pub(super) async fn sleep_until_shortly_before(context: &Context, deadline: Instant) {
-    context.sleep_until(deadline.minus(MARGIN)).await;
+    context.sleep_until(shortly_before(deadline)).await;
 }
 
 /// Gives up without a verdict unless `sent` was answered by `deadline`: later, nothing is certain.

@@ -111,7 +111,7 @@ fn target(text: &str) -> Description {
     Description::of_file(document, "".as_ref()).unwrap()
 }
 
-fn plan(workload: &str, seed: u64) -> Plan {
+pub(crate) fn plan(workload: &str, seed: u64) -> Plan {
     let mut workload = Workload::named(workload).unwrap();
     workload.settings.pause_ms_max = 1_000;
     Plan {

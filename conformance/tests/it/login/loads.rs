@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use nanshe_conformance::checker::judge;
 use nanshe_conformance::environment::World;
+use nanshe_conformance::history::{FORMAT, Header, Profile, VERSION};
 use nanshe_conformance::scale::{Bounds, Ladder, Options, Place, climb};
 use nanshe_conformance::stress::{Ended, Plan, Played, Stage, StressError, play};
 use nanshe_conformance::target::Session;
 use nanshe_conformance::verdict::Verdict;
-use nanshe_conformance::workload::Workload;
 
 use super::{Cloud, password, target, world};
+use crate::stress::plan;
 
 async fn logged_in(cloud: &Cloud) -> (World, Arc<Session>) {
     let world = world(cloud);
@@ -33,19 +34,10 @@ async fn stressed(cloud: &Cloud, workload: &str, realm: &str) -> Result<Played, 
         pid: None,
         slack: Duration::from_secs(1),
     };
-    let mut workload = Workload::named(workload).unwrap();
-    workload.settings.pause_ms_max = 1_000;
     let plan = Plan {
-        seed: 1,
-        workload,
         work: Duration::from_secs(400),
-        turns: None,
-        rate: None,
-        patience: Duration::from_secs(5),
-        schedule: Vec::new(),
-        has_proxy: false,
-        scenario: None,
         realm: realm.to_owned(),
+        ..plan(workload, 1)
     };
     play(stage, plan, pending(), |_| Ok(())).await
 }
@@ -115,15 +107,15 @@ async fn ladders_are_climbed_behind_keystone() {
         realm: "run-".to_owned(),
         ..Options::in_virtual_time()
     };
-    let header = nanshe_conformance::history::Header {
-        format: nanshe_conformance::history::FORMAT.to_owned(),
-        version: nanshe_conformance::history::VERSION,
+    let header = Header {
+        format: FORMAT.to_owned(),
+        version: VERSION,
         seed: 1,
         scenario: "scale".to_owned(),
         target: "cloud".to_owned(),
         slack_ns: 1_000_000_000,
         latest_effect_ns: None,
-        profile: nanshe_conformance::history::Profile::default(),
+        profile: Profile::default(),
     };
     let report = climb(place, (options, Bounds::default()), (&header, 1), |_| {}).await;
     assert_eq!(report.stopped, None);

@@ -126,8 +126,7 @@ pub(super) const FLAWS: &[Planted] = &[
     planted(Flaw::RefusedPostStored, &["delivery/unexpected"], 93),       // 97 %
     planted(Flaw::GrantedTwice, &["claims/overlap"], 95),                 // 99.5 %
     planted(Flaw::LeaseEndedEarly, &["claims/overlap"], 79),              // 83.5 %
-    // 73 %: a renewal that may have come within the slack of the end proves nothing.
-    planted(Flaw::RenewalIgnored, &["claims/overlap"], 68),
+    planted(Flaw::RenewalIgnored, &["claims/overlap"], 68), // 73 %: see `OfClaim::is_sure`
     planted(
         Flaw::ReleaseIgnored,
         &["delivery/lost", "claims/stuck", "delivery/order"],
@@ -150,17 +149,17 @@ pub(super) const FLAWS: &[Planted] = &[
         78,
     ), // 82 %
     planted(Flaw::LostInClaim, &["delivery/lost", "delivery/order"], 83), // 87.5 %
-    planted(Flaw::ReadMissed, &["delivery/lost"], 90),         // 94 %
+    planted(Flaw::ReadMissed, &["delivery/lost"], 90),      // 94 %
     planted(Flaw::LimitExceeded, &["delivery/unexpected"], 93), // 97.5 %
-    planted(Flaw::Invented, &["delivery/unexpected"], 95),     // 99 %
+    planted(Flaw::Invented, &["delivery/unexpected"], 95),  // 99 %
     planted(
         Flaw::BatchCut,
         &["delivery/partial-batch", "delivery/lost"],
         84,
     ), // 88 %
-    planted(Flaw::StoredTwice, &["delivery/duplicated"], 94),  // 98.5 %
-    planted(Flaw::OrderSwapped, &["delivery/order"], 91),      // 95 %
-    planted(Flaw::BodyChanged, &["delivery/corrupted"], 97),   // 100 %
+    planted(Flaw::StoredTwice, &["delivery/duplicated"], 94), // 98.5 %
+    planted(Flaw::OrderSwapped, &["delivery/order"], 91),   // 95 %
+    planted(Flaw::BodyChanged, &["delivery/corrupted"], 97), // 100 %
     planted(Flaw::QueuesConfused, &["delivery/isolation"], 94), // 98.5 %
     planted(Flaw::ExpiredReturned, &["delivery/expired"], 91), // 95.5 %
     with_settings(Flaw::DelayIgnored, &["delivery/early"], 92), // 96 %
@@ -174,8 +173,8 @@ pub(super) const FLAWS: &[Planted] = &[
         &["claims/lifetime", "claims/expired-early"],
         47,
     ), // 51.5 %
-    planted(Flaw::StaleDelete, &["claims/fencing"], 79),       // 83.5 %
-    planted(Flaw::UnclaimedDeleted, &["claims/fencing"], 83),  // 87.5 %
+    planted(Flaw::StaleDelete, &["claims/fencing"], 79),    // 83.5 %
+    planted(Flaw::UnclaimedDeleted, &["claims/fencing"], 83), // 87.5 %
     planted(Flaw::EndedClaimRenewed, &["claims/fencing"], 84), // 88.5 %
     planted(Flaw::HolderRefused, &["claims/expired-early"], 92), // 96.5 %
     planted(Flaw::ClaimForgotten, &["claims/expired-early"], 75), // 79 %
@@ -188,10 +187,10 @@ pub(super) const FLAWS: &[Planted] = &[
         67,
     ), // 71 %
     planted(Flaw::PageRepeated, &["delivery/page-repeat"], 97), // 100 %
-    planted(Flaw::PageSkips, &["delivery/page-gap"], 89),      // 93.5 %
-    planted(Flaw::CountsOff, &["delivery/stats"], 94),         // 98.5 %
-    planted(Flaw::PushMissed, &["notify/missed"], 88),         // 92.5 %
-    planted(Flaw::PushedUnstored, &["notify/phantom"], 95),    // 99 %
+    planted(Flaw::PageSkips, &["delivery/page-gap"], 89),   // 93.5 %
+    planted(Flaw::CountsOff, &["delivery/stats"], 94),      // 98.5 %
+    planted(Flaw::PushMissed, &["notify/missed"], 88),      // 92.5 %
+    planted(Flaw::PushedUnstored, &["notify/phantom"], 95), // 99 %
 ];
 
 /// How long before its time a flawed lease ends. More than the slack, which excuses less than that.
