@@ -20,6 +20,10 @@ pub(super) fn dead_letter(known: &Known<'_>, looks: &Looks, findings: &mut Findi
     let Some(to) = dead_letters(seen_by) else {
         return;
     };
+    // What is moved to where it is may be handed out again.
+    if to.target == known.message.home {
+        return;
+    }
     handed_out_too_often(known, to.max_claim_count, findings);
     moved(known, (to.target, to.max_claim_count), findings);
     if dead_letters(Instant::NEVER).is_some() {
@@ -57,9 +61,6 @@ fn handed_out_too_often(known: &Known<'_>, most: u64, findings: &mut Findings) {
 /// Seen in the dead-letter queue too early, or at home after that.
 fn moved(known: &Known<'_>, (target, most): (Place, u64), findings: &mut Findings) {
     let facts = known.facts;
-    if target == known.message.home {
-        return;
-    }
     let mut sightings = known.sightings.iter().copied();
     let Some(there) = sightings.find(|&index| facts.op(index).place == target) else {
         return;
@@ -79,9 +80,10 @@ fn moved(known: &Known<'_>, (target, most): (Place, u64), findings: &mut Finding
             (summary, proof.chain(counted(known)).collect())
         });
     }
+    let may_come_back = known.may_come_back();
     let back = known.sightings.iter().copied().find(|&index| {
         let op = facts.op(index);
-        op.place == known.message.home && op.invoked_at > seen_at
+        !may_come_back && op.place == known.message.home && op.invoked_at > seen_at
     });
     if let Some(back) = back {
         findings.violate(known.message.token, || {

@@ -4,7 +4,7 @@
 use super::facts::Facts;
 use super::findings::Findings;
 use super::known::Known;
-use super::log::{Act, Index, NONE, Outcome};
+use super::log::{Act, Index, NONE, Op, Outcome, Sight};
 
 /// A message whose post certainly failed is seen, or one before its post.
 pub(super) fn unexpected(known: &Known<'_>, findings: &mut Findings) {
@@ -24,7 +24,7 @@ pub(super) fn unexpected(known: &Known<'_>, findings: &mut Findings) {
     }
 }
 
-/// A token never attempted is seen; or an answer holds more messages than its limit, or others than it
+/// A token never attempted is seen; or an answer holds more messages than its limit, one twice, or others than it
 /// was asked for.
 pub(super) fn unexpected_answers(facts: &Facts<'_>, findings: &mut Findings) {
     for &(token, seen) in &facts.strangers {
@@ -35,6 +35,11 @@ pub(super) fn unexpected_answers(facts: &Facts<'_>, findings: &mut Findings) {
     }
     for (index, op) in facts.log.numbered() {
         not_asked_for(facts, index, findings);
+        if let Some(sight) = shown_twice(facts, op) {
+            findings.violate(sight.token, || {
+                ("handed out twice in one answer".to_owned(), vec![index])
+            });
+        }
         let count = op.seen.count;
         if let Some(limit) = facts.log.limit(op).filter(|&limit| count > limit) {
             let first = facts.seen(op).first();
@@ -44,6 +49,21 @@ pub(super) fn unexpected_answers(facts: &Facts<'_>, findings: &mut Findings) {
             });
         }
     }
+}
+
+/// What a claim or a pop hands out twice at once.
+fn shown_twice<'f>(facts: &'f Facts<'_>, op: &Op) -> Option<&'f Sight> {
+    if !op.is_take() {
+        return None;
+    }
+    let seen = facts.seen(op);
+    let mut numbered = seen.iter().enumerate();
+    numbered
+        .find(|&(place, sight)| {
+            let mut before = seen[..place].iter();
+            before.any(|before| (before.id, before.token) == (sight.id, sight.token))
+        })
+        .map(|(_, sight)| sight)
 }
 
 /// What a read by identifiers shows, but was not asked for.
@@ -91,8 +111,10 @@ pub(super) fn resurrected(known: &Known<'_>, findings: &mut Findings) {
     for &seen in observed.filter(|&&seen| !(is_pop(removal) && is_pop(seen))) {
         findings.violate(known.message.token, || {
             let mut proof = vec![known.message.post, removal, seen];
-            // An unanswered post happened for certain only because its message was seen.
+            // An unanswered post happened for certain only because its message was seen, and what was moved is
+            // removed only where it was seen before.
             proof.extend(known.sightings.first());
+            proof.extend(known.first_seen_at(facts.op(removal).place));
             let summary = format!("observed after its removal, certain from {removed_at}");
             (summary, proof)
         });

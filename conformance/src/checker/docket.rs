@@ -76,7 +76,7 @@ impl Sink for Docket {
         match note {
             Note::Phase(phase) => self.builder.phase(at, phase),
             Note::Inject(fault) => self.builder.inject(at, fault),
-            Note::Heal(_) => self.builder.heal(at),
+            Note::Heal(fault) => self.builder.heal(at, fault),
             Note::Push(push) => self.builder.push(&push),
         }
     }

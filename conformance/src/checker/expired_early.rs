@@ -11,7 +11,7 @@ pub(super) fn expired_early(known: &Known<'_>, findings: &mut Findings) {
     let facts = known.facts;
     for &take in known.deliveries.iter() {
         let claim = facts.op(take).claim();
-        if claim == NONE || facts.op(take).place != known.message.home {
+        if claim == NONE {
             continue;
         }
         let renewals = facts.of_claim.renewals.get(claim).iter();

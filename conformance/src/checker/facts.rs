@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::dead_letter::Attempts;
-use super::log::{Act, Groups, Index, Log, NONE, Op, Outcome, Place, Sight};
+use super::log::{Act, Groups, Index, Log, Message, NONE, Op, Outcome, Place, Sight};
 use super::parts::both;
 use super::unanswered::Unanswered;
 use crate::environment::{Instant, nanos};
@@ -22,8 +22,8 @@ pub(super) struct Facts<'l> {
     pub(super) queues: Vec<Queue>,
     /// Whose identifier it is, by its number.
     owner_of: Vec<u32>,
-    /// Whether a fault repeated requests on their way.
-    pub(super) is_repeating: bool,
+    /// When faults repeated requests on their way.
+    repeating: Vec<(Instant, Instant)>,
 }
 
 /// What concerns one message.
@@ -142,6 +142,8 @@ impl Acts {
 pub(super) struct DeadLetters {
     pub(super) target: Place,
     pub(super) max_claim_count: u64,
+    /// How long they live there, if not for what is left of their life.
+    pub(super) ttl_secs: Option<u64>,
 }
 
 impl<'l> Facts<'l> {
@@ -154,10 +156,7 @@ impl<'l> Facts<'l> {
             of_claim: OfClaim::default(),
             queues: Vec::new(),
             owner_of: Vec::new(),
-            is_repeating: log
-                .faults
-                .iter()
-                .any(|(_, fault)| fault.contains("duplicate")),
+            repeating: repeating(log),
         };
         let ((sightings, strangers), owner_of) =
             both(threads, || facts.sightings(), || owners(log));
@@ -371,6 +370,7 @@ impl<'l> Facts<'l> {
             // A queue that nobody ever used: nothing can be seen there.
             target: self.log.queues.find(project, target).unwrap_or(NONE),
             max_claim_count: settings.max_claim_count?,
+            ttl_secs: settings.dead_letter_ttl_secs,
         })
     }
 
@@ -395,6 +395,67 @@ impl<'l> Facts<'l> {
                 .is_over(self, (op.invoked_at, until), Some(last))
             && queue.deletions.is_over(self, (op.invoked_at, until), None);
         is_certain.then(|| &self.log.settings[settings as usize])
+    }
+
+    /// Whether a fault may have sent the operation twice.
+    pub(super) fn may_be_repeated(&self, op: &Op) -> bool {
+        let acts_until = self.acts_until(op);
+        let mut repeating = self.repeating.iter();
+        repeating.any(|&(from, until)| op.invoked_at <= until && from <= acts_until)
+    }
+
+    /// Whether the message may be seen there: where it was posted, or where its queue moves what is handed out too
+    /// often, or where that one moves it on.
+    pub(super) fn is_home(&self, message: &Message, place: Place) -> bool {
+        if place == message.home {
+            return true;
+        }
+        let mut known = vec![message.home];
+        let mut next = 0;
+        while let Some(&from) = known.get(next) {
+            next += 1;
+            let targets = self.queue(from).dead_letters.iter().map(|to| to.target);
+            for target in targets.filter(|&target| target != NONE) {
+                if target == place {
+                    return true;
+                }
+                if !known.contains(&target) {
+                    known.push(target);
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether the message has the rank of its post in the queue at `place`. What was moved has the rank of its move.
+    pub(super) fn is_in_order(&self, message: &Message, place: Place) -> bool {
+        let mut dead_letters = self.queue(message.home).dead_letters.iter();
+        place == message.home && dead_letters.all(|to| to.target != place)
+    }
+
+    /// By when the message certainly had been posted, if it ever was: its post had acted, or somebody had seen it or
+    /// another of its batch.
+    pub(super) fn posted_by(&self, message: u32) -> Instant {
+        let post = self.op(self.log.messages[message as usize].post);
+        let acts_until = self.acts_until(post);
+        let Act::Post { first, count } = post.act else {
+            return acts_until;
+        };
+        if !post.is_info() {
+            return acts_until;
+        }
+        let seen = (first..first + count).filter_map(|other| {
+            let sightings = self.of_message.sightings.get(other);
+            sightings.first().map(|&seen| self.op(seen).completed_at)
+        });
+        seen.fold(acts_until, Instant::min).max(post.invoked_at)
+    }
+
+    /// What tells that the message had been posted, if its post has no answer: the first look at it.
+    pub(super) fn told_by_sight(&self, message: u32) -> Option<Index> {
+        let post = self.op(self.log.messages[message as usize].post);
+        let sightings = self.of_message.sightings.get(message);
+        sightings.first().copied().filter(|_| post.is_info())
     }
 
     /// Whether the operation names an identifier that nobody saw where it is named.
@@ -547,6 +608,20 @@ fn owners(log: &Log) -> Vec<u32> {
         }
     }
     owners
+}
+
+/// From when until when each fault that repeats requests was there.
+fn repeating(log: &Log) -> Vec<(Instant, Instant)> {
+    let repeating = log
+        .faults
+        .iter()
+        .filter(|(_, fault)| fault.contains("duplicate"));
+    let until = |(from, fault): &(Instant, String)| {
+        let mut heals = log.heals.iter().filter(|(_, healed)| healed == fault);
+        let healed = heals.find(|(at, _)| at >= from);
+        (*from, healed.map_or(Instant::NEVER, |&(at, _)| at))
+    };
+    repeating.map(until).collect()
 }
 
 /// That many seconds; at most what an instant can hold.

@@ -132,8 +132,7 @@ fn inside_a_lease(known: &Known<'_>, delete: Index, findings: &mut Findings) {
                 .covers(op.invoked_at, op.completed_at)
     });
     let Some(holder) = holder else { return };
-    let is_there = op.place == known.message.home && known.held_during(delete);
-    if op.is_info() || !is_there {
+    if op.is_info() || !known.held_during(delete) {
         return;
     }
     findings.exercised += 1;

@@ -1,70 +1,91 @@
 //! `delivery/duplicated`, `delivery/corrupted` and `delivery/isolation`: a message is one, is what was
 //! posted, and is where it was posted.
 
+use std::collections::BTreeSet;
+
 use super::facts::Facts;
 use super::findings::Findings;
 use super::known::Known;
-use super::log::{Act, Index, NONE};
+use super::log::{Act, Index, NONE, Place, Sight};
 
-/// One token under two identifiers: one post made two messages. Where a fault repeats requests on
-/// their way, nobody can tell.
+/// One token under two identifiers in one queue: one post made two messages. Where a fault may have repeated the
+/// post on its way, nobody can tell.
 pub(super) fn duplicated(known: &Known<'_>, findings: &mut Findings) {
     let facts = known.facts;
-    if facts.is_repeating {
+    if facts.may_be_repeated(known.post) {
         return;
     }
-    let mut ids = ids_at_home(known);
-    let Some((mut proof, id)) = ids.next() else {
-        return;
-    };
-    for (index, other) in ids {
-        findings.exercised += 1;
-        if other != id {
-            findings.violate(known.message.token, || {
-                let [id, other] = [id, other].map(|id| facts.log.ids.name(id));
-                let summary = format!("two messages of one post: {id} and {other}");
-                (summary, vec![known.message.post, proof, index])
-            });
-            break;
+    let moved = known.sightings.iter().map(|&seen| facts.op(seen).place);
+    let moved: BTreeSet<Place> = moved.filter(|&place| place != known.message.home).collect();
+    for place in std::iter::once(known.message.home).chain(moved) {
+        let mut ids = ids_at(known, place);
+        let Some((mut proof, id)) = ids.next() else {
+            continue;
+        };
+        for (index, other) in ids {
+            findings.exercised += 1;
+            if other != id {
+                findings.violate(known.message.token, || {
+                    let [id, other] = [id, other].map(|id| facts.log.ids.name(id));
+                    let summary = format!("two messages of one post: {id} and {other}");
+                    (summary, vec![known.message.post, proof, index])
+                });
+                break;
+            }
+            proof = index;
         }
-        proof = index;
     }
 }
 
-/// The identifiers that answers give the message, in its own queue.
-fn ids_at_home<'f>(known: &'f Known<'_>) -> impl Iterator<Item = (Index, u32)> + 'f {
+/// Whether a fault repeated the post of the message, and there are two of it: nothing that is known of one tells
+/// anything about the other.
+pub(super) fn is_two(known: &Known<'_>) -> bool {
+    let mut ids = ids_at(known, known.message.home).map(|(_, id)| id);
+    known.facts.may_be_repeated(known.post)
+        && ids
+            .next()
+            .is_some_and(|first| ids.any(|other| other != first))
+}
+
+/// The identifiers that answers give the message, in that queue.
+fn ids_at<'f>(known: &'f Known<'_>, place: Place) -> impl Iterator<Item = (Index, u32)> + 'f {
     let log = known.facts.log;
     let told = log.seen(known.post).get(known.message.place as usize);
+    let told = told.filter(|_| place == known.message.home);
     let told = told.map(|sight| (known.message.post, sight.id));
     let seen = known.sightings.iter().flat_map(move |&index| {
         let op = log.op(index);
-        let is_at_home = op.place == known.message.home;
-        let mine =
-            move |sight: &&super::log::Sight| is_at_home && sight.token == known.message.token;
+        let mine = move |sight: &&Sight| op.place == place && sight.token == known.message.token;
         let seen = log.seen(op).iter().filter(mine);
         seen.map(move |sight| (index, sight.id))
     });
     told.into_iter().chain(seen)
 }
 
-/// Another body than was posted.
+/// Another body than was posted; or, if the post does not say what it was, than was seen first.
 pub(super) fn corrupted(known: &Known<'_>, findings: &mut Findings) {
     let facts = known.facts;
-    let body = known.message.body;
-    if body == NONE {
-        return;
-    }
+    let mut body = known.message.body;
+    let mut proof = known.message.post;
     for &index in known.sightings {
         let seen = facts.seen(facts.op(index)).iter();
         let mine = seen.filter(|sight| sight.token == known.message.token);
         // Not every answer says what the body was.
         let told = mine.map(|sight| sight.body).filter(|&told| told != NONE);
         let told: Vec<u32> = told.collect();
-        findings.exercised += u64::from(!told.is_empty());
+        if body == NONE {
+            (body, proof) = told.first().map_or((body, proof), |&told| (told, index));
+        } else {
+            findings.exercised += u64::from(!told.is_empty());
+        }
         if told.iter().any(|&told| told != body) {
             findings.violate(known.message.token, || {
-                let summary = "another body than was posted".to_owned();
-                (summary, vec![known.message.post, index])
+                let summary = if proof == known.message.post {
+                    "another body than was posted"
+                } else {
+                    "another body than before"
+                };
+                (summary.to_owned(), vec![known.message.post, proof, index])
             });
             break;
         }
@@ -105,8 +126,7 @@ pub(super) fn isolation(known: &Known<'_>, findings: &mut Findings) {
     let has_others = facts.queues.len() > 1;
     for &index in known.sightings {
         let place = facts.op(index).place;
-        let mut dead_letters = known.queue.dead_letters.iter();
-        let is_its_own = place == known.message.home || dead_letters.any(|to| to.target == place);
+        let is_its_own = facts.is_home(known.message, place);
         findings.exercised += u64::from(has_others);
         if !is_its_own {
             findings.violate(known.message.token, || {

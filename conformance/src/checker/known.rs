@@ -1,6 +1,7 @@
 //! What is known about one message: when it certainly is there, and when it may be gone or certainly is.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::facts::{Facts, Queue, secs};
@@ -89,9 +90,8 @@ impl<'f> Known<'f> {
         known.removal = known.find_removal();
         known.taken = known.first_two(known.removals().chain(known.sweeps().take(2)));
         known.unseen = known.first_two(absences);
-        let unpopped_until = known.post.invoked_at.max(known.seen_from);
-        let popped = known.queue.unanswered.popped_from(facts, unpopped_until);
-        if let Some(popped) = popped {
+        let popped = known.popped_from();
+        if popped < Instant::NEVER {
             let (at, index, next) = known.unseen;
             // No rule judges what has no answer: which pop it is does not matter.
             known.unseen = if popped < at {
@@ -259,30 +259,66 @@ impl<'f> Known<'f> {
             && until < self.may_be_gone_from(judged)
     }
 
-    /// The same while the read `judged`, which did not find it, is under way: others that did not find it excuse that
-    /// only if they ended before.
-    pub(super) fn missed_by(&self, judged: Index) -> bool {
+    /// The same while the read `judged`, which did not find it, is under way, but for pops without an answer: others
+    /// that did not find it excuse that only if they ended before.
+    pub(super) fn is_missed_by(&self, judged: Index) -> bool {
         let op = self.facts.op(judged);
-        let popped = self
-            .queue
-            .unanswered
-            .popped_from(self.facts, self.post.invoked_at.max(self.seen_from));
         self.stored_from
             .is_some_and(|stored| stored <= op.invoked_at)
-            && op.completed_at < self.lives_until
+            && self.certainly_lives(op)
             && op.completed_at < self.taken_from(judged)
-            && popped.is_none_or(|popped| op.completed_at < popped)
             && op.invoked_at <= self.absent_by
+    }
+
+    /// When the first pop without an answer began that may have taken the message.
+    pub(super) fn popped_from(&self) -> Instant {
+        let from = self.post.invoked_at.max(self.seen_from);
+        let popped = self.queue.unanswered.popped_from(self.facts, from);
+        popped.unwrap_or(Instant::NEVER)
+    }
+
+    /// Whether the message certainly is stored while `judged` is under way, as far as others tell, since all of that
+    /// lies inside a certain lease of it.
+    pub(super) fn is_held_through(&self, judged: Index) -> bool {
+        let op = self.facts.op(judged);
+        let mut claims = self.deliveries.iter().copied();
+        self.certainly_lives(op)
+            && self.held_during(judged)
+            && claims.any(|take| {
+                let granted = self.facts.op(take);
+                let lease = || self.certain_lease(take, judged);
+                !granted.is_pop()
+                    && granted.place == op.place
+                    && lease().covers(op.invoked_at, op.completed_at)
+            })
     }
 
     /// Whether the message certainly is stored while `judged` is under way, as far as others tell, if all of that lies
     /// inside a certain lease of it: what is held is neither moved nor popped.
     pub(super) fn held_during(&self, judged: Index) -> bool {
         let op = self.facts.op(judged);
+        if op.place != self.message.home {
+            return self.is_held_elsewhere(judged);
+        }
         self.stored_from
             .is_some_and(|stored| stored <= op.invoked_at)
             && op.completed_at < self.lives_until
             && op.completed_at < other_than(self.taken, judged)
+    }
+
+    /// The same, if `judged` looks where the message was moved to.
+    fn is_held_elsewhere(&self, judged: Index) -> bool {
+        let op = self.facts.op(judged);
+        let mut sweeps = self
+            .facts
+            .queue(op.place)
+            .sweeps_from(self.moved_from)
+            .iter();
+        let swept_from = sweeps.next().map(|&sweep| self.facts.op(sweep).invoked_at);
+        self.is_seen_at(op.place, op.invoked_at)
+            && self.certainly_lives(op)
+            && op.completed_at < other_than(self.taken, judged)
+            && swept_from.is_none_or(|swept_from| op.completed_at < swept_from)
     }
 
     /// Whether the message certainly is stored while `judged` is under way, as far as others tell.
@@ -331,7 +367,43 @@ impl<'f> Known<'f> {
                 first = Some((index, at));
             }
         }
+        let elsewhere = self.swept_elsewhere();
+        let elsewhere = elsewhere.filter(|(index, _)| is_certain(index));
         first
+            .into_iter()
+            .chain(elsewhere)
+            .min_by_key(|&(index, at)| (at, index))
+    }
+
+    /// Purges and deletes of queues that it was moved to and seen in before: what they are, and when they ended.
+    fn swept_elsewhere(&self) -> impl Iterator<Item = (Index, Instant)> + '_ {
+        let facts = self.facts;
+        let mut places: BTreeMap<Place, Instant> = BTreeMap::new();
+        for op in self.sightings.iter().map(|&seen| facts.op(seen)) {
+            if op.place != self.message.home {
+                places.entry(op.place).or_insert(op.completed_at);
+            }
+        }
+        places.into_iter().flat_map(move |(place, seen_by)| {
+            let queue = facts.queue(place);
+            let sweeps = queue.sweeps_from(seen_by).iter();
+            let sweeps = sweeps.map(|&index| (index, facts.op(index)));
+            let sweeps = sweeps.filter(move |(_, op)| {
+                let span = (op.invoked_at, op.completed_at);
+                // Some services keep what is claimed when a queue is purged.
+                let is_kept = op.act == Act::Purge
+                    && (self.held_until(span.0, span.1).is_some()
+                        || queue.unanswered.may_hold(facts, self.moved_from, span));
+                seen_by < op.invoked_at && !is_kept
+            });
+            sweeps.map(|(index, op)| (index, op.completed_at))
+        })
+    }
+
+    /// Whether what was moved out of its queue may be moved back.
+    pub(super) fn may_come_back(&self) -> bool {
+        let mut targets = self.queue.dead_letters.iter().map(|to| to.target);
+        targets.any(|target| target != NONE && !self.facts.queue(target).dead_letters.is_empty())
     }
 
     /// The first delete, or read that found nothing, after which the message cannot be at home any more:
@@ -339,10 +411,7 @@ impl<'f> Known<'f> {
     pub(super) fn left_home(&self) -> Option<(Index, Instant)> {
         let stored_from = self.stored_from?;
         let facts = self.facts;
-        let mut targets = self.queue.dead_letters.iter();
-        let comes_back =
-            |target: Place| target != NONE && !facts.queue(target).dead_letters.is_empty();
-        if targets.any(|to| comes_back(to.target)) {
+        if self.may_come_back() {
             return None;
         }
         let named = self.deletes().iter().chain(self.bulk_deletes());
@@ -354,6 +423,12 @@ impl<'f> Known<'f> {
         });
         let ended = at_home.map(|index| (index, facts.op(index).completed_at));
         ended.min_by_key(|&(index, at)| (at, index))
+    }
+
+    /// The observation that first told that the message is there.
+    pub(super) fn first_seen_at(&self, place: Place) -> Option<Index> {
+        let mut seen = self.sightings.iter().copied();
+        seen.find(|&index| self.facts.op(index).place == place)
     }
 
     /// Whether the message was seen there, by an operation that ended before `until`.
@@ -427,11 +502,32 @@ impl<'f> Known<'f> {
 
     /// Whether the message certainly has not expired when `op` ends, as far as is known before it begins. Where one
     /// clock says that it has and another that it has not, it is not there for one and still there for the other.
-    fn certainly_lives(&self, op: &Op) -> bool {
-        // Elsewhere it has another life, of which nobody knows when it began.
-        op.place != self.message.home
-            || op.completed_at < self.lives_as_posted()
-            || op.completed_at < self.find_lives_until(op.invoked_at)
+    pub(super) fn certainly_lives(&self, op: &Op) -> bool {
+        let lives = || {
+            op.completed_at < self.lives_as_posted()
+                || op.completed_at < self.find_lives_until(op.invoked_at)
+        };
+        if op.place == self.message.home {
+            return lives();
+        }
+        // Where it was moved to it may have another life.
+        let targets = self.queue.dead_letters.iter();
+        let mut ttls = targets.map(|to| to.ttl_secs);
+        ttls.all(|ttl_secs| {
+            ttl_secs.map_or_else(&lives, |ttl_secs| {
+                op.completed_at < self.lives_moved_until(ttl_secs)
+            })
+        })
+    }
+
+    /// Until when it certainly has not expired in a queue that it was moved to, and that gives it a life of its own.
+    pub(super) fn lives_moved_until(&self, ttl_secs: u64) -> Instant {
+        // What was seen at home had not been moved before.
+        let seen = self.sightings.iter().map(|&index| self.facts.op(index));
+        let seen = seen.filter(|op| op.place == self.message.home);
+        let seen = seen.map(|op| op.invoked_at).max();
+        let moved_from = seen.map_or(self.moved_from, |seen| seen.max(self.moved_from));
+        moved_from.plus(secs(ttl_secs)).minus(self.facts.slack())
     }
 
     /// The early end `L` of its life, as far as claims and renewals tell that ended by `by`.
@@ -491,11 +587,17 @@ impl<'f> Known<'f> {
         early
     }
 
-    /// The late end `U` of its life, as far as claims and renewals tell that began before `before`:
-    /// whoever may have held the message while it lived may have kept it alive, for `lag` more.
-    pub(super) fn dies_by(&self, before: Instant, lag: Duration) -> Instant {
+    /// The late end `U` of a life in the queue at `place` that ends at `dies_at` if nobody holds the message, as far as
+    /// claims and renewals tell that began before `before`: whoever may have held the message while it lived may have
+    /// kept it alive, for `lag` more.
+    pub(super) fn dies_by(
+        &self,
+        (place, dies_at): (Place, Instant),
+        before: Instant,
+        lag: Duration,
+    ) -> Instant {
         let facts = self.facts;
-        let mut dies_at = self.dies_as_posted().plus(lag);
+        let mut dies_at = dies_at.plus(lag);
         let holders = self.holders();
         let mut holders = holders.iter().peekable();
         loop {
@@ -508,7 +610,7 @@ impl<'f> Known<'f> {
                 continue;
             }
             let until = dies_at.min(before.minus(Duration::from_nanos(1)));
-            let unanswered = &self.queue.unanswered;
+            let unanswered = &facts.queue(place).unanswered;
             let within = (until, Instant::NEVER);
             let kept = unanswered.keep_alive_until(facts, self.post.invoked_at, within);
             dies_at = kept.map_or(dies_at, |kept| kept.plus(lag).max(dies_at));

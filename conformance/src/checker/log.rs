@@ -42,7 +42,7 @@ pub(super) struct Log {
     pub(super) pushes: Vec<Pushed>,
     pub(super) phases: Vec<(Instant, Phase)>,
     pub(super) faults: Vec<(Instant, String)>,
-    pub(super) heals: Vec<Instant>,
+    pub(super) heals: Vec<(Instant, String)>,
     /// By token: its message, or [`NONE`].
     pub(super) message_of: Vec<u32>,
     pub(super) tokens: Names,

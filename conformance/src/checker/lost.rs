@@ -84,7 +84,8 @@ impl Missing {
         self.lifetime.exercised += u64::from(mark.outlived);
         let post = facts.op(facts.log.messages[candidate.message as usize].post);
         let is_batch = matches!(post.act, Act::Post { count, .. } if count > 1);
-        self.partial.exercised += u64::from(post.is_info() && is_batch);
+        let is_told = post.is_info() && is_batch && !candidate.is_inferred;
+        self.partial.exercised += u64::from(is_told);
         let is_open = candidate.is_open(mark, facts.last_invoked_at());
         self.open += usize::from(is_open);
     }
@@ -94,15 +95,20 @@ impl Missing {
 pub(super) fn absent(known: &Known<'_>, missing: &mut Missing) {
     let of_message = &known.facts.of_message;
     let is_judged = |&index: &Index| {
-        known.facts.op(index).place == known.message.home && known.present_during(index)
+        known.facts.op(index).place == known.message.home
+            && (known.present_during(index) || known.is_held_through(index))
     };
     let finds = of_message.finds.get(known.number).iter().copied();
     for index in finds.filter(is_judged) {
         missing.rule(known, index).exercised += 1;
     }
     let absences = of_message.absences.get(known.number).iter().copied();
+    let popped_from = known.popped_from();
     let is_missed = |&index: &Index| {
-        known.facts.op(index).place == known.message.home && known.missed_by(index)
+        let op = known.facts.op(index);
+        let is_unpopped = op.completed_at < popped_from;
+        op.place == known.message.home
+            && ((is_unpopped && known.is_missed_by(index)) || known.is_held_through(index))
     };
     for index in absences.filter(is_missed) {
         let rule = missing.rule(known, index);
@@ -197,7 +203,14 @@ fn tell_missing(known: &Known<'_>, take: Index) -> (String, Vec<Index>) {
     if !excuses.is_empty() {
         summary += ": more messages are missing than unanswered claims and pops explain";
     }
-    let proof = [known.message.post, take].into_iter().chain(excuses);
+    // What was seen later was not popped before.
+    let seen = known
+        .sightings
+        .last()
+        .copied()
+        .filter(|_| !excuses.is_empty());
+    let proof = [known.message.post, take].into_iter();
+    let proof = proof.chain(excuses).chain(seen);
     (
         summary,
         proof.chain(known.deliveries.iter().copied()).collect(),
@@ -212,6 +225,7 @@ fn tell_passed(known: &Known<'_>, younger: u32, take: Index) -> (String, Vec<Ind
         "left out, although it was active for certain, of an answer with {name}, which is younger"
     );
     let proof = [known.message.post, younger.post, take].into_iter();
+    let proof = proof.chain(known.facts.told_by_sight(known.number));
     (
         summary,
         proof.chain(known.deliveries.iter().copied()).collect(),

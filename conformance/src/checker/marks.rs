@@ -57,6 +57,17 @@ impl Index<u32> for Marks {
 }
 
 impl Mark {
+    /// Nothing is known, and nothing can be told any more.
+    pub(super) const UNKNOWN: Self = Self {
+        stored_from: Instant::NEVER,
+        active_until: Instant::START,
+        may_be_taken: true,
+        stays_until: Instant::START,
+        outlived: 0,
+        deliveries: 0,
+        is_removed: true,
+    };
+
     pub(super) fn of(known: &Known<'_>) -> Self {
         let posted_end = known.dies_as_posted();
         let outlives = |&&seen: &&u32| known.facts.op(seen).invoked_at >= posted_end;

@@ -29,7 +29,7 @@ pub(super) fn phantom(facts: &Facts<'_>) -> Findings {
             "its post certainly failed"
         } else if push.at < post.invoked_at {
             "it was not posted yet"
-        } else if message.home != push.place {
+        } else if !facts.is_home(&message, push.place) {
             "it was posted elsewhere"
         } else {
             continue;
@@ -175,7 +175,7 @@ impl Reach {
         let (faults, heals) = (&facts.log.faults, &facts.log.heals);
         // Both are in the order of time.
         let begun = faults.partition_point(|(at, _)| *at <= until);
-        let ended = heals.partition_point(|at| *at < from);
+        let ended = heals.partition_point(|(at, _)| *at < from);
         let mut refused = self.refused.range((subscriber, from)..=(subscriber, until));
         begun <= ended && refused.next().is_none()
     }

@@ -6,20 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Facts, secs};
+use super::facts::Facts;
 use super::findings::Findings;
 use super::known::Known;
 use super::log::{Act, Index, Place};
+use super::pages::shows_all;
 use super::telling::Telling;
 use crate::environment::Instant;
 
 /// A look at a whole queue.
 #[derive(Clone, Copy)]
-struct Look {
-    began_at: Instant,
-    ended_at: Instant,
+pub(super) struct Look {
+    pub(super) began_at: Instant,
+    pub(super) ended_at: Instant,
     /// The operation that told that nothing more was there.
-    told: Index,
+    pub(super) told: Index,
     /// Whether it shows what is claimed or delayed.
     shows_all: bool,
 }
@@ -91,13 +92,9 @@ impl Looks {
 }
 
 /// The walk, if it is a look at the whole queue.
-fn walk(facts: &Facts<'_>, pages: &[Index]) -> Option<Look> {
+pub(super) fn walk(facts: &Facts<'_>, pages: &[Index]) -> Option<Look> {
     let first = facts.op(pages[0]);
-    let Act::List { page } = first.act else {
-        return None;
-    };
-    let flags = facts.log.pages[page as usize].flags;
-    let shows_all = flags.echo && flags.include_claimed && flags.include_delayed;
+    let shows_all = shows_all(facts, pages);
     let is_empty = |&&page: &&Index| facts.seen(facts.op(page)).is_empty();
     let told = *pages.iter().find(is_empty)?;
     shows_all.then(|| Look {
@@ -112,7 +109,7 @@ fn walk(facts: &Facts<'_>, pages: &[Index]) -> Option<Look> {
 pub(super) fn nowhere(known: &Known<'_>, target: Place, looks: &Looks, findings: &mut Findings) {
     let facts = known.facts;
     // A repeated post is two messages under one token.
-    if known.moved_from == Instant::NEVER || facts.is_repeating {
+    if known.moved_from == Instant::NEVER || facts.may_be_repeated(known.post) {
         return;
     }
     let is_chained = |place: Place| !facts.queue(place).dead_letters.is_empty();
@@ -214,10 +211,5 @@ fn lives_there_until(known: &Known<'_>) -> Instant {
     let Some(ttl_secs) = settings.and_then(|settings| settings.dead_letter_ttl_secs) else {
         return known.lives_until;
     };
-    // What was seen at home had not been moved before.
-    let seen = known.sightings.iter().map(|&index| known.facts.op(index));
-    let seen = seen.filter(|op| op.place == known.message.home);
-    let seen = seen.map(|op| op.invoked_at).max();
-    let moved_from = seen.map_or(known.moved_from, |seen| seen.max(known.moved_from));
-    moved_from.plus(secs(ttl_secs)).minus(known.facts.slack())
+    known.lives_moved_until(ttl_secs)
 }

@@ -46,9 +46,9 @@ pub(super) fn disagreeing(facts: &Facts<'_>, findings: &mut Findings) {
         }
         let messages = facts.seen(op).iter();
         let messages = messages.filter_map(|sight| log.message_of(sight.token));
-        // What was moved here has the rank of its move.
-        let at_home = |&message: &u32| log.messages[message as usize].home == op.place;
-        let messages: Vec<u32> = messages.filter(at_home).collect();
+        let is_in_order =
+            |&message: &u32| facts.is_in_order(&log.messages[message as usize], op.place);
+        let messages: Vec<u32> = messages.filter(is_in_order).collect();
         ranks.resize(log.messages.len(), (NONE, 0));
         highest.clear();
         for &message in &messages {
@@ -103,8 +103,7 @@ impl Scan {
                 continue;
             };
             let message = &facts.log.messages[number as usize];
-            // What was moved here has the rank of its move.
-            if message.home != op.place {
+            if !facts.is_in_order(message, op.place) {
                 continue;
             }
             if let Some(passed) = self.pass(facts, number, index, findings) {
@@ -112,10 +111,8 @@ impl Scan {
                     let younger = &facts.log.messages[passed.message as usize];
                     let name = facts.log.tokens.name(younger.token);
                     let summary = format!("comes after {name}, which is younger");
-                    (
-                        summary,
-                        vec![message.post, younger.post, passed.shown, index],
-                    )
+                    let proof = [message.post, younger.post, passed.shown, index].into_iter();
+                    (summary, proof.chain(facts.told_by_sight(number)).collect())
                 });
             }
         }
@@ -136,7 +133,7 @@ impl Scan {
         let youngest = self.youngest.get(&producer).copied();
         findings.exercised += u64::from(batch.is_some() || youngest.is_some());
         let in_batch = batch.filter(|&(place, _)| place > message.place);
-        let in_time = youngest.filter(|&(began_at, _)| facts.acts_until(post) < began_at);
+        let in_time = youngest.filter(|&(began_at, _)| facts.posted_by(number) < began_at);
         let passed = Passed {
             message: number,
             shown,

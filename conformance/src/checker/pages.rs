@@ -14,6 +14,7 @@ use super::known::Known;
 use super::log::{Act, Index, NONE, Place};
 use super::marks::Marks;
 use super::order::producer;
+use super::sweep::certainly_lives;
 use crate::environment::Instant;
 
 /// The ok pages of each walk, in the order of their invocations, as far as each follows the marker
@@ -65,7 +66,7 @@ pub(super) fn repeats(facts: &Facts<'_>, pages: &[Index], findings: &mut Finding
         let seen = facts.seen(facts.op(page));
         findings.exercised += u64::from(number > 0 && !seen.is_empty());
         for sight in seen {
-            if let Some(first) = shown.insert(sight.token, page) {
+            if let Some(first) = shown.insert(sight.id, page) {
                 findings.violate(sight.token, || {
                     ("returned twice by one walk".to_owned(), vec![first, page])
                 });
@@ -104,7 +105,7 @@ pub(super) fn gaps(
             }
         } else {
             let here = Walk::along(facts, &pages[page..=page]);
-            let starts = so_far[walk].starts();
+            let starts = so_far[walk].starts(shows_all(facts, pages));
             for message in there.passed_by(facts, &here, &starts) {
                 if !so_far[walk]
                     .tokens
@@ -137,7 +138,8 @@ impl Judge<'_, '_> {
             facts.op(pages[from]).invoked_at,
             facts.op(page).completed_at,
         );
-        let stays = span.1 < self.marks[message].stays_until;
+        let stays = span.1 < self.marks[message].stays_until
+            && certainly_lives(facts, message, facts.op(page));
         if !stays || !qualifies(facts, message, pages, span) {
             return;
         }
@@ -159,10 +161,32 @@ enum Starts {
     AtTheHead,
     /// Whatever was there when it began: nothing was shown before.
     AtNothing,
-    /// What that producer posted later.
-    After(u32, Instant),
-    /// Nobody knows: what was shown has no order with what anybody posts.
-    Somewhere,
+    /// Whatever was posted after the page before had ended; and if all that was shown is of one producer, what that
+    /// one posted later.
+    Behind {
+        ended_at: Instant,
+        shown: Option<(u32, Instant)>,
+    },
+}
+
+impl Starts {
+    /// Whether the page surely begins before the message.
+    fn are_before(&self, facts: &Facts<'_>, message: u32) -> bool {
+        let behind = self.behind(producer(facts, message));
+        let post = facts.log.messages[message as usize].post;
+        behind.is_none_or(|at| facts.op(post).invoked_at > at)
+    }
+
+    /// What `producer` began to post later than that surely lies behind; everything, if there is no such instant.
+    fn behind(&self, producer: u32) -> Option<Instant> {
+        match *self {
+            Self::AtTheHead | Self::AtNothing => None,
+            Self::Behind { ended_at, shown } => {
+                let shown = shown.filter(|&(of, _)| of == producer);
+                Some(shown.map_or(ended_at, |(_, shown_by)| shown_by.min(ended_at)))
+            }
+        }
+    }
 }
 
 /// The messages of a queue that certainly are there while time goes on, the oldest of each producer
@@ -193,10 +217,7 @@ impl There {
 
     /// A walk begins `now`: what was stored before, and certainly is there still.
     fn advance(&mut self, facts: &Facts<'_>, marks: &Marks, now: Instant) {
-        let posted_by = |message: u32| {
-            let post = facts.log.messages[message as usize].post;
-            facts.acts_until(facts.op(post))
-        };
+        let posted_by = |message: u32| facts.posted_by(message);
         while let Some(&message) = self.coming.last() {
             let mark = &marks[message];
             if mark.stored_from >= now {
@@ -220,15 +241,18 @@ impl There {
         }
     }
 
+    /// Whether it is one of those.
+    fn contains(&self, facts: &Facts<'_>, message: u32) -> bool {
+        let messages = self.messages.get(&producer(facts, message));
+        messages.is_some_and(|messages| messages.contains(&(facts.posted_by(message), message)))
+    }
+
     /// Those that the walk has passed, and that lie behind where it starts.
     fn passed_by(&self, facts: &Facts<'_>, walk: &Walk, starts: &Starts) -> Vec<u32> {
         let mut passed = Vec::new();
         for (producer, messages) in &self.messages {
-            let from = match *starts {
-                Starts::AtTheHead | Starts::AtNothing => Instant::START,
-                Starts::After(of, shown_by) if of == *producer => shown_by,
-                Starts::After(..) | Starts::Somewhere => continue,
-            };
+            let behind = starts.behind(*producer);
+            let from = behind.unwrap_or(Instant::START);
             let shown = walk.shown.get(producer).and_then(|shown| shown.last());
             let until = match (walk.empty, shown) {
                 // Nothing more was there.
@@ -238,15 +262,18 @@ impl There {
             };
             let behind = messages.range((from, 0)..);
             // What began to be posted before all that was shown had ended may lie before it.
-            let behind = behind.filter(|(_, message)| {
-                let post = facts.log.messages[*message as usize].post;
-                matches!(starts, Starts::AtTheHead | Starts::AtNothing)
-                    || facts.op(post).invoked_at > from
-            });
+            let behind = behind.filter(|&&(_, message)| starts.are_before(facts, message));
             let older = behind.take_while(|(at, _)| until.is_none_or(|until| *at < until));
             passed.extend(older.map(|&(_, message)| message));
         }
+        let of_batches = walk.older_of_batches(facts);
+        passed.extend(
+            of_batches.filter(|&message| {
+                self.contains(facts, message) && starts.are_before(facts, message)
+            }),
+        );
         passed.sort_unstable();
+        passed.dedup();
         passed
     }
 }
@@ -260,8 +287,12 @@ struct Walk {
     /// The first page that was empty: nothing more was there.
     empty: Option<Index>,
     tokens: BTreeSet<u32>,
+    /// By post of several messages: the places in the batch that it showed, in order, and the pages that did.
+    batches: BTreeMap<Index, Vec<(u32, Index)>>,
     /// Whether it showed something that was not posted there: nobody knows its rank.
     is_foreign: bool,
+    /// When the last page so far ended.
+    ended_at: Instant,
     /// By when everything that it showed had been posted.
     posted_by: Instant,
 }
@@ -276,19 +307,28 @@ impl Walk {
     fn add(&mut self, facts: &Facts<'_>, page: Index) {
         let op = facts.op(page);
         let seen = facts.seen(op);
+        self.ended_at = op.completed_at;
         if seen.is_empty() {
             self.empty.get_or_insert(page);
         }
         for sight in seen {
             self.tokens.insert(sight.token);
             let message = facts.log.message_of(sight.token);
-            let is_home = |message: u32| facts.log.messages[message as usize].home == op.place;
-            let Some(message) = message.filter(|&message| is_home(message)) else {
+            let is_in_order =
+                |&message: &u32| facts.is_in_order(&facts.log.messages[message as usize], op.place);
+            let Some(message) = message.filter(is_in_order) else {
                 self.is_foreign = true;
                 continue;
             };
-            let post = facts.op(facts.log.messages[message as usize].post);
-            self.posted_by = self.posted_by.max(facts.acts_until(post));
+            let posted = &facts.log.messages[message as usize];
+            let post = facts.op(posted.post);
+            self.posted_by = self.posted_by.max(facts.posted_by(message));
+            if matches!(post.act, Act::Post { count, .. } if count > 1) {
+                let places = self.batches.entry(posted.post).or_default();
+                if places.last().is_none_or(|&(last, _)| last < posted.place) {
+                    places.push((posted.place, page));
+                }
+            }
             let shown = self.shown.entry(producer(facts, message)).or_default();
             // The latest so far, so that the list is in order.
             let latest = shown
@@ -298,26 +338,58 @@ impl Walk {
         }
     }
 
-    /// Where the next page starts.
-    fn starts(&self) -> Starts {
+    /// Where the next page starts, if the walk shows all that there is, or else passes over what is claimed or delayed
+    /// just then, or is its own.
+    fn starts(&self, shows_all: bool) -> Starts {
         let mut producers = self.shown.keys();
-        match (self.is_foreign, producers.next(), producers.next()) {
-            (false, None, _) => Starts::AtNothing,
-            (false, Some(&producer), None) => Starts::After(producer, self.posted_by),
-            _ => Starts::Somewhere,
+        let shown = match (self.is_foreign, producers.next(), producers.next()) {
+            (false, None, _) if shows_all => return Starts::AtNothing,
+            (false, Some(&producer), None) => Some((producer, self.posted_by)),
+            (true, ..) | (false, None, _) | (false, Some(_), Some(_)) => None,
+        };
+        Starts::Behind {
+            ended_at: self.ended_at,
+            shown,
         }
+    }
+
+    /// Messages before others of their batch that it showed.
+    fn older_of_batches<'f>(&'f self, facts: &'f Facts<'_>) -> impl Iterator<Item = u32> + 'f {
+        let batches = self.batches.iter();
+        batches.flat_map(move |(&post, places)| {
+            let last = places.last().map_or(0, |&(last, _)| last);
+            let Act::Post { first, .. } = facts.op(post).act else {
+                unreachable!("batches are posted");
+            };
+            first..first + last
+        })
     }
 
     /// The first page by which the walk had surely passed the message.
     fn passed_at(&self, facts: &Facts<'_>, message: u32) -> Option<Index> {
-        let post = facts.op(facts.log.messages[message as usize].post);
-        let ended_at = facts.acts_until(post);
+        let posted = &facts.log.messages[message as usize];
+        let ended_at = facts.posted_by(message);
+        let in_batch = self.batches.get(&posted.post);
+        let in_batch = in_batch.and_then(|places| {
+            let mut later = places.iter().filter(|&&(place, _)| place > posted.place);
+            later.next().map(|&(_, page)| page)
+        });
         let shown = self.shown.get(&producer(facts, message));
         let shown = shown.map_or(&[][..], Vec::as_slice);
         let first = shown.partition_point(|&(began_at, _)| began_at <= ended_at);
         let younger = shown.get(first).map(|&(_, page)| page);
-        younger.into_iter().chain(self.empty).min()
+        let passed = younger.into_iter().chain(in_batch);
+        passed.chain(self.empty).min()
     }
+}
+
+/// Whether the walk leaves nothing out.
+pub(super) fn shows_all(facts: &Facts<'_>, pages: &[Index]) -> bool {
+    let Act::List { page } = facts.op(pages[0]).act else {
+        return false;
+    };
+    let flags = facts.log.pages[page as usize].flags;
+    flags.echo && flags.include_claimed && flags.include_delayed
 }
 
 /// Whether the message certainly qualifies under the flags of the walk, from `from` to `until`.

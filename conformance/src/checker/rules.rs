@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::budget::{self, WholeWalks};
 use super::facts::Facts;
 use super::findings::Findings;
 use super::known::Known;
@@ -92,7 +93,7 @@ impl Draft {
         };
         let (of_queues, (order, missed, phantom)) = both(
             threads,
-            || OfQueues::of(facts, (&marks, &telling), threads),
+            || OfQueues::of(facts, (&marks, &telling, &walks), threads),
             others,
         );
         draft.order.add(order);
@@ -217,8 +218,13 @@ struct OfQueues {
 }
 
 impl OfQueues {
-    fn of(facts: &Facts<'_>, (marks, telling): (&Marks, &[Vec<Telling>]), threads: usize) -> Self {
+    fn of(
+        facts: &Facts<'_>,
+        (marks, telling, walks): (&Marks, &[Vec<Telling>], &[Vec<Index>]),
+        threads: usize,
+    ) -> Self {
         let targets = stats::targets(facts);
+        let walks = WholeWalks::of(facts, walks);
         // Many queues are done side by side, few one after the other, with the messages of each in parts.
         let are_few = facts.queues.len() <= PART_COUNT_MIN;
         let within = if are_few { threads } else { 1 };
@@ -229,6 +235,7 @@ impl OfQueues {
                 let takes = &telling[place as usize];
                 let left_out = lost::left_out(facts, marks, (queue, takes), within);
                 of_part.missing.add(left_out);
+                budget::judge(facts, marks, (place, &walks), &mut of_part.missing);
                 if !targets.contains(&place) {
                     of_part.outside += stats::stats(facts, marks, queue, &mut of_part.counts);
                 }
@@ -256,14 +263,18 @@ fn of_messages(
     let mut marks = Vec::with_capacity(part.len());
     for number in numbers(part) {
         let known = &Known::of(facts, number);
+        delivery::unexpected(known, &mut draft.unexpected);
+        identity::corrupted(known, &mut draft.corrupted);
+        identity::isolation(known, &mut draft.isolation);
+        if identity::is_two(known) {
+            marks.push(Mark::UNKNOWN);
+            continue;
+        }
         marks.push(Mark::of(known));
         lost::absent(known, &mut draft.missing);
-        delivery::unexpected(known, &mut draft.unexpected);
         delivery::resurrected(known, &mut draft.resurrected);
         delivery::popped_twice(known, &mut draft.popped_twice);
-        identity::corrupted(known, &mut draft.corrupted);
         identity::duplicated(known, &mut draft.duplicated);
-        identity::isolation(known, &mut draft.isolation);
         lifetime::early(known, &mut draft.early);
         lifetime::expired(known, end, &mut draft.expired);
         claims::overlap(known, &mut draft.overlap);

@@ -8,8 +8,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::iter::Peekable;
 
-use super::facts::{Facts, Queue};
-use super::log::{Act, Index};
+use super::facts::{Facts, Queue, secs};
+use super::known::Known;
+use super::log::{Act, Index, Op};
 use super::marks::{Mark, Marks};
 use super::order::producer;
 use super::telling::{is_popped_by, unanswered_takes};
@@ -134,8 +135,7 @@ impl<'f> Sweep<'f> {
     }
 
     fn age(&self, message: u32) -> Age {
-        let post = self.facts.log.messages[message as usize].post;
-        let posted_by = self.facts.acts_until(self.facts.op(post));
+        let posted_by = self.facts.posted_by(message);
         (producer(self.facts, message), posted_by, message)
     }
 
@@ -211,7 +211,7 @@ impl<'f> Sweep<'f> {
         }
         let Some(until) = facts.held_until(candidate.message, span) else {
             let sightings = facts.of_message.sightings.get(candidate.message);
-            return !sightings.contains(&take);
+            return !sightings.contains(&take) && certainly_lives(facts, candidate.message, op);
         };
         self.awake(was_passed).remove(&age);
         let asleep = Asleep {
@@ -249,10 +249,11 @@ impl<'f> Sweep<'f> {
         if free.is_empty() {
             return Vec::new();
         }
-        let Excuses { takes, until } = self.excuses(take);
+        let excuses = self.excuses(take);
         let (excused, missing): (Vec<_>, Vec<_>) = free
             .into_iter()
-            .partition(|((_, candidate), _)| self.is_excused(candidate.message, until));
+            .partition(|((_, candidate), _)| self.is_excused(candidate.message, &excuses));
+        let Excuses { takes, .. } = excuses;
         let mut missing: Vec<Age> = missing.into_iter().map(|((age, _), _)| age).collect();
         let pops = takes.iter().copied().filter(is_popped_by(self.facts));
         if excused.len() > limits(self.facts, takes.iter().copied()) {
@@ -284,8 +285,7 @@ impl<'f> Sweep<'f> {
             let Some(message) = facts.log.message_of(sight.token) else {
                 continue;
             };
-            // What was moved here has the rank of its move.
-            if facts.log.messages[message as usize].home == op.place {
+            if facts.is_in_order(&facts.log.messages[message as usize], op.place) {
                 youngest.push(self.age(message));
             }
         }
@@ -303,8 +303,8 @@ impl<'f> Sweep<'f> {
                 if !self.is_free(entry, take, false) || !is_older(facts, message, younger) {
                     continue;
                 }
-                let until = excuses.get_or_insert_with(|| self.excuses(take)).until;
-                if self.is_excused(message, until) {
+                let excuses = excuses.get_or_insert_with(|| self.excuses(take));
+                if self.is_excused(message, excuses) {
                     continue;
                 }
                 left_out.passed.push((message, younger));
@@ -315,19 +315,30 @@ impl<'f> Sweep<'f> {
     }
 
     fn excuses(&self, take: Index) -> Excuses {
-        let op = self.facts.op(take);
-        let takes = unanswered_takes(self.facts, self.queue, (op.invoked_at, op.completed_at));
-        let acts = takes
-            .iter()
-            .map(|&index| self.facts.acts_until(self.facts.op(index)));
-        let until = acts.max();
-        Excuses { takes, until }
+        let facts = self.facts;
+        let op = facts.op(take);
+        let takes = unanswered_takes(facts, self.queue, (op.invoked_at, op.completed_at));
+        let acted_by = |are_pops: bool| {
+            let takes = takes.iter().map(|&index| facts.op(index));
+            let takes = takes.filter(|op| op.is_pop() == are_pops);
+            takes.map(|op| facts.acts_until(op)).max()
+        };
+        Excuses {
+            claimed_by: acted_by(false),
+            popped_by: acted_by(true),
+            takes,
+        }
     }
 
-    /// An unanswered claim or pop can have taken only what was posted before its latest effect.
-    fn is_excused(&self, message: u32, until: Option<Instant>) -> bool {
+    /// An unanswered claim or pop can have taken only what was posted before its latest effect, and a pop only what
+    /// was not seen after that.
+    fn is_excused(&self, message: u32, excuses: &Excuses) -> bool {
         let post = self.facts.log.messages[message as usize].post;
-        until.is_some_and(|until| self.facts.op(post).invoked_at <= until)
+        let posted_at = self.facts.op(post).invoked_at;
+        let may_act = |by: Option<Instant>| by.is_some_and(|by| posted_at <= by);
+        may_act(excuses.claimed_by)
+            || (may_act(excuses.popped_by)
+                && Known::of(self.facts, message).popped_from() < Instant::NEVER)
     }
 
     /// Those that were never missed, and are never judged again.
@@ -356,7 +367,7 @@ impl<'f> Sweep<'f> {
 }
 
 /// From when on others of its batch certainly are stored, and it has to be.
-fn batch_stored_from(facts: &Facts<'_>, marks: &Marks, number: u32) -> Option<Instant> {
+pub(super) fn batch_stored_from(facts: &Facts<'_>, marks: &Marks, number: u32) -> Option<Instant> {
     let post = facts.op(facts.log.messages[number as usize].post);
     let Act::Post { first, count } = post.act else {
         return None;
@@ -366,25 +377,37 @@ fn batch_stored_from(facts: &Facts<'_>, marks: &Marks, number: u32) -> Option<In
     first.filter(|&at| at < Instant::NEVER)
 }
 
-/// Claims and pops without an answer that may keep messages away, and until when any of them may have
-/// acted.
+/// Claims and pops without an answer that may keep messages away, and until when any of each may have acted.
 struct Excuses {
     takes: Vec<Index>,
-    until: Option<Instant>,
+    claimed_by: Option<Instant>,
+    popped_by: Option<Instant>,
+}
+
+/// Whether the message certainly has not expired when `op` ends, as far as is known before it begins.
+pub(super) fn certainly_lives(facts: &Facts<'_>, message: u32, op: &Op) -> bool {
+    let posted = &facts.log.messages[message as usize];
+    let ttl = secs(u64::from(posted.ttl_secs));
+    let ends_from = facts
+        .op(posted.post)
+        .invoked_at
+        .plus(ttl)
+        .minus(facts.slack());
+    op.completed_at < ends_from || Known::of(facts, message).certainly_lives(op)
 }
 
 /// Whether one message was surely posted before another: earlier in its batch, or by a post that ended
 /// before the other began.
 fn is_older(facts: &Facts<'_>, message: u32, younger: u32) -> bool {
-    let [message, younger] = [message, younger].map(|it| &facts.log.messages[it as usize]);
-    if message.post == younger.post {
-        return message.place < younger.place;
+    let [older, newer] = [message, younger].map(|it| &facts.log.messages[it as usize]);
+    if older.post == newer.post {
+        return older.place < newer.place;
     }
-    facts.acts_until(facts.op(message.post)) < facts.op(younger.post).invoked_at
+    facts.posted_by(message) < facts.op(newer.post).invoked_at
 }
 
 /// How many messages `takes` may have handed out together.
-fn limits(facts: &Facts<'_>, takes: impl Iterator<Item = Index>) -> usize {
+pub(super) fn limits(facts: &Facts<'_>, takes: impl Iterator<Item = Index>) -> usize {
     takes
         .filter_map(|index| facts.log.limit(facts.op(index)))
         .map(|limit| limit as usize)

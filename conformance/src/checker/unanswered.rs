@@ -46,6 +46,11 @@ impl Unanswered {
         later(facts, &self.takes, from)
     }
 
+    /// Pops, in the order of their invocations.
+    pub(super) fn pops(&self) -> &[Index] {
+        &self.pops
+    }
+
     /// The first pop that may have acted at `from` or later: when it began.
     pub(super) fn popped_from(&self, facts: &Facts<'_>, from: Instant) -> Option<Instant> {
         let pop = later(facts, &self.pops, from).first();

@@ -255,6 +255,11 @@ mod tests {
         assert_eq!(error(&[HEAD, invoke, invoke]), twice);
         let never_invoked = "line 2: process 1 completes what it never invoked";
         assert_eq!(error(&[HEAD, release]), never_invoked);
+        let unavailable = r#"{"at":6,"type":"fail","process":1,"status":503}"#;
+        assert_eq!(
+            error(&[HEAD, invoke, unavailable]),
+            "line 3: a status of 503 does not tell that nothing happened: that ends as `info`"
+        );
         let mismatch = "line 3: the answer is not one to what the process asked";
         assert_eq!(error(&[HEAD, invoke, release]), mismatch);
         let post = r#"{"at":5,"type":"invoke","process":1,"f":"post","queue":"q","messages":[{"token":"t","ttl_secs":60}]}"#;

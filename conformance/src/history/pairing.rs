@@ -125,6 +125,11 @@ impl<S: Sink> Pairing<S> {
             }
             What::Ok { process, answer } => return self.end(at, process, Outcome::Ok(answer)),
             What::Fail { process, status } => {
+                if let Some(status) = status.filter(|status| (500..600).contains(status)) {
+                    return Err(format!(
+                        "a status of {status} does not tell that nothing happened: that ends as `info`"
+                    ));
+                }
                 return self.end(at, process, Outcome::Fail { status });
             }
             What::Info { process, .. } => return self.end(at, process, Outcome::Info),

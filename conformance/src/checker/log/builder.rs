@@ -164,8 +164,8 @@ impl<I: Identify> Builder<I> {
         for (at, fault) in &history.faults {
             self.inject(*at, fault.clone());
         }
-        for (at, _) in &history.heals {
-            self.heal(*at);
+        for (at, fault) in &history.heals {
+            self.heal(*at, fault.clone());
         }
         for push in &history.pushes {
             self.push(push);
@@ -180,8 +180,8 @@ impl<I: Identify> Builder<I> {
         self.log.faults.push((at, fault));
     }
 
-    pub(in crate::checker) fn heal(&mut self, at: Instant) {
-        self.log.heals.push(at);
+    pub(in crate::checker) fn heal(&mut self, at: Instant, fault: String) {
+        self.log.heals.push((at, fault));
     }
 
     pub(in crate::checker) fn push(&mut self, push: &Push) {
