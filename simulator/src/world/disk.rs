@@ -44,6 +44,28 @@ struct File {
     synced: Vec<u8>,
     /// Written since the last sync.
     pending: Vec<u8>,
+    /// How many bytes were ever pending, and are not any more.
+    settled: usize,
+}
+
+impl File {
+    /// How many bytes were ever written.
+    fn written(&self) -> usize {
+        self.settled + self.pending.len()
+    }
+
+    /// Of all that was ever written, the first `until` bytes are on the disk.
+    fn settle(&mut self, until: usize) {
+        let count = until.saturating_sub(self.settled).min(self.pending.len());
+        self.synced.extend(self.pending.drain(..count));
+        self.settled += count;
+    }
+
+    /// What is pending, which is pending no more.
+    fn take_pending(&mut self) -> Vec<u8> {
+        self.settled = self.written();
+        std::mem::take(&mut self.pending)
+    }
 }
 
 impl Disk {
@@ -81,17 +103,11 @@ impl Disk {
     ///
     /// None today; a caller has to expect them.
     pub async fn sync(&self, file: &str) -> io::Result<()> {
-        // What is written while the sync goes on belongs to the next.
-        let until = self
-            .lock()
-            .files
-            .get(file)
-            .map_or(0, |file| file.pending.len());
+        // What is written while the sync goes on belongs to the next, however many go on at once.
+        let until = self.lock().files.get(file).map_or(0, File::written);
         self.take(|settings| settings.sync_us).await;
         if let Some(file) = self.lock().files.get_mut(file) {
-            let until = until.min(file.pending.len());
-            let done: Vec<u8> = file.pending.drain(..until).collect();
-            file.synced.extend(done);
+            file.settle(until);
         }
         Ok(())
     }
@@ -120,10 +136,9 @@ impl Disk {
     pub async fn truncate(&self, file: &str, length: usize) -> io::Result<()> {
         self.take(|settings| settings.sync_us).await;
         if let Some(file) = self.lock().files.get_mut(file) {
-            let mut whole = std::mem::take(&mut file.synced);
-            whole.append(&mut file.pending);
-            whole.truncate(length);
-            file.synced = whole;
+            let mut pending = file.take_pending();
+            file.synced.append(&mut pending);
+            file.synced.truncate(length);
         }
         Ok(())
     }
@@ -135,7 +150,7 @@ impl Disk {
         let mut state = self.lock();
         let State { files, random, .. } = &mut *state;
         for file in files.values_mut() {
-            let mut left = std::mem::take(&mut file.pending);
+            let mut left = file.take_pending();
             if left.is_empty() {
                 continue;
             }
@@ -244,6 +259,35 @@ mod tests {
             });
             assert!(left.starts_with(&[1; 10]));
             if left.len() < 20 {
+                return;
+            }
+        }
+        panic!("what was never synced always survives");
+    }
+
+    #[test]
+    fn what_is_written_after_one_of_two_syncs_waits_for_the_next() {
+        for seed in 0..200 {
+            let (was_under_way, left) = play(seed, async |disk| {
+                disk.append("log", &[1; 10]).await.unwrap();
+                let is_over = std::cell::Cell::new(false);
+                let ((), was_under_way) = futures_util::future::join(
+                    async {
+                        disk.sync("log").await.unwrap();
+                        is_over.set(true);
+                    },
+                    async {
+                        disk.sync("log").await.unwrap();
+                        disk.append("log", &[2; 10]).await.unwrap();
+                        !is_over.get()
+                    },
+                )
+                .await;
+                disk.crash();
+                (was_under_way, disk.read("log").await.unwrap())
+            });
+            assert!(left.starts_with(&[1; 10]));
+            if was_under_way && left.len() < 20 {
                 return;
             }
         }
