@@ -49,10 +49,7 @@ impl Document<'_> {
     ///
     /// With file, line and key, if it is not TOML or not a `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, DocumentError> {
-        toml::from_str(self.text).map_err(|error| {
-            let message = error.message().trim().replace('\n', ", ");
-            self.error(error.span(), message)
-        })
+        toml::from_str(self.text).map_err(|error| self.error(error.span(), told(error.message())))
     }
 
     /// An error at `span`, a range of bytes in the text.
@@ -76,6 +73,17 @@ impl Document<'_> {
             message,
         }
     }
+}
+
+/// What a parser says, on one line, with the valid word that is nearest to an unknown one.
+pub(crate) fn told(message: &str) -> String {
+    let message = message.trim().replace('\n', ", ");
+    let mut words = message.split('`').skip(1).step_by(2);
+    let Some(given) = words.next().filter(|_| message.starts_with("unknown ")) else {
+        return message;
+    };
+    let near = suggestion(given, words);
+    message.replacen(&format!("`{given}`"), &format!("`{given}`{near}"), 1)
 }
 
 /// Reads a file that a user named.
@@ -144,7 +152,7 @@ mod tests {
     fn unknown_key_names_the_valid_ones() {
         assert_eq!(
             error("count = 1\ncuont = 2\n"),
-            "x.toml:2: `cuont`: unknown field `cuont`, expected `count`"
+            "x.toml:2: `cuont`: unknown field `cuont` (did you mean `count`?), expected `count`"
         );
     }
 

@@ -7,7 +7,7 @@ pub use self::actor::Actor;
 pub use self::board::{Board, UnderWay};
 pub use self::drain::{Drained, drain_place};
 pub use self::kind::{Act, Action, Kind, Place, Turn, WORKLOADS};
-pub use self::plan::{Settings, Workload, WorkloadError};
+pub use self::plan::{Settings, Table, Workload, WorkloadError};
 pub use self::process::Process;
 #[cfg(feature = "http")]
 pub(crate) use self::process::names_behind_a_login;

@@ -203,6 +203,20 @@ impl Scenario {
     /// its grace or a delay (ε): a whole second of granularity, their drift, what lies between two of them, and the
     /// jumps that are excused.
     pub fn slack(&self) -> Duration {
+        let alone = self.slack_of_one();
+        if self.server.count == 1 {
+            return alone;
+        }
+        // Two that drift apart do so from the beginning: at the end of the run they are as far apart as it is long, and
+        // it is longer by twice the slack.
+        let (least, most) = self.server.drift_ppm;
+        let apart = f64::from(u32::try_from(most.abs_diff(least)).unwrap_or(u32::MAX)) / 1e6;
+        let run = self.longest_run_but(Duration::ZERO);
+        (alone + run.mul_f64(apart)).div_f64(1.0 - 2.0 * apart)
+    }
+
+    /// The same without what two clocks drift apart.
+    fn slack_of_one(&self) -> Duration {
         let Servers {
             drift_ppm: (least, most),
             ..
@@ -235,9 +249,14 @@ impl Scenario {
     /// How long nothing happens before the drain: until nothing can take effect any more, and every lease
     /// and every delay has ended.
     pub fn quiet(&self) -> Duration {
+        self.quiet_but(self.slack())
+    }
+
+    /// The same, if that is the slack.
+    fn quiet_but(&self, slack: Duration) -> Duration {
         let settings = &self.workload.settings;
         let held = settings.claim_ttl_secs.max(settings.delay_secs_max);
-        self.latest_effect() + Duration::from_secs(held) + self.slack() * 2
+        self.latest_effect() + Duration::from_secs(held) + slack * 2
     }
 
     /// Where the clients live, in order.
@@ -268,18 +287,23 @@ impl Scenario {
 
     /// An upper bound of the time until the drain has ended.
     fn longest_run(&self) -> Duration {
+        self.longest_run_but(self.slack())
+    }
+
+    /// The same, if that is the slack.
+    fn longest_run_but(&self, slack: Duration) -> Duration {
         let settings = &self.workload.settings;
         let lease = Duration::from_secs(settings.claim_ttl_secs);
         let turns = u32::try_from(settings.batch_max).unwrap_or(20) + 5;
         let pause = Duration::from_millis(settings.pause_ms_max);
         let finish = lease.mul_f64(1.3) + (self.patience * 2 + pause) * turns;
-        self.work + finish + self.quiet() + self.longest_drain()
+        self.work + finish + self.quiet_but(slack) + self.longest_drain()
     }
 
     /// An upper bound of the time that a drain takes: it claims and deletes one after the other.
     fn longest_drain(&self) -> Duration {
         let settings = &self.workload.settings;
-        let each = Duration::from_micros(self.link.latency_us.1 + self.link.spike_us) * 4
+        let each = Duration::from_micros(self.link.longest_us()) * 4
             + Duration::from_micros(self.server.service_us.1)
             + STORE_ROUND_TRIPS;
         // Nobody posts faster than one batch in half the longest pause, or in a way there and back.

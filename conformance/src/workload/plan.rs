@@ -1,9 +1,10 @@
 //! A workload with its settings: a plain value, read from a TOML table or by its name alone.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 use super::{Action, Kind, Place, WORKLOADS};
 use crate::document::{self, Document, DocumentError, suggestion};
@@ -76,8 +77,11 @@ pub struct Workload {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    workload: BTreeMap<String, toml::Table>,
+    workload: BTreeMap<Spanned<String>, Table>,
 }
+
+/// A table `[workload.NAME]` as it stands in its document.
+pub type Table = BTreeMap<Spanned<String>, toml::Value>;
 
 impl Workload {
     /// The workload of that name, with its defaults.
@@ -145,32 +149,34 @@ impl Workload {
     /// With file, line and key.
     pub fn of_table(
         document: Document<'_>,
-        (name, table): (String, toml::Table),
+        (name, table): (Spanned<String>, Table),
     ) -> Result<Self, DocumentError> {
-        let refuse = |key: &str, message: String| DocumentError {
+        let refuse = |place: Range<usize>, key: &str, message: String| DocumentError {
             key: Some(key.to_owned()),
-            ..document.error(line_of(document.text, key), message)
+            ..document.error(Some(place), message)
         };
-        let default =
-            Self::named(&name).map_err(|WorkloadError { message, .. }| refuse(&name, message))?;
+        let default = Self::named(name.get_ref())
+            .map_err(|WorkloadError { key, message }| refuse(name.span(), &key, message))?;
         // What the file leaves out is as the workload has it, not as workloads have it in general.
         let mut whole = toml::Table::try_from(&default.settings)
             .expect("invariant: settings are a table of plain values");
-        for (key, value) in table {
-            whole.insert(key, value);
+        let mut settings = default.settings.clone();
+        for (key, value) in &table {
+            whole.insert(key.get_ref().clone(), value.clone());
+            // One after the other: an error does not tell which it is about.
+            settings = whole.clone().try_into().map_err(|error: toml::de::Error| {
+                refuse(key.span(), key.get_ref(), document::told(error.message()))
+            })?;
         }
-        let settings: Settings = whole.try_into().map_err(|error: toml::de::Error| {
-            let message = error.message().trim().replace('\n', ", ");
-            let key = message.split('`').nth(1).unwrap_or_default().to_owned();
-            refuse(&key, message)
-        })?;
         let workload = Self {
             settings,
             ..default
         };
         workload
             .validate()
-            .map_err(|WorkloadError { key, message }| refuse(&key, message))?;
+            .map_err(|WorkloadError { key, message }| {
+                refuse(place_of(document.text, &table, &key), &key, message)
+            })?;
         Ok(workload)
     }
 
@@ -191,8 +197,8 @@ impl Workload {
                 settings.message_ttl_secs,
                 60..=1_209_600,
             ),
-            ("claim_ttl_secs", settings.claim_ttl_secs, 1..=43_200),
-            ("claim_grace_secs", settings.claim_grace_secs, 1..=43_200),
+            ("claim_ttl_secs", settings.claim_ttl_secs, 60..=43_200),
+            ("claim_grace_secs", settings.claim_grace_secs, 60..=43_200),
             ("delay_secs_max", settings.delay_secs_max, 0..=900),
             ("max_claim_count", settings.max_claim_count, 1..=10),
         ];
@@ -211,7 +217,7 @@ impl Workload {
                 let near = suggestion(key, words());
                 let words: Vec<&str> = words().collect();
                 let message = format!("is no action{near}, expected {}", words.join(", "));
-                let key = key.clone();
+                let key = format!("mix.{key}");
                 return Err(WorkloadError { key, message });
             }
         }
@@ -254,19 +260,19 @@ impl Workload {
     }
 }
 
-/// Where `key` is set, or the table of that name begins.
-fn line_of(text: &str, key: &str) -> Option<std::ops::Range<usize>> {
-    let mut place = 0;
-    for line in text.split_inclusive('\n') {
-        let bare = line.trim_start();
-        let head = bare.trim_start_matches("[workload.");
-        let after = head.strip_prefix(key).map(str::trim_start);
-        if after.is_some_and(|after| after.starts_with(['=', ']'])) {
-            return Some(place..place);
-        }
-        place += line.len();
-    }
-    None
+/// Where the table sets `key`, be it `mix.ACTION`.
+fn place_of(text: &str, table: &Table, key: &str) -> Range<usize> {
+    let (outer, inner) = key.split_once('.').unwrap_or((key, ""));
+    let set = table.keys().find(|set| set.get_ref() == outer);
+    let Some(set) = set else {
+        return 0..0;
+    };
+    // Inside of `mix` nothing tells where it stands: it is the first of that name.
+    let within = text
+        .get(set.span().start..)
+        .and_then(|rest| rest.find(inner));
+    let at = set.span().start + within.unwrap_or(0);
+    at..at
 }
 
 #[cfg(test)]
@@ -321,8 +327,15 @@ mod tests {
         );
         let action = error("[workload.pop-storm]\nmix = { poop = 1 }\n");
         assert!(
-            action.contains("`poop`: is no action (did you mean `pop`?)"),
+            action.starts_with("w.toml:2: `mix.poop`: is no action (did you mean `pop`?)"),
             "{action}"
+        );
+        let action = error("[workload.pop-storm]\nmix.post = 1\nmix.poop = 1\n");
+        assert!(action.starts_with("w.toml:3: `mix.poop`: "), "{action}");
+        let many = error("[workload.pop-storm]\nqueues = 1\nclients = \"3\"\n");
+        assert_eq!(
+            many,
+            "w.toml:3: `clients`: invalid type: string \"3\", expected u32"
         );
         let never = error("[workload.pop-storm]\nmix = { post = 0, pop = 0, list = 0 }\n");
         assert_eq!(never, "w.toml:2: `mix`: never draws any action");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nanshe_conformance::checker::RULES;
 use nanshe_conformance::document::{Document, DocumentError, suggestion};
-use nanshe_conformance::workload::Workload;
+use nanshe_conformance::workload::{self, Workload};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -50,7 +50,7 @@ struct File {
     server: ServerTable,
     #[serde(default)]
     disk: DiskTable,
-    workload: BTreeMap<Spanned<String>, toml::Table>,
+    workload: BTreeMap<Spanned<String>, workload::Table>,
     #[serde(default)]
     fault: Vec<FaultTable>,
 }
@@ -115,7 +115,7 @@ pub(super) fn parse(document: Document<'_>) -> Result<Scenario, DocumentError> {
     let (Some((name, table)), None) = (tables.next(), tables.next()) else {
         return Err(document.error(None, "expected one table `[workload.NAME]`"));
     };
-    let workload = Workload::of_table(document, (name.get_ref().clone(), table))?;
+    let workload = Workload::of_table(document, (name.clone(), table))?;
     if file.fault.len() > FAULTS_MAX {
         let found = file.fault.len();
         let message = format!("there are {found} faults, expected {FAULTS_MAX} at most");

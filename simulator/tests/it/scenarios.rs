@@ -76,7 +76,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
     (
         "queues = 1",
         "queue = 1",
-        "s.toml:13: `queue`: unknown field `queue`, expected one of",
+        "s.toml:13: `queue`: unknown field `queue` (did you mean `queues`?), expected one of",
     ),
     (
         "[workload.competing-consumers]",
@@ -123,7 +123,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
     (
         "kind = \"kill\"",
         "kind = \"kil\"",
-        "s.toml:16: `kind`: unknown variant `kil`, expected one of",
+        "s.toml:16: `kind`: unknown variant `kil` (did you mean `kill`?), expected one of",
     ),
     (
         "work_secs = 60",
@@ -203,6 +203,14 @@ fn slack_and_latest_effect_follow_from_all_that_lasts() {
     let held = parse(&text.replacen("message_ttl_secs = 7200", longer, 1)).unwrap();
     let drift = Duration::from_micros(10_000 * 10);
     assert_eq!(held.slack(), Duration::from_secs(1) + drift);
+    // Two clocks of different speed part for as long as the run lasts: work, leases, and what is waited for.
+    let two = of("[server]", "[server]\ncount = 2");
+    let apart = two.slack() - of("", "").slack();
+    assert!(
+        apart >= Duration::from_secs(120).mul_f64(20e-6),
+        "{apart:?}"
+    );
+    assert!(apart < Duration::from_secs(1), "{apart:?}");
     let slow = "kind = \"slow-link\"\nfactor = 1000\nnode = \"server-0\"";
     let slowed = of("kind = \"kill\"\nnode = \"client-1\"", slow);
     // 2 ms a thousand times.
