@@ -1,13 +1,33 @@
 //! Your own router in the simulator: `cargo run -p nanshe-simulator --example axum_router`.
 //!
 //! What is yours is `start`. It gets a node's clock, disk, seed and sockets, and gives back the router that you
-//! ship. Here that is the reference behind axum, with a header of its own.
+//! ship. Here that is the reference behind axum, with a header of its own. The seeds run in processes of their own, so
+//! that a panic in a destructor, an endless loop or a leak costs one of them: this program is also the worker.
 
 #[cfg(madsim)]
 #[expect(clippy::print_stdout, reason = "an example shows what it found")]
 fn main() {
-    use nanshe_simulator::{Campaign, Summary, Threads, campaign, scenario::Scenario};
+    use std::time::Duration;
 
+    use nanshe_simulator::{
+        Campaign, Limits, Summary, Workers, campaign, scenario::Scenario, work_with,
+    };
+
+    if std::env::args().nth(1).as_deref() == Some("worker") {
+        let (input, output) = (std::io::stdin().lock(), std::io::stdout());
+        return work_with(&[YOURS], input, output).expect("its parent keeps to the protocol");
+    }
+    let program = std::env::current_exe().expect("a program finds itself");
+    let start = move || {
+        let mut command = std::process::Command::new(&program);
+        command.arg("worker");
+        command
+    };
+    let limits = Limits {
+        time: Duration::from_secs(60),
+        memory_mib: 4_096,
+    };
+    let workers = Workers::new(start, 2, limits);
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../scenarios/delivery/lost-acknowledgement.toml"
@@ -21,7 +41,7 @@ fn main() {
         seeds: 0..20,
     };
     let mut summary = Summary::new(&about, 0);
-    campaign(&scenario, YOURS, 0..20, &Threads(2), |done| {
+    campaign(&scenario, YOURS, 0..20, &workers, |done| {
         summary.add(&done);
         true
     });

@@ -31,7 +31,7 @@ mod simulating {
     pub use crate::scale::scale;
     pub use crate::summary::{Campaign, MergeError, Merged, Summary};
     pub use crate::variant::Variant;
-    pub use crate::workers::{Limits, Workers, work};
+    pub use crate::workers::{Limits, Workers, work, work_with};
 }
 
 #[cfg(madsim)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nanshe_conformance::document::Document;
 use serde::{Deserialize, Serialize};
 
-use crate::implementation::implementations;
+use crate::implementation::{Implementation, implementations};
 use crate::pool::{Done, Job, Pool, in_order};
 use crate::run::{RunError, run};
 use crate::scenario::Scenario;
@@ -25,10 +25,14 @@ const RUNS_MAX: u32 = 5_000;
 /// machine can fill in that time.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
 
+/// In which Linux counts the time of a process (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
 /// What a run may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Real time.
+    /// Time of the processor; and real time in which it stands still. How busy the machine is with something else does
+    /// not matter. Where the system does not tell in `/proc`, all real time counts.
     pub time: Duration,
     /// Memory of the process that it runs in, in MiB. It is looked at where the system tells it in `/proc`, which is on
     /// Linux.
@@ -44,12 +48,29 @@ struct Order {
     seed: u64,
 }
 
+/// What stands before an answer: the implementation under test may print what it likes.
+const ANSWER: &str = "nanshe-worker: ";
+
 /// Does what comes in on standard input until it ends. The heart of a worker process.
 ///
 /// # Errors
 ///
 /// If the parent does not keep to the protocol, or is gone.
-pub fn work(input: impl BufRead, mut output: impl Write) -> std::io::Result<()> {
+pub fn work(input: impl BufRead, output: impl Write) -> std::io::Result<()> {
+    work_with(&[], input, output)
+}
+
+/// The same in a program of your own, which has implementations of its own as well: it calls this if it was started as a
+/// worker, and gives [`Workers`] a command that starts it as one.
+///
+/// # Errors
+///
+/// As [`work`].
+pub fn work_with(
+    own: &[Implementation],
+    input: impl BufRead,
+    mut output: impl Write,
+) -> std::io::Result<()> {
     let mut scenario: Option<Scenario> = None;
     for line in input.lines() {
         let order: Order = serde_json::from_str(&line?)?;
@@ -58,11 +79,14 @@ pub fn work(input: impl BufRead, mut output: impl Write) -> std::io::Result<()> 
             let parsed = Scenario::parse(Document { file, text });
             scenario = Some(parsed.map_err(std::io::Error::other)?);
         }
-        let implementation = implementations().find(|known| known.name == order.implementation);
+        let mut all = own.iter().copied().chain(implementations());
+        let implementation = all.find(|known| known.name == order.implementation);
         let (Some(scenario), Some(implementation)) = (&scenario, implementation) else {
             return Err(std::io::Error::other("no such scenario or implementation"));
         };
         let done = run(scenario, implementation, order.seed);
+        // Something may have been printed, and the line not ended.
+        write!(output, "\n{ANSWER}")?;
         serde_json::to_writer(&mut output, &done)?;
         output.write_all(b"\n")?;
         output.flush()?;
@@ -213,24 +237,26 @@ impl Worker {
         self.answer(job.seed, limits)
     }
 
-    #[expect(clippy::disallowed_types, reason = "a shell has a clock")]
     fn answer(&mut self, seed: u64, limits: Limits) -> Done {
-        let asked_at = std::time::Instant::now();
+        let mut progress = Progress::of(self.processor_time());
         loop {
             match self.answers.recv_timeout(WEIGH_EVERY.min(limits.time)) {
-                Ok(answer) => {
-                    return serde_json::from_str(&answer).unwrap_or_else(|error| {
+                Ok(line) => {
+                    let Some(answer) = line.strip_prefix(ANSWER) else {
+                        continue;
+                    };
+                    return serde_json::from_str(answer).unwrap_or_else(|error| {
                         let status = format!("it answers what nobody understands: {error}");
                         Err(RunError::Died { seed, status })
                     });
                 }
-                Err(RecvTimeoutError::Timeout) if asked_at.elapsed() >= limits.time => {
-                    return Err(RunError::Hung {
-                        seed,
-                        limit_secs: limits.time.as_secs(),
-                    });
-                }
                 Err(RecvTimeoutError::Timeout) => {
+                    if progress.is_over(self.processor_time(), limits.time) {
+                        return Err(RunError::Hung {
+                            seed,
+                            limit_secs: limits.time.as_secs(),
+                        });
+                    }
                     let limit_mib = limits.memory_mib;
                     if self.mib().is_some_and(|mib| mib > limit_mib) {
                         return Err(RunError::Outgrown { seed, limit_mib });
@@ -245,6 +271,19 @@ impl Worker {
         }
     }
 
+    /// How long the processor has worked for it, if the system tells.
+    fn processor_time(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // The name, in parentheses, may hold anything. In user mode and in the system's are the 14th and 15th field.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let ticks: Vec<&str> = fields.split(' ').skip(11).take(2).collect();
+        let [user, system] = ticks[..] else {
+            return None;
+        };
+        let ticks = user.parse::<u64>().ok()? + system.parse::<u64>().ok()?;
+        Some(TICK * u32::try_from(ticks).ok()?)
+    }
+
     /// How much memory it has filled, in MiB, if the system tells.
     fn mib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
@@ -252,6 +291,38 @@ impl Worker {
         let resident = lines.find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kib: u64 = resident.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kib / 1_024)
+    }
+}
+
+/// How far a run has come.
+#[expect(clippy::disallowed_types, reason = "a shell has a clock")]
+struct Progress {
+    /// What the processor had worked for the worker before, and by now.
+    worked: Option<(Duration, Duration)>,
+    /// When that changed last; from the beginning, if the system does not tell.
+    moved_at: std::time::Instant,
+}
+
+impl Progress {
+    #[expect(clippy::disallowed_types, reason = "a shell has a clock")]
+    fn of(worked: Option<Duration>) -> Self {
+        Self {
+            worked: worked.map(|worked| (worked, worked)),
+            moved_at: std::time::Instant::now(),
+        }
+    }
+
+    /// Whether it has had its time, the processor having worked for so long by now.
+    #[expect(clippy::disallowed_types, reason = "a shell has a clock")]
+    fn is_over(&mut self, worked: Option<Duration>, limit: Duration) -> bool {
+        let (Some((before, last)), Some(now)) = (&mut self.worked, worked) else {
+            return self.moved_at.elapsed() >= limit;
+        };
+        if *last < now {
+            *last = now;
+            self.moved_at = std::time::Instant::now();
+        }
+        now.saturating_sub(*before) >= limit || self.moved_at.elapsed() >= limit
     }
 }
 
@@ -310,6 +381,25 @@ mod tests {
     }
 
     #[test]
+    fn worker_that_is_busy_for_too_long_is_given_up_and_one_that_is_only_slow_is_not() {
+        let loops = "read -r job; while :; do :; done";
+        let told: Vec<String> = done_by(loops, 1).iter().map(RunError::to_string).collect();
+        assert_eq!(told[0], "seed 8 did not end within 1 s");
+        if !cfg!(target_os = "linux") {
+            return;
+        }
+        // For longer than it may, of which it works a part.
+        let works = "read -r job; i=0; while [ $i -lt 24 ]; do i=$((i+1)); sleep 0.1; \
+                     j=0; while [ $j -lt 9000 ]; do j=$((j+1)); done; done; kill -ABRT $$";
+        let told: Vec<String> = done_by(works, 2).iter().map(RunError::to_string).collect();
+        assert!(
+            told.iter()
+                .all(|told| told.contains("took its process along")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
     fn worker_that_grows_without_end_costs_one_seed_and_is_told_from_one_that_hangs() {
         // Twice as large with every step.
         let grows = "read -r job; leak=0123456789abcdef; while :; do leak=$leak$leak; done";
@@ -319,6 +409,34 @@ mod tests {
             "seed 9 took more than 64 MiB of memory",
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_an_implementation_prints_is_no_answer_and_one_of_your_own_is_found() {
+        let answers = r#"read -r job; echo tracing; printf 'half a line'
+            printf '\nnanshe-worker: {"Err": {"hung": {"seed": 8, "limit_secs": 5}}}\n'; sleep 60"#;
+        let told: Vec<String> = done_by(answers, 60)
+            .iter()
+            .map(RunError::to_string)
+            .collect();
+        assert_eq!(told[0], "seed 8 did not end within 5 s");
+
+        let reference = implementations().next().unwrap();
+        let own = Implementation {
+            name: "yours",
+            ..reference
+        };
+        let order = Order {
+            scenario: Some(draw(1, reference, &Weights::default()).to_toml()),
+            implementation: own.name.to_owned(),
+            seed: 1,
+        };
+        let order = serde_json::to_string(&order).unwrap() + "\n";
+        let mut out = Vec::new();
+        work_with(&[own], order.as_bytes(), &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.starts_with("\nnanshe-worker: {\"Ok\":"), "{out}");
+        assert!(work(order.as_bytes(), Vec::new()).is_err());
     }
 
     #[test]

@@ -21,8 +21,11 @@ use nanshe_conformance::verdict::Verdict;
 /// Events of which the longest history of the ladder in memory consists.
 const LADDER: [u64; 3] = [100_000, 1_000_000, 10_000_000];
 
-/// Times that the shortest history is judged; longer ones are judged as many times less.
+/// Events that are judged of each length, one history as often as that takes.
 const EVENTS_JUDGED: u64 = 20_000_000;
+
+/// Times that the longest is judged: the fastest of two would be compared with the fastest of many.
+const TIMES_MIN: u64 = 5;
 
 /// Events that are written to a file at once.
 const EVENTS_WRITTEN: usize = 10_000;
@@ -63,7 +66,7 @@ fn ladder(longest: u64, threads: usize) -> anyhow::Result<()> {
     for events in LADDER.into_iter().filter(|&events| events <= longest) {
         let history = judged::history(judged::messages(events));
         let mut fastest = f64::INFINITY;
-        for _ in 0..(EVENTS_JUDGED / events) {
+        for _ in 0..(EVENTS_JUDGED / events).max(TIMES_MIN) {
             let began = Instant::now();
             let verdicts = judge_on(&history, threads);
             fastest = fastest.min(began.elapsed().as_secs_f64());
