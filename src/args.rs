@@ -110,7 +110,7 @@ pub(crate) struct Conform {
     /// time on a target]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Print the report as JSON
+    /// Print the report as JSON; of several targets, a list of reports
     #[arg(long)]
     pub(crate) json: bool,
     /// Write the report as JUnit XML as well
@@ -299,7 +299,7 @@ pub(crate) struct PoolOptions {
     /// all of them along
     #[arg(long)]
     pub(crate) in_process: bool,
-    /// How many seconds one run may take, in real time, before it is given up and reported
+    /// How many seconds of the processor's time one run may take, or may stand still, before it is given up and reported
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) limit_secs: u64,
     /// How many MiB of memory the process of one run may fill before it is given up and reported
@@ -476,7 +476,7 @@ pub(crate) struct Replay {
     /// Stored runs: folders that `stress` or `simulate` made
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Print the verdicts as JSON
+    /// Print the verdicts as JSON, a line for each run
     #[arg(long)]
     pub(crate) json: bool,
 }

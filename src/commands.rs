@@ -12,6 +12,8 @@ mod check;
 mod conform;
 mod convert;
 mod explore;
+#[cfg(madsim)]
+mod interruption;
 mod list;
 mod login;
 mod pages;

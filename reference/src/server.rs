@@ -144,6 +144,14 @@ pub async fn serve(
     serve_with(listeners, service, Options::default(), stop).await
 }
 
+/// Looks at what `options` name, as [`serve_with`] does before it serves.
+///
+/// # Errors
+/// If the authorities cannot be read, or what they say about the relay's certificate.
+pub fn check(options: &Options) -> io::Result<()> {
+    sender::Ways::new(options, websocket::Sockets::default()).map(drop)
+}
+
 /// Serves until `stop` is done. Then requests under way are answered, for as long as the options
 /// allow, idle connections are closed, WebSockets too, and webhooks under way are cut off.
 ///

@@ -38,6 +38,9 @@ pub(crate) fn run(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit>
     let ended = judge_each(args, &mut reports, shell);
     // What was found before something went wrong is worth keeping.
     if !reports.is_empty() {
+        if args.json {
+            shell.print(&json(&reports, args.targets.len()))?;
+        }
         pages::write(&reports, args.junit.as_deref(), &args.pages)?;
     }
     ended?;
@@ -85,12 +88,9 @@ fn judge_each(
 ) -> anyhow::Result<()> {
     for args in each(args) {
         let report = judge(&args, shell)?;
-        let text = if args.json {
-            report::json(&report)
-        } else {
-            report::terminal(&report)
-        };
-        shell.print(&text)?;
+        if !args.json {
+            shell.print(&report::terminal(&report))?;
+        }
         let stopped = report.stopped.is_some();
         reports.push(report);
         if stopped {
@@ -98,6 +98,16 @@ fn judge_each(
         }
     }
     Ok(())
+}
+
+/// One document: the report, or if there are several targets a list of theirs.
+fn json(reports: &[Report], targets: usize) -> String {
+    let reports: Vec<String> = reports.iter().map(report::json).collect();
+    if targets > 1 {
+        format!("[{}]\n", reports.join(","))
+    } else {
+        reports.concat()
+    }
 }
 
 /// The same command line for each of its targets.
@@ -456,6 +466,11 @@ mod tests {
         };
         let (html, markdown) = (text(&html), text(&markdown));
         assert_eq!(exit, Exit::Valid, "{error}");
+        let words = [&["conform", "--json", &urls[0], &urls[1]], &few[..]].concat();
+        let (_, list, _) = nanshe(&words);
+        let list: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+        let targets: Vec<&str> = list.iter().filter_map(|it| it["target"].as_str()).collect();
+        assert_eq!(targets, [&urls[0], &urls[1]]);
         for url in &urls {
             let line = format!("{url}: 2 cases");
             assert_eq!(out.matches(&line).count(), 1, "{out}");

@@ -162,6 +162,52 @@ fn a_run_of_the_suite_that_is_interrupted_tells_what_it_knows_and_leaves_no_queu
     assert_eq!(queues(&admin), 0);
 }
 
+#[cfg(madsim)]
+#[test]
+fn campaign_that_is_interrupted_tells_what_it_knows_and_leaves_nothing_half_written() {
+    let scenario = "scenarios/delivery/lost-acknowledgement.toml";
+    for (words, name) in [
+        (
+            &["simulate", scenario][..],
+            "delivery-lost-acknowledgement-reference-0-9000000-stopped",
+        ),
+        (
+            &["explore", "--implementation", "reference"],
+            "drawn-reference-0-9000000-stopped",
+        ),
+    ] {
+        let runs = format!("nanshe-interrupted-{}-{}", words[0], std::process::id());
+        let runs = std::env::temp_dir().join(runs);
+        let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
+            .args(words)
+            .args(["--seeds", "9000000", "--runs"])
+            .arg(&runs)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut run = Server(run.unwrap());
+        // It is made when the signals are listened for.
+        while !runs.exists() {}
+        signal(&run, Signal::INT);
+        let (mut told, mut said) = (String::new(), String::new());
+        let mut out = run.0.stdout.take().unwrap();
+        out.read_to_string(&mut told).unwrap();
+        let mut error = run.0.stderr.take().unwrap();
+        error.read_to_string(&mut said).unwrap();
+        assert_eq!(run.0.wait().unwrap().code(), Some(3), "{told}{said}");
+        assert!(said.contains("NOT WHOLE: Ctrl-C was pressed"), "{said}");
+        assert!(runs.join(name).join("summary.json").exists(), "{told}");
+        let left = std::fs::read_dir(&runs).unwrap();
+        let left: Vec<String> = left
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        let is_partial = |name: &String| name.starts_with(".partial");
+        assert!(!left.iter().any(is_partial), "{left:?}");
+        std::fs::remove_dir_all(&runs).unwrap();
+    }
+}
+
 #[test]
 fn drawn_sequences_leave_no_queue_whether_or_not_they_are_interrupted() {
     let (_server, clients, admin) = start("error");

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use nanshe_conformance::document;
 use nanshe_conformance::report::{self, Disagreement, Merged, Report};
 use nanshe_conformance::verdict::Verdict;
+use serde_json::Value;
 
 use super::pages;
 use crate::args::{Merge, ReportAction, Show};
@@ -74,13 +75,21 @@ fn show(args: &Show, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     })
 }
 
+/// The reports in `files`, each of which holds one or a list of them.
 fn read(files: &[String]) -> anyhow::Result<Vec<(String, Report)>> {
-    let one = |file: &String| {
+    let mut all = Vec::new();
+    for file in files {
         let text = document::read(file)?;
-        let report = report::read(&text).with_context(|| file.clone())?;
-        Ok((file.clone(), report))
-    };
-    files.iter().map(one).collect()
+        let texts = match serde_json::from_str::<Vec<Value>>(&text) {
+            Ok(list) => list.iter().map(Value::to_string).collect(),
+            Err(_) => vec![text],
+        };
+        for text in texts {
+            let report = report::read(&text).with_context(|| file.clone())?;
+            all.push((file.clone(), report));
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -119,6 +128,25 @@ mod tests {
             assert_eq!(exit, Exit::Unknown, "{error}");
             assert!(out.contains("Ctrl-C was pressed"), "{out}");
         }
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn list_of_reports_is_read_as_each_of_them() {
+        let file = std::env::temp_dir().join(format!("nanshe-list-{}.json", std::process::id()));
+        let report = |target: &str| {
+            format!(
+                r#"{{"format": "nanshe-conformance-report", "version": 1, "target": "{target}",
+            "profile": "core", "suite_version": 2, "seed": 1, "command": "nanshe conform t",
+            "elapsed_secs": 0.5, "cases": [], "left_out": []}}"#
+            )
+        };
+        std::fs::write(&file, format!("[{},{}]", report("one"), report("other"))).unwrap();
+        let (_, out, error) = nanshe(&["report", "show", &file.to_string_lossy()]);
+        assert!(
+            out.contains("one: ") && out.contains("other: "),
+            "{out}{error}"
+        );
         std::fs::remove_file(&file).unwrap();
     }
 

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use nanshe_conformance::document;
 use nanshe_reference::Service;
 use nanshe_reference::config::Config;
-use nanshe_reference::server::{Listeners, SystemClock, serve_with};
+use nanshe_reference::server::{Listeners, SystemClock, check, serve_with};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,8 @@ pub(crate) fn run(args: &Serve, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
         admin: options_admin,
         ..
     } = config.scaled(time_scale);
+    // Before anybody is told that it serves.
+    check(&options).with_context(|| args.config.clone().unwrap_or_default())?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         let (http, address) = listen(args.bind).await?;
@@ -137,6 +139,18 @@ mod tests {
             "{error}"
         );
         assert_eq!(error.lines().count(), 1);
+        let file = std::env::temp_dir().join(format!("nanshe-serve-{}.toml", std::process::id()));
+        let path = file.to_string_lossy();
+        std::fs::write(
+            &file,
+            "[subscriptions]\nauthorities_file = \"no/such.pem\"\n",
+        )
+        .unwrap();
+        let (exit, out, error) = nanshe(&["serve", "--bind", "127.0.0.1:0", "--config", &path]);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+        let expected = format!("nanshe: {path}: cannot read authorities from no/such.pem: ");
+        assert!(error.starts_with(&expected), "{error}");
         let (exit, _, error) = nanshe(&["serve", "--config", "no/such.toml"]);
         assert_eq!((exit, error.lines().count()), (Exit::Usage, 1));
         assert_eq!(nanshe(&["serve", "--time-scale", "0"]).0, Exit::Usage);

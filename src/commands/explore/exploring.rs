@@ -17,8 +17,8 @@ use serde_json::json;
 
 use super::table;
 use crate::args::Explore;
-use crate::commands::shard;
 use crate::commands::simulate::{SUMMARY, find, pool, suffix};
+use crate::commands::{interruption, shard};
 use crate::output::{Exit, Shell, write_whole};
 
 pub(crate) fn run(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
@@ -41,6 +41,9 @@ fn explore(args: &Explore, (pool, shell): (&dyn Pool, &mut Shell<'_>)) -> anyhow
     let whole = args.first_seed..args.first_seed + args.seeds;
     let campaign = Campaign::drawn(implementation.name, whole);
     let mut summary = Summary::new(&campaign, seeds.start);
+    interruption::listen();
+    // Hours are not spent for what cannot be stored.
+    make_folder(&args.runs)?;
     let bar = shell.progress(seeds.end - seeds.start);
     let (mut explorer, mut firsts) = (Explorer::new(implementation), Firsts::default());
     #[expect(clippy::disallowed_types, reason = "a shell tells how long it took")]
@@ -60,13 +63,18 @@ fn explore(args: &Explore, (pool, shell): (&dyn Pool, &mut Shell<'_>)) -> anyhow
         }
         let is_found = args.rule.is_some() && firsts.iter().next().is_some();
         let is_over = is_found || args.stop && summary.verdict == Verdict::Violation;
-        stored.is_ok() && !is_over
+        stored.is_ok() && !is_over && interruption::stopped_by().is_none()
     });
     bar.finish_and_clear();
     stored?;
     let elapsed = started_at.elapsed();
     keep(args, &summary, shard)?;
-    let found = shrink_all(args, implementation, &firsts, (pool, shell))?;
+    let stopped_by = interruption::stopped_by();
+    let found = match stopped_by {
+        None => shrink_all(args, implementation, &firsts, (pool, shell))?,
+        // What was found is stored as it was drawn.
+        Some(_) => Vec::new(),
+    };
     let missing: BTreeSet<&str> = explorer.missing().map(|goal| goal.name).collect();
     if args.json {
         let document = json!({
@@ -79,11 +87,23 @@ fn explore(args: &Explore, (pool, shell): (&dyn Pool, &mut Shell<'_>)) -> anyhow
     } else {
         shell.print(&text(&summary, elapsed, (&missing, &found)))?;
     }
+    if let Some(why) = stopped_by {
+        shell.say(&format!(
+            "NOT WHOLE: {why}; {} of {} seeds ran, and nothing was shrunk",
+            summary.seeds, args.seeds
+        ));
+        return Ok(Exit::Unknown);
+    }
     let verdict = summary.outcome();
     if args.every_goal && !missing.is_empty() && verdict == Verdict::Valid {
         return Ok(Exit::Unknown);
     }
     Ok(verdict.into())
+}
+
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("--runs: {} cannot be created", folder.display()))
 }
 
 /// The share of this machine, and its seeds.
@@ -115,10 +135,13 @@ fn seeds(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<(Shard, Range<
 fn keep(args: &Explore, summary: &Summary, shard: Shard) -> anyhow::Result<()> {
     let (first, count) = (args.first_seed, args.seeds);
     let implementation = &summary.implementation;
-    let name = format!("drawn-{implementation}-{first}-{count}{}", suffix(shard));
+    let stopped = interruption::stopped_by().map_or("", |_| "-stopped");
+    let name = format!(
+        "drawn-{implementation}-{first}-{count}{}{stopped}",
+        suffix(shard)
+    );
     let folder = args.runs.join(name);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("--runs: {} cannot be created", folder.display()))?;
+    make_folder(&folder)?;
     write_whole(&folder.join(SUMMARY), summary.json().as_bytes())
 }
 
@@ -144,8 +167,7 @@ fn shrink_all(
 fn store(args: &Explore, scenario: &Scenario) -> anyhow::Result<PathBuf> {
     let path = args.runs.join(format!("{}.toml", scenario.name));
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("--runs: {} cannot be created", folder.display()))?;
+    make_folder(&folder)?;
     write_whole(&path, scenario.to_toml().as_bytes())?;
     Ok(path)
 }

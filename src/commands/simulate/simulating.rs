@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -15,7 +16,7 @@ use nanshe_simulator::{
 };
 
 use crate::args::{PoolOptions, Simulate};
-use crate::commands::shard;
+use crate::commands::{interruption, shard};
 use crate::output::{Exit, Shell, point_latest_to, write_whole};
 
 /// Workers if the system does not tell how many cores there are.
@@ -52,8 +53,12 @@ pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit
     if let Some(source) = source {
         shell.say(&format!("share {shard} of the seeds, says {source}"));
     }
+    interruption::listen();
     let mut summaries = Vec::new();
     for chosen in &chosen {
+        if interruption::stopped_by().is_some() {
+            break;
+        }
         let summary = simulate(args, chosen, (&*pool, shell))?;
         if !args.json {
             shell.print(&summary.0.terminal(Some(summary.1)))?;
@@ -69,6 +74,13 @@ pub(crate) fn run(args: &Simulate, shell: &mut Shell<'_>) -> anyhow::Result<Exit
                 .collect::<Vec<_>>()
                 .join(",")
         ))?;
+    }
+    if let Some(why) = interruption::stopped_by() {
+        let (told, all) = (summaries.len(), chosen.len());
+        shell.say(&format!(
+            "NOT WHOLE: {why}; told of {told} of {all} scenarios, the last perhaps in part"
+        ));
+        return Ok(Exit::Unknown);
     }
     Ok(Verdict::worst(summaries.iter().map(Summary::outcome)).into())
 }
@@ -148,7 +160,8 @@ pub(crate) fn pool(options: &PoolOptions) -> anyhow::Result<Box<dyn Pool>> {
     let program = std::env::current_exe().context("this program cannot find itself")?;
     let start = move || {
         let mut command = std::process::Command::new(&program);
-        command.arg("worker");
+        // A Ctrl-C is for this process: a worker that dies of it would be taken for a finding.
+        command.arg("worker").process_group(0);
         command
     };
     let limits = Limits {
@@ -207,7 +220,7 @@ fn simulate(
             if let Ok(run) = &result {
                 stored = folder.store(run);
             }
-            stored.is_ok()
+            stored.is_ok() && interruption::stopped_by().is_none()
         },
     );
     bar.finish_and_clear();
@@ -218,8 +231,8 @@ fn simulate(
 }
 
 /// A stored campaign: `runs/<scenario>-<implementation>-<first seed>-<seeds>/`, with one history a
-/// seed and the summary; the name of a share ends with `-shard-<K>-of-<N>`. It gets its name when it
-/// is whole.
+/// seed and the summary; the name of a share ends with `-shard-<K>-of-<N>`, and that of one that was stopped with
+/// `-stopped`. It gets its name when all of it is there.
 struct RunFolder {
     runs: PathBuf,
     name: String,
@@ -271,7 +284,12 @@ impl RunFolder {
 
     fn finish(self, summary: &Summary) -> anyhow::Result<()> {
         write_whole(&self.partial.join(SUMMARY), summary.json().as_bytes())?;
-        let folder = self.runs.join(&self.name);
+        // What was stopped takes nothing's place that was whole.
+        let name = match interruption::stopped_by() {
+            None => self.name.clone(),
+            Some(_) => format!("{}-stopped", self.name),
+        };
+        let folder = self.runs.join(&name);
         if folder.exists() {
             // The same campaign again: the same bytes, unless the binary has changed.
             std::fs::remove_dir_all(&folder)
@@ -279,7 +297,7 @@ impl RunFolder {
         }
         std::fs::rename(&self.partial, &folder)
             .with_context(|| format!("{} cannot be stored", folder.display()))?;
-        point_latest_to(&self.runs, &self.name)
+        point_latest_to(&self.runs, &name)
     }
 }
 
