@@ -78,8 +78,11 @@ async fn survives(context: Context) -> CaseResult {
         .send()
         .await?
         .expect("4.6", &[204])?;
-    let left = context.get(subscribed.path).send().await?;
-    let left = left.expect("4.6", &[200, 404])?.status() == 200;
+    let reply = context.get(subscribed.path.clone()).send().await?;
+    let left = reply.expect("4.6", &[200, 404])?.status() == 200;
+    if left {
+        shown(&context, &subscribed).await?;
+    }
     queue.post_one(300).await?;
     let (all, reply) = listed(&context, &queue).await?;
     let expected = if left {
