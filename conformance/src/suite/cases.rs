@@ -41,6 +41,7 @@ mod notification_scope;
 mod notifications;
 mod order;
 mod patch;
+mod producers;
 mod queue_lists;
 mod queues;
 mod races;
@@ -92,6 +93,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         names::CASES,
         bulk::CASES,
         crowds::CASES,
+        producers::CASES,
         root::CASES,
         subscriptions::CASES,
         subscription_items::CASES,

@@ -1,4 +1,4 @@
-//! Deletes the queues that cases made, when they are done with them.
+//! Deletes the queues, flavors and pools that cases made, when they are done with them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const CLEAN_UP_WITHIN: Duration = Duration::from_secs(60);
 /// Deletions under way at once.
 const IN_FLIGHT_MAX: usize = 16;
 
-/// A queue that a case used.
+/// A queue, flavor or pool that a case used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Used {
     /// The project, as the header has it.
@@ -24,6 +24,33 @@ pub(super) struct Used {
     pub(super) path: String,
     /// Whether it was asked about subscriptions, which outlive their queue.
     pub(super) has_subscriptions: bool,
+}
+
+/// The path of the pool or flavor that `path` is about, if it is about one.
+pub(super) fn operated(path: &str) -> Option<&str> {
+    let path = path.split('?').next().unwrap_or_default();
+    let name = path
+        .strip_prefix("/v2/pools/")
+        .or_else(|| path.strip_prefix("/v2/flavors/"))?;
+    (!name.is_empty() && !name.contains('/')).then_some(path)
+}
+
+/// What is deleted together, in this order: a pool with queues stays, and so does the last one of a flavor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Queues,
+    Flavors,
+    Pools,
+}
+
+impl Turn {
+    fn of(used: &Used) -> Self {
+        match operated(&used.path) {
+            None => Self::Queues,
+            Some(path) if path.starts_with("/v2/flavors/") => Self::Flavors,
+            Some(_) => Self::Pools,
+        }
+    }
 }
 
 /// Deletes what the cases used, and says how much is left if that could not be done.
@@ -38,15 +65,29 @@ pub(super) async fn clean_up(world: &World, contexts: &[Context]) -> Option<Stri
         })
         .collect();
     let all = used.len();
+    let are_queues = used.iter().all(|(_, used)| Turn::of(used) == Turn::Queues);
+    let what = if are_queues {
+        "queues"
+    } else {
+        "queues, flavors and pools"
+    };
     let mut left: BTreeSet<usize> = (0..all).collect();
-    let deletions = futures_util::stream::iter(used.into_iter().enumerate());
-    let mut deletions = deletions
-        .map(|(number, (context, used))| async move { (number, delete(&context, &used).await) })
-        .buffer_unordered(IN_FLIGHT_MAX);
+    let mut turns = [Vec::new(), Vec::new(), Vec::new()];
+    for (number, (context, used)) in used.into_iter().enumerate() {
+        turns[Turn::of(&used) as usize].push((number, context, used));
+    }
     let whole = async {
-        while let Some((number, deleted)) = deletions.next().await {
-            if deleted {
-                left.remove(&number);
+        for theirs in turns {
+            let mut deletions =
+                futures_util::stream::iter(theirs)
+                    .map(|(number, context, used)| async move {
+                        (number, delete(&context, &used).await)
+                    })
+                    .buffer_unordered(IN_FLIGHT_MAX);
+            while let Some((number, deleted)) = deletions.next().await {
+                if deleted {
+                    left.remove(&number);
+                }
             }
         }
     };
@@ -58,7 +99,7 @@ pub(super) async fn clean_up(world: &World, contexts: &[Context]) -> Option<Stri
         } else {
             "not deleted in time"
         };
-        format!("{count} of {all} queues that the suite made were {why}")
+        format!("{count} of {all} {what} that the suite made were {why}")
     })
 }
 
@@ -78,8 +119,40 @@ async fn delete(context: &Context, used: &Used) -> bool {
                 .await,
         );
     }
-    let request = context.delete(used.path.clone()).project(project);
+    let mut request = context.delete(used.path.clone()).project(project);
+    if Turn::of(used) != Turn::Queues {
+        request = request.header("x-roles", "admin");
+    }
     let answer = request.send().await;
     // What a name is refused for is not there either.
     answer.is_ok_and(|reply| matches!(reply.status().as_u16(), 200..300 | 400 | 404))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flavors_go_behind_queues_and_pools_last() {
+        let turn = |path: &str| {
+            let used = Used {
+                project: Vec::new(),
+                path: path.to_owned(),
+                has_subscriptions: false,
+            };
+            Turn::of(&used)
+        };
+        assert_eq!(turn("/v2/queues/pools"), Turn::Queues);
+        assert_eq!(turn("/v2/flavors/f"), Turn::Flavors);
+        assert_eq!(turn("/v2/pools/p"), Turn::Pools);
+        assert_eq!(operated("/v2/pools/p?detailed=true"), Some("/v2/pools/p"));
+        for path in [
+            "/v2/pools",
+            "/v2/pools?limit=2",
+            "/v2/pools/",
+            "/v2/pools/p/drain",
+        ] {
+            assert_eq!(operated(path), None, "{path}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use super::capability::Capability;
-use super::cleanup::Used;
+use super::cleanup::{Used, operated};
 use super::namespace::{Namespace, queue_of};
 use super::pulse::Pulse;
 use super::surroundings::Surroundings;
@@ -182,14 +182,19 @@ impl Context {
         self.transcript().requests
     }
 
-    /// Notes a queue that a request may make, so that it can be deleted in the end.
+    /// Notes a queue, a pool or a flavor that a request may make, so that it can be deleted in the end.
     pub(super) fn note_use(&self, path: &str, headers: &HeaderMap) {
-        let (Some(name), Some(project)) = (queue_of(path), headers.get("x-project-id")) else {
+        let path_used = match (queue_of(path), operated(path)) {
+            (Some(name), _) => format!("/v2/queues/{name}"),
+            (None, Some(path)) => path.to_owned(),
+            (None, None) => return,
+        };
+        let Some(project) = headers.get("x-project-id") else {
             return;
         };
         let used = Used {
             project: project.as_bytes().to_vec(),
-            path: format!("/v2/queues/{name}"),
+            path: path_used,
             has_subscriptions: path.contains("/subscriptions"),
         };
         self.transcript().used.insert(used);

@@ -16,7 +16,7 @@ use crate::environment::Instant;
 const PATCH_MEDIA_TYPE: &str = "application/openstack-messaging-v2.0-json-patch";
 
 /// Pages that one pass over a queue may have.
-const PAGES_MAX: usize = 500;
+const PAGES_MAX: usize = 5_000;
 
 /// How much later than its ttl says the documents let a message vanish.
 const EXPIRY_LAG_SECS: u64 = 60;
@@ -26,6 +26,12 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// Time between two looks at something that is about to vanish.
 const POLL_EVERY: Duration = Duration::from_secs(10);
+
+/// Time between the first looks at statistics that may lag; each is twice as long as the one before.
+const STATS_POLL_FIRST: Duration = Duration::from_millis(100);
+
+/// The longest time between two of them.
+const STATS_POLL_LAST: Duration = Duration::from_secs(2);
 
 /// A queue as one client sees it. It need not exist.
 #[derive(Clone)]
@@ -192,6 +198,54 @@ impl Queue {
         }
     }
 
+    /// What `query` lists, where `wanted` messages are expected: one page and, if that is short, all that
+    /// its links lead to. Contract 5.4: a page may be short, and is empty only at the end.
+    pub(super) async fn whole(&self, query: &str, wanted: usize) -> Result<Page, Stop> {
+        let page = self.list(query).await?;
+        self.read_on(page, wanted).await
+    }
+
+    /// What lies behind `page`, where `wanted` messages are expected; as [`Queue::whole`].
+    pub(super) async fn rest(&self, page: &Page, wanted: usize) -> Result<Page, Stop> {
+        let next = self.follow(page).await?;
+        self.read_on(next, wanted).await
+    }
+
+    /// The first `count` messages that `query` lists, none more, and so a position behind them: one page of that
+    /// many or, where pages are short, several.
+    pub(super) async fn first(&self, query: &str, count: usize) -> Result<Page, Stop> {
+        let mut page = self.list(&format!("?{query}&limit={count}")).await?;
+        while (1..count).contains(&page.messages.len()) {
+            let missing = count - page.messages.len();
+            let next = match &page.next {
+                Some(next) => with_limit(next, missing),
+                None => return Err(page.reply.refuse("1.9", "a next link on a non-empty page")),
+            };
+            let next = Page::read(self.context.get(next).send().await?)?;
+            if next.messages.is_empty() {
+                break;
+            }
+            page = page.and(next)?;
+        }
+        Ok(page)
+    }
+
+    /// `page` itself if it has `wanted` messages; else all from there to the end.
+    async fn read_on(&self, mut page: Page, wanted: usize) -> Result<Page, Stop> {
+        if page.messages.is_empty() || page.messages.len() >= wanted {
+            return Ok(page);
+        }
+        for _ in 0..PAGES_MAX {
+            let next = self.follow(&page).await?;
+            if next.messages.is_empty() {
+                return Ok(page);
+            }
+            page = page.and(next)?;
+        }
+        let expected = format!("an empty page after at most {PAGES_MAX} pages");
+        Err(page.reply.refuse("1.9", &expected))
+    }
+
     /// All messages from the page that `query` asks for to the end.
     pub(super) async fn pass(&self, query: &str) -> Result<Vec<Message>, Stop> {
         let mut page = self.list(query).await?;
@@ -210,6 +264,46 @@ impl Queue {
         }
         let expected = format!("an empty page after at most {PAGES_MAX} pages");
         Err(page.reply.refuse("1.9", &expected))
+    }
+
+    /// Its statistics, once `holds` says that they are what `expected` has in words. They may follow what they
+    /// count (G19), but follow they must.
+    pub(super) async fn expect_stats(
+        &self,
+        clause: &str,
+        expected: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Reply, Stop> {
+        self.expect_stats_by(Instant::NEVER, (clause, expected), holds)
+            .await
+    }
+
+    /// As [`Queue::expect_stats`], where they are certain to stay like that until `deadline` alone.
+    pub(super) async fn expect_stats_by(
+        &self,
+        deadline: Instant,
+        (clause, expected): (&str, &str),
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Reply, Stop> {
+        let context = &self.context;
+        let latest = context.now().plus(context.happens_within());
+        let latest = latest.min(shortly_before(deadline));
+        let mut pause = STATS_POLL_FIRST;
+        loop {
+            let reply = context.get(self.at("/stats")).send().await?;
+            still_before(context, reply.sent, deadline)?;
+            let reply = reply.expect("4.7", &[200])?;
+            if holds(&reply.json("4.7")?["messages"]) {
+                return Ok(reply);
+            }
+            if reply.sent.invoked_at >= latest {
+                return Err(reply.refuse(clause, expected));
+            }
+            context
+                .sleep_until(context.now().plus(pause).min(latest))
+                .await;
+            pause = (pause * 2).min(STATS_POLL_LAST);
+        }
     }
 
     /// A request for a claim with these terms, `{"ttl": …, "grace": …}`.
@@ -297,6 +391,36 @@ impl Page {
             reply,
         })
     }
+
+    /// Both as if they were one: asked for when the first was, and answered when `next` was.
+    fn and(mut self, mut next: Self) -> Result<Self, Stop> {
+        let again = |message: &Message| self.messages.iter().any(|seen| seen.id == message.id);
+        let repeats = next.messages.iter().any(again);
+        next.reply
+            .check("1.9", "no message that an earlier page showed", !repeats)?;
+        self.messages.append(&mut next.messages);
+        next.reply.sent.invoked_at = self.reply.sent.invoked_at;
+        Ok(Self {
+            messages: self.messages,
+            ..next
+        })
+    }
+}
+
+/// The page behind a next link, with another limit. The rest of the link is the server's own.
+fn with_limit(next: &str, limit: usize) -> String {
+    let (path, query) = next.split_once('?').unwrap_or((next, ""));
+    let others = query.split('&').filter(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        name != "limit" && !name.is_empty()
+    });
+    let others: Vec<&str> = others.collect();
+    format!("{path}?{}&limit={limit}", others.join("&"))
+}
+
+/// Whether statistics count so many claimed and free messages.
+pub(super) fn counts(stats: &Value, (claimed, free): (u64, u64)) -> bool {
+    stats["claimed"] == claimed && stats["free"] == free && stats["total"] == claimed + free
 }
 
 impl Claim {

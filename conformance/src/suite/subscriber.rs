@@ -138,21 +138,28 @@ impl Subscriber {
         }
     }
 
-    /// Demands that messages with each of these bodies come.
+    /// Demands that messages with each of these bodies come, each in good time after the one before: how long many of
+    /// them take, one after the other, is for the server to know.
     pub(super) async fn expect(&self, clause: &str, bodies: &[Value]) -> Result<(), Stop> {
         let missing = |subscriber: &Self| {
             let came = subscriber.bodies();
             let missing = bodies.iter().filter(|body| !came.contains(body));
             missing.cloned().collect::<Vec<Value>>()
         };
-        if self
-            .until(|subscriber| missing(subscriber).is_empty())
-            .await
-        {
+        let mut left = missing(self);
+        while !left.is_empty() {
+            let before = left.len();
+            let fewer = |subscriber: &Self| missing(subscriber).len() < before;
+            if !self.until(fewer).await {
+                break;
+            }
+            left = missing(self);
+        }
+        if left.is_empty() {
             return Ok(());
         }
         let expected = format!(
-            "notifications of {} messages within {} s",
+            "notifications of {} messages, each within {} s of the one before",
             bodies.len(),
             self.context.happens_within().as_secs()
         );

@@ -1,7 +1,8 @@
 //! What a target's configuration puts around the cases: a sink, an allowed origin, spare pools.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::mail_sink::MailSink;
 use super::sink::Sink;
@@ -24,6 +25,8 @@ pub struct Surroundings {
     pub(super) pool_uris: Vec<String>,
     /// How many of them were given out.
     pub(super) pools: AtomicUsize,
+    /// Those that pools had before any was given out.
+    taken: OnceLock<BTreeSet<String>>,
 }
 
 impl Surroundings {
@@ -41,6 +44,7 @@ impl Surroundings {
             mail: None,
             pool_uris,
             pools: AtomicUsize::new(0),
+            taken: OnceLock::new(),
         }
     }
 
@@ -63,6 +67,16 @@ impl Surroundings {
     #[must_use]
     pub fn with_mail(self, mail: Option<Arc<MailSink>>) -> Self {
         Self { mail, ..self }
+    }
+
+    /// The stores that pools had before the cases made any, once somebody has noted them.
+    pub(super) fn taken_pool_uris(&self) -> Option<&BTreeSet<String>> {
+        self.taken.get()
+    }
+
+    /// Notes them, unless somebody was first.
+    pub(super) fn note_taken_pool_uris(&self, uris: BTreeSet<String>) -> &BTreeSet<String> {
+        self.taken.get_or_init(|| uris)
     }
 
     /// A store for a new pool: another one each time, as long as there are any.

@@ -169,7 +169,11 @@ async fn suite_runs_behind_keystone_and_renews_its_token_before_it_ends() {
     let report = run(world, reached, &selected, &Options::default(), |_| {}).await;
     report.assert_valid();
     let needs = |case: &&&nanshe_conformance::suite::Case| {
-        let more = [Capability::Projects, Capability::ExactExpiry];
+        let more = [
+            Capability::Projects,
+            Capability::ExactExpiry,
+            Capability::TotalOrder,
+        ];
         let absent = |need| more.contains(need) || ABSENT.contains(need);
         case.needs.iter().any(absent)
     };

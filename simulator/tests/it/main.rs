@@ -6,6 +6,7 @@
 mod conforming;
 mod determinism;
 mod ladders;
+mod lawful;
 mod modeling;
 mod network;
 mod planted;

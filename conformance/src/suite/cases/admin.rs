@@ -3,6 +3,8 @@
 //! Pools and flavors are for the whole service: cases give them names of their own and take them away
 //! again. Their pools have weight 0 or a flavor, so that no queue of anybody else is put there.
 
+use std::collections::BTreeSet;
+
 use super::queues::expect_queues;
 use crate::suite::capability::Capability::{self, Admin, Pools, QueueLists};
 use crate::suite::steps::{expect_each, next_link, unknown};
@@ -10,6 +12,9 @@ use crate::suite::{Case, CaseResult, Context, Reply, Request, Stop, case};
 use serde_json::{Value, json};
 
 pub(super) const NEEDS: &[Capability] = &[Admin, Pools];
+
+/// Pages that a listing of pools or flavors may have.
+const PAGES_MAX: usize = 500;
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -104,15 +109,48 @@ pub(super) fn flavor(context: &Context, word: &str) -> String {
     format!("/v2/flavors/{}", name(context, word))
 }
 
-/// A store for another pool, if there is one left.
-pub(super) fn store(context: &Context) -> Result<String, Stop> {
-    let uri = context.surroundings().pool_uri();
-    uri.ok_or_else(|| unknown(context, "the target names no store for another pool"))
+/// A store for another pool, if there is one left that no pool has: one of an earlier run may be left.
+pub(super) async fn store(context: &Context) -> Result<String, Stop> {
+    let around = context.surroundings();
+    let taken = match around.taken_pool_uris() {
+        Some(taken) => taken,
+        None => around.note_taken_pool_uris(pool_uris(context).await?),
+    };
+    loop {
+        match around.pool_uri() {
+            Some(uri) if taken.contains(&uri) => {}
+            Some(uri) => return Ok(uri),
+            None => {
+                return Err(unknown(
+                    context,
+                    "the target names no store for another pool",
+                ));
+            }
+        }
+    }
+}
+
+/// The stores of all pools, as far as they are told; whether they are told rightly is for others to say.
+async fn pool_uris(context: &Context) -> Result<BTreeSet<String>, Stop> {
+    let mut path = "/v2/pools?limit=20".to_owned();
+    let mut uris = BTreeSet::new();
+    for _ in 0..PAGES_MAX {
+        let reply = operator(context.get(path)).send().await?;
+        let document: Value = serde_json::from_slice(reply.body()).unwrap_or_default();
+        let pools = document["pools"].as_array().cloned().unwrap_or_default();
+        let uri = |pool: &Value| pool["uri"].as_str().map(str::to_owned);
+        uris.extend(pools.iter().filter_map(uri));
+        match next_link(&reply) {
+            Ok(Some(next)) if !pools.is_empty() => path = next,
+            _ => break,
+        }
+    }
+    Ok(uris)
 }
 
 /// Adds a pool that gets no queue unless it is given a flavor.
 pub(super) async fn add_pool(context: &Context, word: &str, weight: u64) -> Result<Value, Stop> {
-    let body = json!({ "uri": store(context)?, "weight": weight });
+    let body = json!({ "uri": store(context).await?, "weight": weight });
     let put = operator(context.put(pool(context, word)).json(&body));
     put.send().await?.expect("12.1", &[201])?;
     Ok(body)
@@ -264,7 +302,7 @@ async fn flavors_need_the_role(context: Context) -> CaseResult {
 
 async fn pool_is_shown(context: Context) -> CaseResult {
     let path = pool(&context, "p");
-    let body = json!({ "uri": store(&context)?, "weight": 0, "options": { "a": 1 } });
+    let body = json!({ "uri": store(&context).await?, "weight": 0, "options": { "a": 1 } });
     let put = operator(context.put(path.clone()).json(&body))
         .send()
         .await?;
@@ -305,7 +343,7 @@ async fn pool_again(context: Context) -> CaseResult {
 
 async fn bad_pools(context: Context) -> CaseResult {
     let path = pool(&context, "p");
-    let uri = store(&context)?;
+    let uri = store(&context).await?;
     let bodies = [
         json!({}),
         json!([]),
@@ -407,7 +445,7 @@ pub(super) async fn own_names(context: &Context, collection: &str) -> Result<Vec
     let own = name(context, "");
     let mut path = format!("/v2/{collection}?limit=2");
     let mut names = Vec::new();
-    for _ in 0..500 {
+    for _ in 0..PAGES_MAX {
         let reply = operator(context.get(path))
             .send()
             .await?

@@ -94,7 +94,7 @@ async fn taken_uri(context: Context) -> CaseResult {
 async fn patched_members(context: Context) -> CaseResult {
     let mut wanted = add_pool(&context, "p", 0).await?;
     wanted["options"] = json!({});
-    let uri = store(&context)?;
+    let uri = store(&context).await?;
     // With a weight and no flavor it would be given queues of others.
     add_flavor(&context, "f", &["p"]).await?;
     let path = pool(&context, "p");

@@ -242,7 +242,7 @@ async fn queue_of_a_flavor(context: Context) -> CaseResult {
         .send()
         .await?
         .expect("6.6", &[204])?;
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 2).await?;
     let rest = bodies(&page.messages) == json!([0, 2]);
     page.reply
         .check("12.3", "the first and the third message", rest)?;
@@ -273,7 +273,7 @@ async fn weights_move_nothing(context: Context) -> CaseResult {
         weigh(&context, word, weight).await?;
     }
     queue.post(&numbered(2..4, 300)).await?;
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 4).await?;
     let whole = bodies(&page.messages) == json!([0, 1, 2, 3]);
     page.reply
         .check("12.3", "all messages in one place, in order", whole)?;
@@ -297,7 +297,7 @@ async fn weight_returns(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     queue.create(&metadata).await?;
     queue.post(&numbered(0..2, 300)).await?;
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 2).await?;
     let whole = bodies(&page.messages) == json!([0, 1]);
     page.reply.check("12.3", "both messages", whole)?;
     let made = (put.status() == 201).then_some(&none);

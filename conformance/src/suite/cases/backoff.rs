@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::retries::judge_gaps;
+
 use crate::suite::capability::Capability::{self, Subscriptions, Webhooks};
 use crate::suite::steps::{Queue, numbered};
 use crate::suite::subscriber::{Subscriber, subscribe};
@@ -87,13 +89,6 @@ async fn expect_growth(context: &Context, (function, grown): (&str, [u64; 5])) -
     // That one is missing shows below.
     let span = total + context.happens_within();
     let _all_came = subscriber.until_within(span, all).await;
-    let gaps = subscriber.gaps();
-    let near = |(gap, secs): (&Duration, &u64)| {
-        gap.abs_diff(Duration::from_secs(*secs)) <= context.slack()
-    };
-    if gaps.len() == delays.len() && gaps.iter().zip(&delays).all(near) {
-        return Ok(());
-    }
     let expected = format!("attempts that follow each other after {delays:?} seconds");
-    Err(context.failure("8.6", expected, format!("{gaps:.1?}")))
+    judge_gaps(context, &subscriber.gaps(), (&delays, expected))
 }

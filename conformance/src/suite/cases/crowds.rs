@@ -6,7 +6,7 @@ use super::mixed::release;
 use crate::environment::Instant;
 use crate::suite::capability::Capability::{Delay, Metadata, Stats};
 use crate::suite::steps::{
-    Claim, EVERYTHING, Queue, bodies, numbered, still_before, surely_after, surely_gone,
+    Claim, EVERYTHING, Queue, bodies, counts, numbered, still_before, surely_after, surely_gone,
     surely_until,
 };
 use crate::suite::{Case, CaseResult, Context, Stop, case};
@@ -117,33 +117,33 @@ async fn scattered_releases(context: Context) -> CaseResult {
 
 /// Until `deadline` the counts cannot change.
 async fn expect_stats(
-    (context, queue): (&Context, &Queue),
+    queue: &Queue,
     (claimed, free): (u64, u64),
     (oldest, newest): (&str, &str),
     deadline: Instant,
 ) -> CaseResult {
-    let reply = context.get(queue.at("/stats")).send().await?;
-    still_before(context, reply.sent, deadline)?;
-    let reply = reply.expect("4.7", &[200])?;
-    let stats = reply.json("4.7")?["messages"].clone();
-    let same =
-        stats["claimed"] == claimed && stats["free"] == free && stats["total"] == claimed + free;
-    reply.check("4.7", &format!("{claimed} claimed and {free} free"), same)?;
-    for (end, id) in [("oldest", oldest), ("newest", newest)] {
-        let href = stats[end]["href"].as_str().unwrap_or_default();
-        reply.check("4.7", &format!("`{end}`: {id}"), href.ends_with(id))?;
-    }
-    Ok(())
+    let ends = [("oldest", oldest), ("newest", newest)];
+    let holds = |stats: &Value| {
+        let leads = |(end, id): (&str, &str)| {
+            let href = stats[end]["href"].as_str().unwrap_or_default();
+            href.ends_with(id)
+        };
+        counts(stats, (claimed, free)) && ends.into_iter().all(leads)
+    };
+    let expected = format!("{claimed} claimed and {free} free, from {oldest} to {newest}");
+    queue
+        .expect_stats_by(deadline, ("4.7", &expected), holds)
+        .await
+        .map(drop)
 }
 
 /// Of three hundred two hundred are claimed, by ten claims: every third ends after a minute, the first and the last
 /// among them.
 async fn mixed_stats(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
-    let here = (&context, &queue);
     let ids = post_many(&queue, 300).await?;
     let ends = (ids[0].as_str(), ids[ids.len() - 1].as_str());
-    expect_stats(here, (0, 300), ends, Instant::NEVER).await?;
+    expect_stats(&queue, (0, 300), ends, Instant::NEVER).await?;
     let mut claims = Vec::new();
     for turn in 0..10 {
         let terms = if turn % 3 == 0 { 60 } else { 3_600 };
@@ -151,26 +151,26 @@ async fn mixed_stats(context: Context) -> CaseResult {
     }
     let (first, last) = (&claims[0], &claims[claims.len() - 1]);
     let deadline = surely_until(&context, first.reply.sent, 60);
-    expect_stats(here, (200, 100), ends, deadline).await?;
+    expect_stats(&queue, (200, 100), ends, deadline).await?;
     context
         .sleep_until(surely_after(&context, last.reply.sent, 60))
         .await;
-    expect_stats(here, (120, 180), ends, Instant::NEVER).await?;
+    expect_stats(&queue, (120, 180), ends, Instant::NEVER).await?;
     // Now some that end soon, before and behind which others lie.
     let brief = queue.post(&numbered(0..200, 60)).await?;
     let last = brief.ids.last().map(String::as_str).unwrap_or_default();
     let deadline = surely_until(&context, brief.reply.sent, 60);
-    expect_stats(here, (120, 380), (ends.0, last), deadline).await?;
+    expect_stats(&queue, (120, 380), (ends.0, last), deadline).await?;
     context
         .sleep_until(surely_gone(&context, brief.reply.sent, 60))
         .await;
-    expect_stats(here, (120, 180), ends, Instant::NEVER).await?;
+    expect_stats(&queue, (120, 180), ends, Instant::NEVER).await?;
     // The first twenty are free by now, and are deleted: what is claimed counts too.
     for id in &ids[..20] {
         let delete = queue.deleting(id, "").send().await?;
         delete.expect("5.7", &[204])?;
     }
-    expect_stats(here, (120, 160), (&ids[20], ends.1), Instant::NEVER).await
+    expect_stats(&queue, (120, 160), (&ids[20], ends.1), Instant::NEVER).await
 }
 
 /// Forty that wait for a minute, and forty between them that wait for two.

@@ -92,7 +92,7 @@ pub(super) const CASES: &[Case] = &[
     )
     .guarantee("G17")
     .needs(&[Subscriptions, Webhooks, Projects])
-    .waits(10)
+    .waits(60)
     .since(2),
     case!(
         Should,
@@ -279,16 +279,16 @@ async fn dead_subscriber(context: Context) -> CaseResult {
     Ok(())
 }
 
-fn slow(secs: u64) -> Script {
+fn slow(delay: Duration) -> Script {
     Script {
-        delay: Duration::from_secs(secs),
+        delay,
         ..Script::default()
     }
 }
 
 async fn slow_gets_all(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
-    let subscriber = Subscriber::scripted(&context, "s", slow(3))?;
+    let subscriber = Subscriber::scripted(&context, "s", slow(Duration::from_secs(3)))?;
     subscribe(&context, &queue, (&subscriber, json!({}))).await?;
     queue.post(&numbered(0..4, 300)).await?;
     subscriber.expect("8.5", &numbers(0..4)).await
@@ -296,20 +296,28 @@ async fn slow_gets_all(context: Context) -> CaseResult {
 
 /// One project has slow subscribers, and much to tell them; another one has a quick subscriber. Both post
 /// several times in turn, so that every process of a server has some of either.
+///
+/// Six notifications may wait six times for a slow subscriber each, where a server takes turns. Behind all three
+/// hundred of the other project, with thirty at once, they would come too late.
 async fn fair(context: Context) -> CaseResult {
     const ROUNDS: u64 = 6;
+    const SLOW_ROUNDS: u64 = 25;
     let project = format!("{}-slow", context.project());
     let queue = Queue::new(&context, "q");
+    let within = context.happens_within();
+    let mut all_slow = Vec::new();
     for number in 0..12 {
-        let subscriber = Subscriber::scripted(&context, &format!("slow{number}"), slow(8))?;
+        let name = format!("slow{number}");
+        let subscriber = Subscriber::scripted(&context, &name, slow(within / 10))?;
         let body = json!({ "subscriber": subscriber.uri(), "ttl": 600 });
         let request = context.post(queue.at("/subscriptions"), &body);
         let reply = request.header("x-project-id", &project).send().await?;
         reply.expect("8.2", &[201])?;
+        all_slow.push(subscriber);
     }
     let quick = Subscriber::new(&context, "quick")?;
     subscribe(&context, &queue, (&quick, json!({}))).await?;
-    for round in 0..ROUNDS {
+    for round in 0..SLOW_ROUNDS {
         let batch = numbered(round..round + 1, 300);
         let post = queue.posting(&batch).header("x-project-id", &project);
         post.send().await?.expect("5.2", &[201])?;
@@ -318,10 +326,17 @@ async fn fair(context: Context) -> CaseResult {
         queue.post(&numbered(round..round + 1, 300)).await?;
     }
     let all = |quick: &Subscriber| quick.messages().len() >= 6;
-    if quick.until_within(Duration::from_secs(6), all).await {
+    let in_time = quick.until_within(within, all).await;
+    // What is still owed to them is not to stand in other cases' way.
+    for subscriber in &all_slow {
+        subscriber.rescript(Script::default());
+    }
+    if in_time {
         return Ok(());
     }
-    let expected = "6 notifications within 6 s, though another project has 12 slow subscribers";
+    let secs = within.as_secs();
+    let expected =
+        format!("6 notifications within {secs} s, though another project has slow subscribers");
     let came = format!("{} in that time", quick.messages().len());
     Err(context.failure("8.5", expected, came))
 }

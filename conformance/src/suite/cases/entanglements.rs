@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::mixed::release;
 use crate::suite::capability::Capability::{DeadLetters, Metadata, Pop, Stats};
-use crate::suite::steps::{Queue, bodies, numbered, still_before, surely_gone, surely_until};
+use crate::suite::steps::{
+    Queue, bodies, counts, numbered, still_before, surely_gone, surely_until,
+};
 use crate::suite::{Case, CaseResult, Context, Provenance, case};
 
 pub(super) const CASES: &[Case] = &[
@@ -64,15 +66,11 @@ async fn pop_in_front_of_a_claim(context: Context) -> CaseResult {
 }
 
 /// Demands these counts of `queue`.
-async fn expect_counts(queue: &Queue, context: &Context, counts: (u64, u64)) -> CaseResult {
-    let reply = context.get(queue.at("/stats")).send().await?;
-    let reply = reply.expect("4.7", &[200])?;
-    let stats: Value = reply.json("4.7")?["messages"].clone();
-    let (free, claimed) = counts;
+async fn expect_counts(queue: &Queue, (free, claimed): (u64, u64)) -> CaseResult {
+    let holds = |stats: &Value| counts(stats, (claimed, free));
     let total = free + claimed;
-    let holds = stats["free"] == free && stats["claimed"] == claimed && stats["total"] == total;
     let expected = format!("{free} free, {claimed} claimed, {total} in total");
-    reply.check("4.7", &expected, holds)
+    queue.expect_stats("4.7", &expected, holds).await.map(drop)
 }
 
 async fn stats_after_rebirth(context: Context) -> CaseResult {
@@ -82,7 +80,7 @@ async fn stats_after_rebirth(context: Context) -> CaseResult {
     let delete = context.delete(queue.at("")).send().await?;
     delete.expect("4.6", &[204])?;
     queue.post(&numbered(2..3, 300)).await?;
-    expect_counts(&queue, &context, (1, 0)).await
+    expect_counts(&queue, (1, 0)).await
 }
 
 /// The claim that moves one message and is granted another holds but the latter.
@@ -100,7 +98,7 @@ async fn stats_after_a_move(context: Context) -> CaseResult {
     second
         .reply
         .check("7.2", "the new message alone", granted)?;
-    expect_counts(&queue, &context, (0, 1)).await
+    expect_counts(&queue, (0, 1)).await
 }
 
 /// A claim gives a server occasion to look at what has expired in the queue, and to clear it away.
@@ -109,7 +107,7 @@ async fn collected_marker(context: Context) -> CaseResult {
     let messages = json!([{ "ttl": 600, "body": 0 }, { "ttl": 60, "body": 1 }]);
     let posted = queue.post(&messages).await?.reply.sent;
     queue.post(&numbered(2..4, 600)).await?;
-    let page = queue.list("?echo=true&limit=2").await?;
+    let page = queue.first("echo=true", 2).await?;
     still_before(
         &context,
         page.reply.sent,
@@ -125,7 +123,7 @@ async fn collected_marker(context: Context) -> CaseResult {
     let others = queue.claim(300, 20).await?;
     release(&context, &first.path).await?;
     release(&context, &others.path).await?;
-    let next = queue.follow(&page).await?;
+    let next = queue.rest(&page, 2).await?;
     still_before(
         &context,
         next.reply.sent,

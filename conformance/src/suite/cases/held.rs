@@ -319,7 +319,7 @@ async fn released_keep_place(context: Context) -> CaseResult {
         .send()
         .await?
         .expect("6.6", &[204])?;
-    let page = queue.list("?echo=true").await?;
+    let page = queue.whole("?echo=true", 4).await?;
     let listed = bodies(&page.messages) == json!([0, 1, 2, 3]);
     page.reply.check("5.3", "the order of the posts", listed)?;
     let second = queue.claim(300, 2).await?;

@@ -196,7 +196,7 @@ async fn expired_claim_shows_again(context: Context) -> CaseResult {
     let rest = bodies(&hidden.messages) == json!([1]);
     hidden.reply.check("5.4", "the other message alone", rest)?;
     sleep_until_over(&context, &claim, 60).await;
-    let shown = queue.list("?echo=true").await?;
+    let shown = queue.whole("?echo=true", 2).await?;
     let both = bodies(&shown.messages) == json!([0, 1]);
     shown.reply.check("6.3", "both messages", both)?;
     let (popped, reply) = queue.pop(20).await?;
@@ -208,11 +208,9 @@ async fn expired_claim_counts_free(context: Context) -> CaseResult {
     queue.post(&numbered(0..2, 600)).await?;
     let claim = queue.claim(60, 1).await?;
     sleep_until_over(&context, &claim, 60).await;
-    let reply = context.get(queue.at("/stats")).send().await?;
-    let reply = reply.expect("4.7", &[200])?;
-    let stats = reply.json("4.7")?["messages"].clone();
-    let holds = stats["free"] == 2 && stats["claimed"] == 0;
-    reply.check("4.7", "2 free, none claimed", holds)
+    let holds = |stats: &Value| stats["free"] == 2 && stats["claimed"] == 0;
+    let expected = "2 free, none claimed";
+    queue.expect_stats("4.7", expected, holds).await.map(drop)
 }
 
 /// The worker lost the race, and must hear of it: what it did was in vain.

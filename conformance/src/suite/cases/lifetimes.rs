@@ -9,7 +9,7 @@ use crate::environment::Instant;
 
 use crate::suite::capability::Capability::{ExactExpiry, Metadata, Pop, Stats};
 use crate::suite::steps::{
-    Claim, EVERYTHING, Queue, bodies, numbered, sleep_until_shortly_before, still_before,
+    Claim, EVERYTHING, Queue, bodies, counts, numbered, sleep_until_shortly_before, still_before,
     surely_after, surely_gone, surely_until, unknown,
 };
 use crate::suite::{Case, CaseResult, Context, Provenance, case};
@@ -277,7 +277,7 @@ async fn expired_marker(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let short = queue.post(&numbered(0..2, 60)).await?.reply.sent;
     let long = queue.post(&numbered(2..4, 600)).await?.reply.sent;
-    let page = queue.list("?echo=true&limit=2").await?;
+    let page = queue.first("echo=true", 2).await?;
     // An answer that took a minute may well be without them.
     still_before(&context, page.reply.sent, surely_until(&context, short, 60))?;
     page.reply.check(
@@ -286,7 +286,7 @@ async fn expired_marker(context: Context) -> CaseResult {
         bodies(&page.messages) == json!([0, 1]),
     )?;
     context.sleep_until(surely_gone(&context, short, 60)).await;
-    let next = queue.follow(&page).await?;
+    let next = queue.rest(&page, 2).await?;
     still_before(&context, next.reply.sent, surely_until(&context, long, 600))?;
     let rest = bodies(&next.messages) == json!([2, 3]);
     next.reply.check("5.4", "the other two messages", rest)
@@ -297,14 +297,9 @@ async fn stats_forget_expired(context: Context) -> CaseResult {
     let (_, sent) = queue.post_one(60).await?;
     queue.post(&numbered(1..3, 600)).await?;
     context.sleep_until(surely_gone(&context, sent, 60)).await;
-    let reply = context
-        .get(queue.at("/stats"))
-        .send()
-        .await?
-        .expect("4.7", &[200])?;
-    let stats = reply.json("4.7")?["messages"].clone();
-    let holds = stats["free"] == 2 && stats["claimed"] == 0 && stats["total"] == 2;
-    reply.check("4.7", "2 free, none claimed, 2 in total", holds)
+    let holds = |stats: &serde_json::Value| counts(stats, (0, 2));
+    let expected = "2 free, none claimed, 2 in total";
+    queue.expect_stats("4.7", expected, holds).await.map(drop)
 }
 
 /// The worker that holds a message can finish, whatever the message's own ttl.

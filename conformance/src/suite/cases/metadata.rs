@@ -201,7 +201,7 @@ async fn default_ttl(context: Context) -> CaseResult {
         .await?;
     let messages = json!([{ "body": 0 }, { "ttl": 300, "body": 1 }]);
     queue.post(&messages).await?;
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 2).await?;
     let ttls: Value = page
         .messages
         .iter()

@@ -1,7 +1,7 @@
 //! Sequences across features: claims with release, renewal, delete, pop, delay, dead letters and paging.
 
 use crate::suite::capability::Capability::{Bulk, Pop, Stats};
-use crate::suite::steps::{EVERYTHING, Message, Queue, bodies, ids, messages, numbered};
+use crate::suite::steps::{EVERYTHING, Message, Queue, bodies, counts, ids, messages, numbered};
 use crate::suite::{Case, CaseResult, Context, case};
 use serde_json::json;
 
@@ -119,7 +119,7 @@ async fn pop_beside_a_claim(context: Context) -> CaseResult {
         bodies(&popped) == json!([2, 3, 4]),
     )?;
     release(&context, &claim.path).await?;
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 2).await?;
     let rest = bodies(&page.messages) == json!([0, 1]);
     page.reply.check("6.6", "the released messages alone", rest)
 }
@@ -313,7 +313,7 @@ async fn foreign_ids(context: Context) -> CaseResult {
     for id in &posted.ids {
         queue.get(id).await?;
     }
-    let page = other.list(EVERYTHING).await?;
+    let page = other.whole(EVERYTHING, 3).await?;
     page.reply.check(
         "14.2",
         "the other queue's messages",
@@ -321,29 +321,19 @@ async fn foreign_ids(context: Context) -> CaseResult {
     )
 }
 
-async fn expect_stats(
-    (context, queue): (&Context, &Queue),
-    (claimed, free): (u64, u64),
-) -> CaseResult {
-    let reply = context
-        .get(queue.at("/stats"))
-        .send()
-        .await?
-        .expect("4.7", &[200])?;
-    let stats = &reply.json("4.7")?["messages"];
-    let same =
-        stats["claimed"] == claimed && stats["free"] == free && stats["total"] == claimed + free;
-    reply.check("4.7", &format!("{claimed} claimed and {free} free"), same)
+async fn expect_stats(queue: &Queue, (claimed, free): (u64, u64)) -> CaseResult {
+    let same = |stats: &serde_json::Value| counts(stats, (claimed, free));
+    let expected = format!("{claimed} claimed and {free} free");
+    queue.expect_stats("4.7", &expected, same).await.map(drop)
 }
 
 async fn stats_of_a_life(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
-    let here = (&context, &queue);
-    expect_stats(here, (0, 0)).await?;
+    expect_stats(&queue, (0, 0)).await?;
     queue.post(&numbered(0..5, 300)).await?;
-    expect_stats(here, (0, 5)).await?;
+    expect_stats(&queue, (0, 5)).await?;
     let claim = queue.claim(300, 2).await?;
-    expect_stats(here, (2, 3)).await?;
+    expect_stats(&queue, (2, 3)).await?;
     let Some(first) = claim.messages.first() else {
         return Ok(());
     };
@@ -352,15 +342,15 @@ async fn stats_of_a_life(context: Context) -> CaseResult {
         .send()
         .await?
         .expect("5.7", &[204])?;
-    expect_stats(here, (1, 3)).await?;
+    expect_stats(&queue, (1, 3)).await?;
     queue.pop(1).await?;
-    expect_stats(here, (1, 2)).await?;
+    expect_stats(&queue, (1, 2)).await?;
     release(&context, &claim.path).await?;
-    expect_stats(here, (0, 3)).await?;
+    expect_stats(&queue, (0, 3)).await?;
     context
         .delete(queue.at(""))
         .send()
         .await?
         .expect("4.6", &[204])?;
-    expect_stats(here, (0, 0)).await
+    expect_stats(&queue, (0, 0)).await
 }

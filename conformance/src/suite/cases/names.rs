@@ -74,13 +74,8 @@ async fn words_of_the_api(context: Context) -> CaseResult {
         let queue = Queue::new(&context, name);
         queue.create(&json!({})).await?;
         queue.post_one(300).await?;
-        let reply = context
-            .get(queue.at("/stats"))
-            .send()
-            .await?
-            .expect("4.7", &[200])?;
-        let one = reply.json("4.7")?["messages"]["total"] == 1;
-        reply.check("4.7", "a total of one", one)?;
+        let one = |stats: &serde_json::Value| stats["total"] == 1;
+        queue.expect_stats("4.7", "a total of one", one).await?;
     }
     apart(
         &context,

@@ -3,8 +3,8 @@
 use super::notifications::{NEEDS, numbers, subscribed};
 use crate::suite::capability::Capability::{self, Projects, Purge, Subscriptions, Webhooks};
 use crate::suite::steps::{Queue, numbered, surely_gone};
-use crate::suite::subscriber::{Subscriber, confirming, pause, subscribe};
-use crate::suite::{Case, CaseResult, Context, Provenance, case};
+use crate::suite::subscriber::{Subscriber, confirming, listed, pause, subscribe};
+use crate::suite::{Case, CaseResult, Context, case};
 use serde_json::json;
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ pub(super) const CASES: &[Case] = &[
     )
     .guarantee("G16")
     .needs(NEEDS)
-    .provenance(Provenance::Documents)
+    .disputed("subscriptions are kept, as the documents say; who takes them along takes new ones")
     .waits(60)
     .since(2),
     case!(
@@ -274,14 +274,21 @@ async fn patched_options(context: Context) -> CaseResult {
     Err(context.failure("8.3", "the new post_headers", format!("{all:?}")))
 }
 
+/// Who subscribed to the queue of before is told of the new one's messages if that is still shown to be so.
 async fn recreated(context: Context) -> CaseResult {
     let (queue, subscriber) = subscribed(&context).await?;
     queue.post(&numbered(0..1, 300)).await?;
+    subscriber.expect("8.5", &numbers(0..1)).await?;
     context
         .delete(queue.at(""))
         .send()
         .await?
         .expect("4.6", &[204])?;
+    let (all, _) = listed(&context, &queue).await?;
+    if all.is_empty() {
+        // The contract forgives who takes the subscriptions along; the new queue can have new ones.
+        subscribe(&context, &queue, (&subscriber, json!({}))).await?;
+    }
     queue.post(&numbered(1..2, 300)).await?;
     subscriber.expect("4.6", &numbers(0..2)).await
 }

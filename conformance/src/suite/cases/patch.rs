@@ -276,7 +276,7 @@ async fn patched_default(context: Context) -> CaseResult {
         .await?
         .expect("4.5", &[200])?;
     let new = queue.post(&json!([{ "body": 1 }])).await?;
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 2).await?;
     let ttls: Value = page
         .messages
         .iter()

@@ -187,13 +187,11 @@ async fn unknown_queue_is_empty(context: Context) -> CaseResult {
     queue.expect_nothing_to_claim("6.1").await?;
     let (popped, reply) = queue.pop(1).await?;
     reply.check("5.8", "nothing", popped.is_empty())?;
-    let stats = context
-        .get(queue.at("/stats"))
-        .send()
-        .await?
-        .expect("4.7", &[200])?;
-    let none = stats.json("4.7")?["messages"]["total"] == 0;
-    stats.check("4.7", "a total of 0", none)
+    let none = |stats: &Value| stats["total"] == 0;
+    queue
+        .expect_stats("4.7", "a total of 0", none)
+        .await
+        .map(drop)
 }
 
 async fn reading_creates_nothing(context: Context) -> CaseResult {

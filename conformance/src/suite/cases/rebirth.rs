@@ -107,12 +107,16 @@ async fn no_old_limits(context: Context) -> CaseResult {
     queue.claim(60, 1).await?.only().map(drop)
 }
 
+fn is_nothing(stats: &serde_json::Value) -> bool {
+    stats["total"] == 0
+}
+
 async fn come_and_go(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     for round in 0..4 {
         queue.create(&json!({})).await?;
         queue.post(&numbered(round..round + 2, 300)).await?;
-        let page = queue.list(EVERYTHING).await?;
+        let page = queue.whole(EVERYTHING, 2).await?;
         let own = bodies(&page.messages) == json!([round, round + 1]);
         page.reply
             .check("4.6", "the messages of this life alone", own)?;
@@ -125,10 +129,9 @@ async fn come_and_go(context: Context) -> CaseResult {
         let page = queue.list(EVERYTHING).await?;
         page.reply
             .check("4.6", "no messages", page.messages.is_empty())?;
-        let reply = context.get(queue.at("/stats")).send().await?;
-        let reply = reply.expect("4.7", &[200])?;
-        let none = reply.json("4.7")?["messages"]["total"] == 0;
-        reply.check("4.6", "a total of nothing", none)?;
+        queue
+            .expect_stats("4.6", "a total of nothing", is_nothing)
+            .await?;
         expect_queues(&context, "4.6", &[]).await?;
     }
     Ok(())
@@ -166,13 +169,9 @@ async fn purged_works_on(context: Context) -> CaseResult {
         .send()
         .await?
         .expect("4.8", &[204])?;
-    let reply = context
-        .get(queue.at("/stats"))
-        .send()
-        .await?
-        .expect("4.7", &[200])?;
-    let none = reply.json("4.7")?["messages"]["total"] == 0;
-    reply.check("4.8", "a total of nothing", none)?;
+    queue
+        .expect_stats("4.8", "a total of nothing", is_nothing)
+        .await?;
     let posted = queue.post(&json!([{ "body": 25 }])).await?;
     let page = queue.list(EVERYTHING).await?;
     let own = matches!(page.messages.as_slice(), [one] if one.body == 25 && one.ttl == 120);

@@ -143,7 +143,7 @@ async fn deleted_message_is_gone(context: Context) -> CaseResult {
     let again = vec![queue.deleting(middle, ""), queue.deleting(middle, "")];
     expect_each("5.7", &[204], again).await?;
     queue.expect_gone("5.7", middle).await?;
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 2).await?;
     let others = ids(&page.messages) == [first, last];
     page.reply.check("5.7", "the other two messages", others)?;
     let claim = queue.claim(60, 20).await?;
@@ -251,12 +251,13 @@ async fn unknown_claim(context: Context) -> CaseResult {
 async fn malformed_claim(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let posted = queue.post(&numbered(0..2, 300)).await?;
-    queue.claim(300, 1).await?;
+    let claim = queue.claim(300, 1).await?;
     for id in &posted.ids {
-        let requests = vec![
-            queue.deleting(id, "?claim_id=malformed"),
-            queue.deleting(id, &format!("?claim_id={id}")),
-        ];
+        let mut requests = vec![queue.deleting(id, "?claim_id=malformed")];
+        // Where identifiers are counted, that of a message may be that of the claim as well.
+        if *id != claim.id {
+            requests.push(queue.deleting(id, &format!("?claim_id={id}")));
+        }
         expect_each("5.7", &[400], requests).await?;
         queue.get(id).await?;
     }
@@ -319,7 +320,7 @@ async fn delete_by_ids(context: Context) -> CaseResult {
     expect_each("5.8", &[204], vec![delete(), delete(), elsewhere]).await?;
     queue.expect_gone("5.8", first).await?;
     queue.expect_gone("5.8", third).await?;
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 2).await?;
     let rest = ids(&page.messages) == [second, fourth];
     page.reply.check("5.8", "the other two messages", rest)
 }

@@ -104,7 +104,16 @@ async fn expect_delays(
     let _all_came = subscriber.until_within(span, all).await;
     // Longer than any delay of these policies.
     pause(context, Duration::from_secs(35)).await;
-    let gaps = subscriber.gaps();
+    let expected = format!("attempts that follow each other after {delays:?} seconds, and no more");
+    judge_gaps(context, &subscriber.gaps(), (delays, expected))
+}
+
+/// Demands attempts that follow each other after `delays`, which `expected` has in words, and none earlier.
+pub(super) fn judge_gaps(
+    context: &Context,
+    gaps: &[Duration],
+    (delays, expected): (&[u64], String),
+) -> CaseResult {
     let slack = context.slack();
     let each = || {
         gaps.iter()
@@ -123,7 +132,6 @@ async fn expect_delays(
         };
         return if none_late { Ok(()) } else { Err(late()) };
     }
-    let expected = format!("attempts that follow each other after {delays:?} seconds, and no more");
     Err(context.failure("8.6", expected, format!("{gaps:.1?}")))
 }
 

@@ -94,8 +94,10 @@ async fn percent_encoding(context: Context) -> CaseResult {
     let posted = queue.post(&numbered(0..3, 300)).await?;
     let path = "/v2/queues/%71/%6Dessages?%65cho=%74rue&limit=%32";
     let page = Page::read(context.get(path).send().await?)?;
-    let two = bodies(&page.messages) == json!([0, 1]);
-    page.reply.check("1.1", "the first two messages", two)?;
+    // A page may be short.
+    let first = [json!([0]), json!([0, 1])].contains(&bodies(&page.messages));
+    page.reply
+        .check("1.1", "the first two messages, or one of them", first)?;
     let mut encoded = String::new();
     for byte in posted.ids[2].bytes() {
         encoded.push_str(&format!("%{byte:02x}"));

@@ -429,7 +429,7 @@ async fn usable_after_errors(context: Context) -> CaseResult {
     socket.exchange(&unsigned).await?;
     let good = socket.ask("message_post", post(303)).await?;
     good.expect("13", &[201])?;
-    let page = Queue::new(&context, "q").list(EVERYTHING).await?;
+    let page = Queue::new(&context, "q").whole(EVERYTHING, 2).await?;
     let two = bodies(&page.messages) == json!([300, 303]);
     page.reply.check("13", "the two that were accepted", two)
 }

@@ -63,7 +63,7 @@ async fn long_values(context: Context) -> CaseResult {
     let same = shown[0]["body"] == long[0] && shown[1]["body"] == long[1];
     listed.check("13", "the bodies as they were posted", same)?;
     // They are the same messages for those who read JSON.
-    let page = Queue::new(&context, "q").list(EVERYTHING).await?;
+    let page = Queue::new(&context, "q").whole(EVERYTHING, 2).await?;
     let same = bodies(&page.messages) == long;
     page.reply
         .check("13", "the bodies as they were posted", same)

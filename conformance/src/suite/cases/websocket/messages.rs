@@ -142,7 +142,7 @@ async fn posted(context: Context) -> CaseResult {
         let expected = format!("the body {number} under {id}");
         reply.check("13", &expected, message.body == json!(number))?;
     }
-    let page = queue.list(EVERYTHING).await?;
+    let page = queue.whole(EVERYTHING, 3).await?;
     page.reply
         .check("13", "all three", page.messages.len() == 3)?;
     // The other way round.
@@ -194,7 +194,7 @@ async fn bad_posts(context: Context) -> CaseResult {
     let edges = json!([{ "ttl": 60, "body": 1 }, { "ttl": 1_209_600, "body": 2 }, { "body": 3 }]);
     let reply = socket.ask("message_post", post(&edges)).await?;
     reply.expect("13", &[201])?;
-    let page = Queue::new(&context, "q").list(EVERYTHING).await?;
+    let page = Queue::new(&context, "q").whole(EVERYTHING, 3).await?;
     let ttl = |body: u64| {
         let found = page.messages.iter().find(|message| message.body == body);
         found.map(|message| message.ttl.clone())

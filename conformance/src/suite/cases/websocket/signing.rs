@@ -65,7 +65,7 @@ async fn served(context: Context) -> CaseResult {
         .await?
         .reply
         .expect("13", &[201])?;
-    let page = Queue::new(&context, "q").list(EVERYTHING).await?;
+    let page = Queue::new(&context, "q").whole(EVERYTHING, 2).await?;
     let both = bodies(&page.messages) == json!([0, 1]);
     page.reply.check("13", "both messages", both)?;
     let list = json!({ "queue_name": "q", "echo": true });
