@@ -25,6 +25,7 @@ mod details;
 mod detours;
 mod ended;
 mod entanglements;
+mod everywhere;
 mod free_form_clients;
 mod held;
 mod json;
@@ -95,6 +96,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         crowds::CASES,
         producers::CASES,
         root::CASES,
+        everywhere::CASES,
         subscriptions::CASES,
         subscription_items::CASES,
         subscription_lives::CASES,

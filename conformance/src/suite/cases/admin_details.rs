@@ -1,5 +1,7 @@
 //! Contract 3.4 and 12: smaller rules for operators.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::admin::{
@@ -18,6 +20,14 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(NEEDS)
     .since(4),
+    case!(
+        Should,
+        "admin/health-leaves-no-pool-in-use",
+        "3.4",
+        health_leaves_pools
+    )
+    .needs(NEEDS)
+    .since(5),
     case!(
         Should,
         "admin/pool-listing-says-where-it-is",
@@ -58,6 +68,23 @@ async fn health_of_pools(context: Context) -> CaseResult {
         reply.check("3.4", &expected, is_well(&document[&pool]))?;
     }
     clear(&context, &["f"], &words).await
+}
+
+/// Nobody puts a queue into a pool without weight, but for the health check. Those of other cases may be under
+/// way: then the pool is in use for a while, and no longer.
+async fn health_leaves_pools(context: Context) -> CaseResult {
+    add_pool(&context, "p", 0).await?;
+    healthy(&context).await?;
+    let deadline = context.now().plus(context.happens_within());
+    loop {
+        let delete = operator(context.delete(pool(&context, "p"))).send().await?;
+        let in_use = delete.status().as_u16() == 403;
+        if !in_use || context.now() >= deadline {
+            return delete.expect("3.4", &[204]).map(drop);
+        }
+        let soon = context.now().plus(Duration::from_secs(1));
+        context.sleep_until(soon).await;
+    }
 }
 
 async fn content_location(context: Context) -> CaseResult {

@@ -88,6 +88,15 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G18")
     .needs(NEEDS)
     .since(3),
+    case!(
+        Must,
+        "admin/queues-of-a-flavor-of-many-pools-work",
+        "12.3",
+        many_pools
+    )
+    .guarantee("G18")
+    .needs(NEEDS)
+    .since(5),
 ];
 
 async fn flavor_is_shown(context: Context) -> CaseResult {
@@ -306,4 +315,34 @@ async fn weight_returns(context: Context) -> CaseResult {
         delete.expect("4.6", &[204])?;
     }
     clear(&context, &["f"], &["p"]).await
+}
+
+/// Whichever pool each of them is given.
+async fn many_pools(context: Context) -> CaseResult {
+    let pools = [("p1", 1), ("p2", 3), ("p3", 0), ("p4", 2)];
+    let words = pools.map(|(word, _)| word);
+    for word in words {
+        add_pool(&context, word, 0).await?;
+    }
+    add_flavor(&context, "f", &words).await?;
+    for (word, weight) in pools {
+        weigh(&context, word, weight).await?;
+    }
+    let queues = (0..12).map(|number| Queue::new(&context, &format!("q{number}")));
+    let queues: Vec<Queue> = queues.collect();
+    for (number, queue) in (0..).zip(&queues) {
+        queue
+            .create(&json!({ "_flavor": name(&context, "f") }))
+            .await?;
+        queue.post(&numbered(number..number + 2, 300)).await?;
+    }
+    for (number, queue) in (0_u64..).zip(&queues) {
+        let page = queue.list(EVERYTHING).await?;
+        let own = bodies(&page.messages) == json!([number, number + 1]);
+        page.reply
+            .check("12.3", "the queue's own two messages", own)?;
+        let delete = context.delete(queue.at("")).send().await?;
+        delete.expect("4.6", &[204])?;
+    }
+    clear(&context, &["f"], &words).await
 }

@@ -43,6 +43,16 @@ pub(super) const CASES: &[Case] = &[
     .needs(NEEDS_CONFIRMATION)
     .waits(70)
     .since(4),
+    case!(
+        Must,
+        "notifications/late-answer-of-a-deleted-subscriber-harms-no-other",
+        "8.5",
+        late_answer
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(70)
+    .since(5),
 ];
 
 /// Two subscribers who fail: for one an attempt is under way for three seconds each time, for the other one
@@ -116,4 +126,27 @@ async fn unsubscribed(context: Context) -> CaseResult {
         unsubscribe(&context, granted).await?;
     }
     failing.expect_quiet(&context, "8.7").await
+}
+
+/// Whoever comes after it may be given its place, and not what it still has to say.
+async fn late_answer(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    let script = Script {
+        delay: Duration::from_secs(4),
+        ..Script::default()
+    };
+    let slow = Subscriber::scripted(&context, "slow", script)?;
+    let granted = subscribe(&context, &queue, (&slow, json!({}))).await?;
+    queue.post(&numbered(0..1, 600)).await?;
+    slow.expect("8.5", &numbers(0..1)).await?;
+    // It has the message, and has not answered yet.
+    let delete = context.delete(granted.path).send().await?;
+    delete.expect("8.3", &[204])?;
+    let next = Subscriber::new(&context, "next")?;
+    subscribe(&context, &queue, (&next, json!({}))).await?;
+    queue.post(&numbered(1..2, 600)).await?;
+    next.expect("8.5", &numbers(1..2)).await?;
+    pause(&context, Duration::from_secs(6)).await;
+    queue.post(&numbered(2..3, 600)).await?;
+    next.expect("8.5", &numbers(1..3)).await
 }

@@ -29,6 +29,14 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G14")
     .needs(&[Projects])
     .since(2),
+    case!(
+        Should,
+        "common/project-has-any-characters-up-to-256",
+        "1.3",
+        long_foreign_projects
+    )
+    .needs(&[Projects])
+    .since(5),
 ];
 
 /// Demands that each queue holds its own message alone, also when another one has gone.
@@ -138,4 +146,20 @@ async fn odd_projects(context: Context) -> CaseResult {
     let alone = bodies(&page.messages) == json!([99]);
     page.reply
         .check("14.2", "the project's own message alone", alone)
+}
+
+/// Whether a server counts bytes or characters of UTF-8 is left open: the first are few enough either way, and
+/// the second are too many.
+async fn long_foreign_projects(context: Context) -> CaseResult {
+    let own = context.project();
+    let put = |letters: usize, dashes: usize| {
+        let project = format!("{own}{}{}", "\u{e9}".repeat(letters), "-".repeat(dashes));
+        context
+            .put("/v2/queues/q")
+            .header("x-project-id", &project)
+            .send()
+    };
+    let rest = 256_usize.saturating_sub(own.len());
+    put(rest / 2, rest % 2).await?.expect("1.3", &[201])?;
+    put(257, 0).await?.expect("1.3", &[400]).map(drop)
 }

@@ -23,7 +23,7 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G4")
     .needs(&[TotalOrder])
     .disputed(DECISION)
-    .since(4),
+    .since(5),
     case!(
         Should,
         "claims/producers-share-one-order",
@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G4")
     .needs(&[TotalOrder])
     .disputed(DECISION)
-    .since(4),
+    .since(5),
     case!(
         Should,
         "messages/producers-share-one-order-of-pops",
@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G4")
     .needs(&[TotalOrder, Pop])
     .disputed(DECISION)
-    .since(4),
+    .since(5),
     case!(
         Should,
         "claims/order-is-that-of-the-listing",
@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G4")
     .needs(&[TotalOrder])
     .disputed(DECISION)
-    .since(4),
+    .since(5),
 ];
 
 /// Two producers post in turn, one or two messages at a time; in the end there are twelve, numbered as they came.

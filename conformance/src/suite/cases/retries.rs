@@ -64,6 +64,16 @@ pub(super) const CASES: &[Case] = &[
     .needs(NEEDS_METADATA)
     .waits(110)
     .since(4),
+    case!(
+        Should,
+        "notifications/growth-may-begin-at-no-delay",
+        "8.6",
+        growth_from_zero
+    )
+    .guarantee("G17")
+    .needs(NEEDS)
+    .waits(110)
+    .since(5),
 ];
 
 /// Delays of 2 and 7 seconds and no others: no phase but the growth has a retry.
@@ -193,4 +203,23 @@ async fn left_to_the_queue(context: Context) -> CaseResult {
     let options = json!({ "_retry_policy": another(true) });
     let subscriber = failing(&context, &queue, options).await?;
     expect_delays(&context, (&queue, &subscriber), &[2, 7]).await
+}
+
+/// How a product grows from nothing is left open, and that it is tried again is not: with three steps and a retry
+/// behind them, twice at least.
+async fn growth_from_zero(context: Context) -> CaseResult {
+    let queue = Queue::new(&context, "q");
+    let policy = json!({
+        "retries_with_no_delay": 0, "minimum_delay_retries": 0, "minimum_delay": 0,
+        "maximum_delay": 15, "maximum_delay_retries": 1, "retry_backoff_function": "geometric",
+    });
+    let subscriber = failing(&context, &queue, json!({ "_retry_policy": policy })).await?;
+    queue.post(&numbered(0..1, 300)).await?;
+    let three = |subscriber: &Subscriber| subscriber.messages().len() >= 3;
+    let span = Duration::from_secs(3 * 15) + context.happens_within();
+    if subscriber.until_within(span, three).await {
+        return Ok(());
+    }
+    let came = subscriber.messages().len();
+    Err(context.failure("8.6, G17", "at least three attempts", came.to_string()))
 }
