@@ -1,13 +1,15 @@
 //! What is known about one message: when it certainly is there, and when it may be gone or certainly is.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::facts::{Facts, Queue, secs};
-use super::log::{Act, Index, Message, NONE, Op, Place};
+use super::log::{Index, Message, NONE, Op};
 use crate::environment::Instant;
 use crate::history::QueueSettings;
+
+mod life;
+mod removal;
 
 /// One message, and all that the history tells of it. Worked out once; then every rule looks at it.
 pub(super) struct Known<'f> {
@@ -41,13 +43,6 @@ pub(super) struct Known<'f> {
     /// From when on it may be gone by what nobody saw: a pop without an answer, or whatever took it
     /// before a read did not find it; as `taken`.
     unseen: (Instant, Index, Instant),
-}
-
-/// A claim or a renewal that holds the message, or may.
-struct Holder<'f> {
-    op: &'f Op,
-    acts_until: Instant,
-    kept_until: Instant,
 }
 
 impl<'f> Known<'f> {
@@ -122,44 +117,6 @@ impl<'f> Known<'f> {
     pub(super) fn pops(&self) -> impl Iterator<Item = Index> {
         let is_pop = |index: &Index| self.facts.op(*index).is_pop();
         self.deliveries.iter().copied().filter(is_pop)
-    }
-
-    /// Deletes of it by its identifier.
-    pub(super) fn deletes(&self) -> &'f [Index] {
-        self.facts.of_message.deletes.get(self.number)
-    }
-
-    /// The same, of many messages at once.
-    pub(super) fn bulk_deletes(&self) -> &'f [Index] {
-        self.facts.of_message.bulk_deletes.get(self.number)
-    }
-
-    fn absences(&self) -> &'f [Index] {
-        self.facts.of_message.absences.get(self.number)
-    }
-
-    /// Possible removals of the message that are known by its identifier: deletes and pops.
-    fn removals(&self) -> impl Iterator<Item = Index> {
-        let deletes = self.deletes().iter().chain(self.bulk_deletes()).copied();
-        deletes
-            .filter(|&index| self.may_have_taken(self.facts.op(index)))
-            .chain(self.pops())
-    }
-
-    /// Whether what asks for its removal may have taken it: nothing did that can only have acted before it was seen.
-    fn may_have_taken(&self, op: &Op) -> bool {
-        let is_disproved = op.is_info() && self.facts.acts_until(op) < self.seen_from;
-        op.is_possible() && !is_disproved
-    }
-
-    /// Purges and deletes of its queue that may have taken the message away.
-    fn sweeps(&self) -> impl Iterator<Item = Index> {
-        let posted_at = self.post.invoked_at;
-        let sweeps = self.queue.sweeps_from(posted_at).iter().copied();
-        sweeps.filter(move |&index| {
-            let op = self.facts.op(index);
-            self.facts.acts_until(op) >= posted_at && self.may_have_taken(op)
-        })
     }
 
     /// When `take`'s lease of the message is certain. Removals other than `judged` cut it, and so do
@@ -327,116 +284,6 @@ impl<'f> Known<'f> {
         self.present((op.invoked_at, op.completed_at), judged)
     }
 
-    /// The first removal that certainly happened to a message that certainly was there, and from when
-    /// on: a delete, a pop or a sweep, or a read that found nothing any more.
-    fn find_removal(&self) -> Option<(Index, Instant)> {
-        let stored_from = self.stored_from?;
-        let facts = self.facts;
-        let named = self.deletes().iter().chain(self.bulk_deletes());
-        let named = named.chain(self.absences()).copied();
-        // Who names a message knows it already.
-        let named = named.filter(|&index| stored_from <= facts.op(index).invoked_at);
-        let is_certain = |&index: &Index| {
-            let op = facts.op(index);
-            let is_where_it_is = if op.place == self.message.home {
-                op.completed_at < self.moved_from
-            } else {
-                self.is_seen_at(op.place, op.invoked_at)
-            };
-            op.is_ok() && is_where_it_is && self.certainly_lives(op)
-        };
-        let when = |index: Index| (index, facts.op(index).completed_at);
-        // A pop that returned the message took it, whatever else is known.
-        let known = named.filter(is_certain).chain(self.pops()).map(when);
-        let known = known.min_by_key(|&(index, at)| (at, index));
-        // A sweep in the very instant may have come before.
-        let swept = self.sweeps().filter(|&index| {
-            let op = facts.op(index);
-            let (from, until) = (op.invoked_at, op.completed_at);
-            // Some services keep what is claimed when a queue is purged.
-            let is_kept = op.act == Act::Purge && self.may_be_held(from, until);
-            stored_from < from && !is_kept && is_certain(&index)
-        });
-        // They come in the order of their invocations: what begins later than one ended is no earlier.
-        let mut first = known;
-        for (index, at) in swept.map(when) {
-            if first.is_some_and(|(_, first)| first < facts.op(index).invoked_at) {
-                break;
-            }
-            if first.is_none_or(|(other, first)| (at, index) < (first, other)) {
-                first = Some((index, at));
-            }
-        }
-        let elsewhere = self.swept_elsewhere();
-        let elsewhere = elsewhere.filter(|(index, _)| is_certain(index));
-        first
-            .into_iter()
-            .chain(elsewhere)
-            .min_by_key(|&(index, at)| (at, index))
-    }
-
-    /// Purges and deletes of queues that it was moved to and seen in before: what they are, and when they ended.
-    fn swept_elsewhere(&self) -> impl Iterator<Item = (Index, Instant)> + '_ {
-        let facts = self.facts;
-        let mut places: BTreeMap<Place, Instant> = BTreeMap::new();
-        for op in self.sightings.iter().map(|&seen| facts.op(seen)) {
-            if op.place != self.message.home {
-                places.entry(op.place).or_insert(op.completed_at);
-            }
-        }
-        places.into_iter().flat_map(move |(place, seen_by)| {
-            let queue = facts.queue(place);
-            let sweeps = queue.sweeps_from(seen_by).iter();
-            let sweeps = sweeps.map(|&index| (index, facts.op(index)));
-            let sweeps = sweeps.filter(move |(_, op)| {
-                let span = (op.invoked_at, op.completed_at);
-                // Some services keep what is claimed when a queue is purged.
-                let is_kept = op.act == Act::Purge
-                    && (self.held_until(span.0, span.1).is_some()
-                        || queue.unanswered.may_hold(facts, self.moved_from, span));
-                seen_by < op.invoked_at && !is_kept
-            });
-            sweeps.map(|(index, op)| (index, op.completed_at))
-        })
-    }
-
-    /// Whether what was moved out of its queue may be moved back.
-    pub(super) fn may_come_back(&self) -> bool {
-        let mut targets = self.queue.dead_letters.iter().map(|to| to.target);
-        targets.any(|target| target != NONE && !self.facts.queue(target).dead_letters.is_empty())
-    }
-
-    /// The first delete, or read that found nothing, after which the message cannot be at home any more:
-    /// it was removed, or had been moved, and what was moved does not come back.
-    pub(super) fn left_home(&self) -> Option<(Index, Instant)> {
-        let stored_from = self.stored_from?;
-        let facts = self.facts;
-        if self.may_come_back() {
-            return None;
-        }
-        let named = self.deletes().iter().chain(self.bulk_deletes());
-        let named = named.chain(self.absences()).copied();
-        let at_home = named.filter(|&index| {
-            let op = facts.op(index);
-            let is_there = op.place == self.message.home && stored_from <= op.invoked_at;
-            op.is_ok() && is_there && self.certainly_lives(op)
-        });
-        let ended = at_home.map(|index| (index, facts.op(index).completed_at));
-        ended.min_by_key(|&(index, at)| (at, index))
-    }
-
-    /// The observation that first told that the message is there.
-    pub(super) fn first_seen_at(&self, place: Place) -> Option<Index> {
-        let mut seen = self.sightings.iter().copied();
-        seen.find(|&index| self.facts.op(index).place == place)
-    }
-
-    /// Whether the message was seen there, by an operation that ended before `until`.
-    fn is_seen_at(&self, place: Place, until: Instant) -> bool {
-        let mut seen = self.sightings.iter().map(|&index| self.facts.op(index));
-        seen.any(|op| op.place == place && op.completed_at <= until)
-    }
-
     /// Whether a claim, granted the message or without an answer, may hold it between `from` and
     /// `until`.
     pub(super) fn may_be_held(&self, from: Instant, until: Instant) -> bool {
@@ -449,185 +296,6 @@ impl<'f> Known<'f> {
     /// `until`.
     pub(super) fn held_until(&self, from: Instant, until: Instant) -> Option<Instant> {
         self.facts.held_until(self.number, (from, until))
-    }
-
-    /// Until when the message certainly has not expired by what its producer said.
-    pub(super) fn lives_as_posted(&self) -> Instant {
-        self.post
-            .invoked_at
-            .plus(self.ttl())
-            .minus(self.facts.slack())
-    }
-
-    fn ttl(&self) -> Duration {
-        secs(u64::from(self.message.ttl_secs))
-    }
-
-    /// Until when the message may still be there by what its producer said: the late end of its
-    /// expiry window.
-    pub(super) fn dies_as_posted(&self) -> Instant {
-        let acts_until = self.facts.acts_until(self.post);
-        let stored_until = match self.stored_from {
-            Some(stored) if self.post.is_info() => stored.min(acts_until),
-            Some(_) | None => acts_until,
-        };
-        stored_until.plus(self.ttl()).plus(self.facts.slack())
-    }
-
-    /// Claims and renewals that hold the message, in the order of their invocations.
-    fn holders(&self) -> Vec<Holder<'f>> {
-        let facts = self.facts;
-        let mut holders: Vec<Index> = Vec::new();
-        for &take in self.deliveries.iter() {
-            let claim = facts.op(take).claim();
-            if !facts.op(take).is_pop() {
-                holders.push(take);
-            }
-            if claim != NONE {
-                holders.extend(facts.of_claim.renewals.get(claim));
-            }
-        }
-        holders.sort_unstable();
-        let holder = |index: Index| {
-            let op = facts.op(index);
-            Holder {
-                op,
-                acts_until: facts.acts_until(op),
-                kept_until: facts.kept_alive_until(op),
-            }
-        };
-        let holders = holders.into_iter().map(holder);
-        holders.filter(|holder| holder.op.is_possible()).collect()
-    }
-
-    /// Whether the message certainly has not expired when `op` ends, as far as is known before it begins. Where one
-    /// clock says that it has and another that it has not, it is not there for one and still there for the other.
-    pub(super) fn certainly_lives(&self, op: &Op) -> bool {
-        let lives = || {
-            op.completed_at < self.lives_as_posted()
-                || op.completed_at < self.find_lives_until(op.invoked_at)
-        };
-        if op.place == self.message.home {
-            return lives();
-        }
-        // Where it was moved to it may have another life.
-        let targets = self.queue.dead_letters.iter();
-        let mut ttls = targets.map(|to| to.ttl_secs);
-        ttls.all(|ttl_secs| {
-            ttl_secs.map_or_else(&lives, |ttl_secs| {
-                op.completed_at < self.lives_moved_until(ttl_secs)
-            })
-        })
-    }
-
-    /// Until when it certainly has not expired in a queue that it was moved to, and that gives it a life of its own.
-    pub(super) fn lives_moved_until(&self, ttl_secs: u64) -> Instant {
-        // What was seen at home had not been moved before.
-        let seen = self.sightings.iter().map(|&index| self.facts.op(index));
-        let seen = seen.filter(|op| op.place == self.message.home);
-        let seen = seen.map(|op| op.invoked_at).max();
-        let moved_from = seen.map_or(self.moved_from, |seen| seen.max(self.moved_from));
-        moved_from.plus(secs(ttl_secs)).minus(self.facts.slack())
-    }
-
-    /// The early end `L` of its life, as far as claims and renewals tell that ended by `by`.
-    fn find_lives_until(&self, by: Instant) -> Instant {
-        let facts = self.facts;
-        let mut early = self.lives_as_posted();
-        if self.deliveries.is_empty() {
-            return early;
-        }
-        let latest_as_posted = self.dies_as_posted();
-        let holders = self.holders();
-        // So far: the latest effect, and the latest end of a life.
-        let start = (Instant::START, Instant::START);
-        let so_far = holders.iter().scan(start, |(acts, kept), holder| {
-            (*acts, *kept) = (holder.acts_until.max(*acts), holder.kept_until.max(*kept));
-            Some((*acts, *kept))
-        });
-        let so_far: Vec<(Instant, Instant)> = so_far.collect();
-        for (place, holder) in holders.iter().enumerate() {
-            if !holder.op.is_ok() || holder.op.completed_at > by {
-                continue;
-            }
-            let Op {
-                invoked_at,
-                completed_at,
-                ..
-            } = *holder.op;
-            let (lease, grace) = facts.spans(holder.op);
-            // Whatever else may have held the message by then may have lengthened its life already.
-            let mut late = latest_as_posted;
-            let began = holders.partition_point(|other| other.op.invoked_at <= completed_at);
-            for other in (0..began).rev() {
-                let (acts, kept) = so_far[other];
-                if acts <= completed_at && other < place {
-                    late = late.max(kept);
-                    break;
-                }
-                if other != place {
-                    let (lease, grace) = facts.spans(holders[other].op);
-                    let acts = holders[other].acts_until.min(completed_at);
-                    late = late.max(acts.plus(lease + grace).plus(facts.slack()));
-                }
-            }
-            let posted_at = self.post.invoked_at;
-            let by_then = (completed_at, completed_at);
-            let unanswered = &self.queue.unanswered;
-            let unanswered = unanswered.keep_alive_until(facts, posted_at, by_then);
-            late = unanswered.map_or(late, |unanswered| unanswered.max(late));
-            let surely_extends = late < invoked_at.plus(lease);
-            let extended = if surely_extends {
-                grace
-            } else {
-                Duration::ZERO
-            };
-            early = early.max(invoked_at.plus(lease + extended).minus(facts.slack()));
-        }
-        early
-    }
-
-    /// The late end `U` of a life in the queue at `place` that ends at `dies_at` if nobody holds the message, as far as
-    /// claims and renewals tell that began before `before`: whoever may have held the message while it lived may have
-    /// kept it alive, for `lag` more.
-    pub(super) fn dies_by(
-        &self,
-        (place, dies_at): (Place, Instant),
-        before: Instant,
-        lag: Duration,
-    ) -> Instant {
-        let facts = self.facts;
-        let mut dies_at = dies_at.plus(lag);
-        let holders = self.holders();
-        let mut holders = holders.iter().peekable();
-        loop {
-            let known_at = dies_at;
-            let began = |holder: &&Holder<'_>| {
-                holder.op.invoked_at < before && holder.op.invoked_at <= dies_at
-            };
-            if let Some(holder) = holders.next_if(began) {
-                dies_at = dies_at.max(holder.kept_until.plus(lag));
-                continue;
-            }
-            let until = dies_at.min(before.minus(Duration::from_nanos(1)));
-            let unanswered = &facts.queue(place).unanswered;
-            let within = (until, Instant::NEVER);
-            let kept = unanswered.keep_alive_until(facts, self.post.invoked_at, within);
-            dies_at = kept.map_or(dies_at, |kept| kept.plus(lag).max(dies_at));
-            if dies_at == known_at {
-                return dies_at;
-            }
-        }
-    }
-
-    /// Until when the message may be counted at all: whatever may hold it keeps it alive.
-    pub(super) fn kept_until(&self) -> Instant {
-        let kept = self.holders().into_iter().map(|holder| holder.kept_until);
-        let whole = (Instant::NEVER, Instant::NEVER);
-        let unanswered = &self.queue.unanswered;
-        let unanswered = unanswered.keep_alive_until(self.facts, self.post.invoked_at, whole);
-        kept.chain(unanswered)
-            .fold(self.dies_as_posted(), Instant::max)
     }
 
     /// The delay that the message certainly has, if it has one.

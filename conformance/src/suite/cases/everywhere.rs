@@ -15,8 +15,6 @@ use crate::suite::steps::{Message, Queue, expect_each, messages, numbered};
 use crate::suite::subscriber::{confirming, listed, subscribe_uri, subscribing};
 use crate::suite::{Case, CaseResult, Context, Provenance, Reply, Request, case};
 
-/// A listing with what is claimed.
-
 /// What all these paths are there with.
 const NEEDS: &[Capability] = &[
     QueueLists,
