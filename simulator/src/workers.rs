@@ -466,11 +466,12 @@ mod tests {
         let orders = orders.map(|order| serde_json::to_string(&order).unwrap() + "\n");
         let mut output = Vec::new();
         work(orders.concat().as_bytes(), &mut output).unwrap();
-        let done: Vec<Done> = output
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| serde_json::from_slice(line).unwrap())
+        let output = String::from_utf8(output).unwrap();
+        let answers = output.lines().filter_map(|line| line.strip_prefix(ANSWER));
+        let done: Vec<Done> = answers
+            .map(|answer| serde_json::from_str(answer).unwrap())
             .collect();
+        assert_eq!(done.len(), 2, "{output}");
         for (seed, done) in (3..).zip(done) {
             let here = run(&scenario, reference, seed).unwrap();
             let there = done.unwrap();
