@@ -9,7 +9,7 @@ use crate::suite::capability::Capability::{
     Bulk, Delay, Encryption, Metadata, Patch, Projects, Purge, QueueLists, Stats,
 };
 use crate::suite::steps::{EVERYTHING, Queue, bodies, counts, expect_each, next_link, numbered};
-use crate::suite::{Case, CaseResult, Context, Provenance, case};
+use crate::suite::{Case, CaseResult, Context, Provenance, Reply, case};
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -157,6 +157,11 @@ async fn json_answers(context: Context) -> CaseResult {
     ] {
         replies.push(request.send().await?.expect("1.4", &[status])?);
     }
+    say_that_they_are_json(&replies)
+}
+
+/// Demands that each answer says so.
+pub(super) fn say_that_they_are_json(replies: &[Reply]) -> CaseResult {
     for reply in replies {
         let kind = reply.header("content-type").split(';').next();
         let holds = kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));

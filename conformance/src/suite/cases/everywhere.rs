@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::details::say_that_they_are_json;
 use super::queues::expect_queues;
 use super::subscriptions::NOWHERE;
 use crate::suite::capability::Capability::{
@@ -287,12 +288,7 @@ async fn media_types(context: Context) -> CaseResult {
     for (request, status) in requests {
         replies.push(request.send().await?.expect("1.4", &[status])?);
     }
-    for reply in replies {
-        let kind = reply.header("content-type").split(';').next();
-        let holds = kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-        reply.check("1.4", "the Content-Type application/json", holds)?;
-    }
-    Ok(())
+    say_that_they_are_json(&replies)
 }
 
 /// What every answer shows of a message: its id, href and body.
