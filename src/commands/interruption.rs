@@ -32,6 +32,11 @@ pub(super) fn listen() {
     });
 }
 
+/// What the names of stored campaigns end with that were stopped: they take nothing's place that was whole.
+pub(super) fn suffix() -> &'static str {
+    stopped_by().map_or("", |_| "-stopped")
+}
+
 /// Why to stop now, if there is a reason.
 pub(super) fn stopped_by() -> Option<&'static str> {
     STOPPED_BY.get().map(String::as_str)

@@ -10,7 +10,7 @@ use super::log::{Act, Index, Place};
 use super::lost::Missing;
 use super::marks::Marks;
 use super::nowhere::{Look, walk};
-use super::sweep::{batch_stored_from, certainly_lives, limits};
+use super::sweep::{batch_stored_from, limits};
 use crate::environment::Instant;
 
 /// Walks from the head of a queue to an empty page that leave nothing out, by place, in the order in which they
@@ -180,7 +180,7 @@ fn passed_over(
         let is_there = mark.stored_from < look.began_at && look.ended_at < mark.active_until;
         let is_popped = is_there
             && !shown.contains(&token)
-            && certainly_lives(facts, number, facts.op(look.told))
+            && facts.certainly_lives(number, facts.op(look.told))
             && Known::of(facts, number).popped_from() <= look.ended_at;
         if is_popped {
             let told = all.entry(number).or_insert(look.told);

@@ -61,8 +61,7 @@ fn handed_out_too_often(known: &Known<'_>, most: u64, findings: &mut Findings) {
 /// Seen in the dead-letter queue too early, or at home after that.
 fn moved(known: &Known<'_>, (target, most): (Place, u64), findings: &mut Findings) {
     let facts = known.facts;
-    let mut sightings = known.sightings.iter().copied();
-    let Some(there) = sightings.find(|&index| facts.op(index).place == target) else {
+    let Some(there) = known.first_seen_at(target) else {
         return;
     };
     findings.exercised += 1;
@@ -80,10 +79,12 @@ fn moved(known: &Known<'_>, (target, most): (Place, u64), findings: &mut Finding
             (summary, proof.chain(counted(known)).collect())
         });
     }
-    let may_come_back = known.may_come_back();
+    if known.may_come_back() {
+        return;
+    }
     let back = known.sightings.iter().copied().find(|&index| {
         let op = facts.op(index);
-        !may_come_back && op.place == known.message.home && op.invoked_at > seen_at
+        op.place == known.message.home && op.invoked_at > seen_at
     });
     if let Some(back) = back {
         findings.violate(known.message.token, || {

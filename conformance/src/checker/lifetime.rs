@@ -44,9 +44,7 @@ fn life_at(known: &Known<'_>, place: Place) -> Option<Instant> {
     if !facts.queue(place).dead_letters.is_empty() {
         return None;
     }
-    let there = known.sightings.iter().map(|&seen| facts.op(seen));
-    let there = there.filter(|op| op.place == place);
-    let seen_by = there.map(|op| op.completed_at).min()?;
+    let seen_by = facts.op(known.first_seen_at(place)?).completed_at;
     let targets = known.queue.dead_letters.iter();
     let targets = targets.filter(|to| to.target == place);
     let ends = targets.map(|to| {

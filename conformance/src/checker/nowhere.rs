@@ -114,7 +114,7 @@ pub(super) fn nowhere(known: &Known<'_>, target: Place, looks: &Looks, findings:
     }
     let is_chained = |place: Place| !facts.queue(place).dead_letters.is_empty();
     let home = known.message.home;
-    if target == home || (target as usize) >= facts.queues.len() || is_chained(target) {
+    if (target as usize) >= facts.queues.len() || is_chained(target) {
         return;
     }
     // By when nothing but a move can have taken it from its queue.

@@ -14,7 +14,6 @@ use super::known::Known;
 use super::log::{Act, Index, NONE, Place};
 use super::marks::Marks;
 use super::order::producer;
-use super::sweep::certainly_lives;
 use crate::environment::Instant;
 
 /// The ok pages of each walk, in the order of their invocations, as far as each follows the marker
@@ -139,7 +138,7 @@ impl Judge<'_, '_> {
             facts.op(page).completed_at,
         );
         let stays = span.1 < self.marks[message].stays_until
-            && certainly_lives(facts, message, facts.op(page));
+            && facts.certainly_lives(message, facts.op(page));
         if !stays || !qualifies(facts, message, pages, span) {
             return;
         }

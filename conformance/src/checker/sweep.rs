@@ -8,9 +8,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::iter::Peekable;
 
-use super::facts::{Facts, Queue, secs};
+use super::facts::{Facts, Queue};
 use super::known::Known;
-use super::log::{Act, Index, Op};
+use super::log::{Act, Index};
 use super::marks::{Mark, Marks};
 use super::order::producer;
 use super::telling::{is_popped_by, unanswered_takes};
@@ -211,7 +211,7 @@ impl<'f> Sweep<'f> {
         }
         let Some(until) = facts.held_until(candidate.message, span) else {
             let sightings = facts.of_message.sightings.get(candidate.message);
-            return !sightings.contains(&take) && certainly_lives(facts, candidate.message, op);
+            return !sightings.contains(&take) && facts.certainly_lives(candidate.message, op);
         };
         self.awake(was_passed).remove(&age);
         let asleep = Asleep {
@@ -382,18 +382,6 @@ struct Excuses {
     takes: Vec<Index>,
     claimed_by: Option<Instant>,
     popped_by: Option<Instant>,
-}
-
-/// Whether the message certainly has not expired when `op` ends, as far as is known before it begins.
-pub(super) fn certainly_lives(facts: &Facts<'_>, message: u32, op: &Op) -> bool {
-    let posted = &facts.log.messages[message as usize];
-    let ttl = secs(u64::from(posted.ttl_secs));
-    let ends_from = facts
-        .op(posted.post)
-        .invoked_at
-        .plus(ttl)
-        .minus(facts.slack());
-    op.completed_at < ends_from || Known::of(facts, message).certainly_lives(op)
 }
 
 /// Whether one message was surely posted before another: earlier in its batch, or by a post that ended

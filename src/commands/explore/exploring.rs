@@ -135,7 +135,7 @@ fn seeds(args: &Explore, shell: &mut Shell<'_>) -> anyhow::Result<(Shard, Range<
 fn keep(args: &Explore, summary: &Summary, shard: Shard) -> anyhow::Result<()> {
     let (first, count) = (args.first_seed, args.seeds);
     let implementation = &summary.implementation;
-    let stopped = interruption::stopped_by().map_or("", |_| "-stopped");
+    let stopped = interruption::suffix();
     let name = format!(
         "drawn-{implementation}-{first}-{count}{}{stopped}",
         suffix(shard)

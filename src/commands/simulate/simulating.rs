@@ -284,11 +284,7 @@ impl RunFolder {
 
     fn finish(self, summary: &Summary) -> anyhow::Result<()> {
         write_whole(&self.partial.join(SUMMARY), summary.json().as_bytes())?;
-        // What was stopped takes nothing's place that was whole.
-        let name = match interruption::stopped_by() {
-            None => self.name.clone(),
-            Some(_) => format!("{}-stopped", self.name),
-        };
+        let name = format!("{}{}", self.name, interruption::suffix());
         let folder = self.runs.join(&name);
         if folder.exists() {
             // The same campaign again: the same bytes, unless the binary has changed.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Known;
-use crate::checker::facts::secs;
+use crate::checker::facts::{Facts, secs};
 use crate::checker::log::{Index, NONE, Op, Place};
 use crate::environment::Instant;
 
@@ -18,10 +18,7 @@ struct Holder<'f> {
 impl<'f> Known<'f> {
     /// Until when the message certainly has not expired by what its producer said.
     pub(in crate::checker) fn lives_as_posted(&self) -> Instant {
-        self.post
-            .invoked_at
-            .plus(self.ttl())
-            .minus(self.facts.slack())
+        self.facts.lives_as_posted(self.number)
     }
 
     fn ttl(&self) -> Duration {
@@ -193,5 +190,21 @@ impl<'f> Known<'f> {
         let unanswered = unanswered.keep_alive_until(self.facts, self.post.invoked_at, whole);
         kept.chain(unanswered)
             .fold(self.dies_as_posted(), Instant::max)
+    }
+}
+
+impl Facts<'_> {
+    /// Until when the message certainly has not expired by what its producer said.
+    fn lives_as_posted(&self, message: u32) -> Instant {
+        let message = &self.log.messages[message as usize];
+        let ttl = secs(u64::from(message.ttl_secs));
+        let posted_at = self.op(message.post).invoked_at;
+        posted_at.plus(ttl).minus(self.slack())
+    }
+
+    /// As [`Known::certainly_lives`], for who does not know the message: most live as they were posted.
+    pub(in crate::checker) fn certainly_lives(&self, message: u32, op: &Op) -> bool {
+        op.completed_at < self.lives_as_posted(message)
+            || Known::of(self, message).certainly_lives(op)
     }
 }

@@ -151,7 +151,7 @@ impl<'f> Known<'f> {
 
     /// Whether the message was seen there, by an operation that ended before `until`.
     pub(super) fn is_seen_at(&self, place: Place, until: Instant) -> bool {
-        let mut seen = self.sightings.iter().map(|&index| self.facts.op(index));
-        seen.any(|op| op.place == place && op.completed_at <= until)
+        let first = self.first_seen_at(place);
+        first.is_some_and(|first| self.facts.op(first).completed_at <= until)
     }
 }

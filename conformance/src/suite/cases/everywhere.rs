@@ -1,7 +1,5 @@
 //! Contract 1, 4.7 and 5.1, asked of every path: what holds for requests and answers whatever they are about.
 
-use std::time::Duration;
-
 use http::Method;
 use serde_json::{Value, json};
 
@@ -360,23 +358,17 @@ async fn stats_of_claimed(context: Context) -> CaseResult {
     let queue = Queue::new(&context, "q");
     let (id, _) = queue.post_one(300).await?;
     queue.claim(120, 1).await?;
-    let deadline = context.now().plus(context.happens_within());
     let href = queue.at(&format!("/messages/{id}"));
-    loop {
-        let reply = context.get(queue.at("/stats")).send().await?;
-        let reply = reply.expect("4.7", &[200])?;
-        let stats = reply.json("4.7")?["messages"].clone();
-        if stats["claimed"] != 1 && context.now() < deadline {
-            let soon = context.now().plus(Duration::from_secs(1));
-            context.sleep_until(soon).await;
-            continue;
-        }
-        let exact = ["oldest", "newest"].iter().all(|end| {
-            let one = &stats[*end];
-            let young = one["age"].as_f64().is_some_and(|age| age < 60.0);
-            one["href"] == href && young && one["created"].as_str().is_some_and(is_utc)
-        });
-        let expected = format!("`oldest` and `newest`: {href} with `created` in UTC and `age`");
-        return reply.check("4.7", &expected, exact);
-    }
+    let one = |stats: &Value| stats["claimed"] == 1;
+    let reply = queue
+        .expect_stats("4.7", "one claimed message", one)
+        .await?;
+    let stats = &reply.json("4.7")?["messages"];
+    let exact = ["oldest", "newest"].iter().all(|end| {
+        let one = &stats[*end];
+        let young = one["age"].as_f64().is_some_and(|age| age < 60.0);
+        one["href"] == href && young && one["created"].as_str().is_some_and(is_utc)
+    });
+    let expected = format!("`oldest` and `newest`: {href} with `created` in UTC and `age`");
+    reply.check("4.7", &expected, exact)
 }
