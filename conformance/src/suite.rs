@@ -94,6 +94,8 @@ pub struct Case {
     pub decision: &'static str,
     /// The version of the suite in which it came.
     pub since: u32,
+    /// Whether it may hold up the server for others where it fails: it runs when all others have ended.
+    pub apart: bool,
     /// Runs it.
     pub run: fn(Context) -> BoxFuture<CaseResult>,
 }
@@ -123,6 +125,7 @@ impl Case {
             provenance: Provenance::Contract,
             decision: "",
             since: 1,
+            apart: false,
             run,
         }
     }
@@ -154,6 +157,13 @@ impl Case {
 
     const fn since(self, since: u32) -> Self {
         Self { since, ..self }
+    }
+
+    const fn apart(self) -> Self {
+        Self {
+            apart: true,
+            ..self
+        }
     }
 
     /// The chapter that the case belongs to: what stands before the slash of its path.

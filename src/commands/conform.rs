@@ -201,8 +201,9 @@ async fn conform(
     };
     let cases = &selected.cases;
     let longest = cases.iter().map(|case| case.wait_secs).max();
+    let apart = cases.iter().filter(|case| case.apart).count();
     shell.say(&format!(
-        "{} cases on {endpoint}, all at once; the longest waits {}",
+        "{} cases on {endpoint}, all at once but for {apart}; the longest waits {}",
         cases.len(),
         human(longest.unwrap_or(0)),
     ));

@@ -141,6 +141,7 @@ fn cases_json() -> Value {
             "statements": statements,
             "guarantee": case.guarantee,
             "longest_wait_secs": case.wait_secs,
+            "runs_apart": case.apart,
             "needs": case.needs,
             "provenance": case.provenance,
             "decision": case.decision,

@@ -1,5 +1,5 @@
-//! Runs cases, as many at once as the target takes requests, and those that wait all at once; collects
-//! what they say.
+//! Runs cases, as many at once as the target takes requests, and those that wait all at once, but for the
+//! few that run apart; collects what they say.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -56,7 +56,7 @@ pub struct Progress<'a> {
     pub last: &'a CaseReport,
 }
 
-/// Runs the selected cases against the target at `endpoint`, all at once.
+/// Runs the selected cases against the target at `endpoint`, all at once but for those that run apart.
 pub async fn run(
     world: World,
     reached: (&Description, Endpoint),
@@ -168,48 +168,65 @@ impl Collected<'_> {
     /// that are under way end with it, before anything of theirs is deleted.
     async fn collect(
         &mut self,
-        (cases, contexts): (&[&'static Case], &[Context]),
+        what: (&[&'static Case], &[Context]),
         offered: &BTreeSet<Capability>,
         pulse: &Pulse,
         stop: impl Future<Output = String>,
     ) -> Option<String> {
-        // Cases that watch the clock begin at once, and do not stand in line behind hundreds that do
-        // not: an answer that comes late decides nothing.
-        let turns = &Semaphore::new(self.target.in_flight_max);
-        let mut running: FuturesUnordered<_> = cases
-            .iter()
-            .zip(contexts)
-            .enumerate()
-            .map(|(place, (&case, context))| {
-                let (context, lacks) = (context.clone(), lacks(case, offered));
-                async move {
-                    let turn = (case.wait_secs == 0).then(|| turns.acquire());
-                    let turn = OptionFuture::from(turn).await.transpose();
-                    let report = run_one(case, context, lacks).await;
-                    drop(turn.expect("nobody closes the line"));
-                    (place, report)
-                }
-            })
-            .collect();
-        let all = cases.len();
+        let all = what.0.len();
+        let mut done = 0;
         let mut stop = std::pin::pin!(stop);
-        for done in 1..=all {
-            let (place, mut report) = match select(running.next(), stop.as_mut()).await {
-                Either::Left((next, _)) => next?,
-                Either::Right((why, _)) => return Some(why),
-            };
-            report.excuse(&self.target.known_failures, self.today);
-            let last = &report;
-            (self.progress)(Progress { done, all, last });
-            self.ended[place] = Some(report);
-            if pulse.is_gone() && done < all {
-                return Some(format!(
-                    "the target stopped answering: {UNANSWERED_MAX} requests in a row had no answer"
-                ));
+        for wave in waves(what.0) {
+            let mut running = self.begun(what, &wave, offered);
+            while !running.is_empty() {
+                let (place, mut report) = match select(running.next(), stop.as_mut()).await {
+                    Either::Left((next, _)) => next?,
+                    Either::Right((why, _)) => return Some(why),
+                };
+                report.excuse(&self.target.known_failures, self.today);
+                done += 1;
+                let last = &report;
+                (self.progress)(Progress { done, all, last });
+                self.ended[place] = Some(report);
+                if pulse.is_gone() && done < all {
+                    return Some(format!(
+                        "the target stopped answering: {UNANSWERED_MAX} requests in a row had no answer"
+                    ));
+                }
             }
         }
         None
     }
+
+    /// The cases at these places, under way. Those that watch the clock begin at once, and do not stand in
+    /// line behind hundreds that do not: an answer that comes late decides nothing.
+    fn begun<'a>(
+        &self,
+        (cases, contexts): (&'a [&'static Case], &'a [Context]),
+        wave: &[usize],
+        offered: &BTreeSet<Capability>,
+    ) -> FuturesUnordered<impl Future<Output = (usize, CaseReport)> + use<'a>> {
+        let turns = Arc::new(Semaphore::new(self.target.in_flight_max));
+        let begin = |&place: &usize| {
+            let (case, context) = (cases[place], contexts[place].clone());
+            let (turns, lacks) = (Arc::clone(&turns), lacks(case, offered));
+            async move {
+                let turn = (case.wait_secs == 0).then(|| turns.acquire());
+                let turn = OptionFuture::from(turn).await.transpose();
+                let report = run_one(case, context, lacks).await;
+                drop(turn.expect("nobody closes the line"));
+                (place, report)
+            }
+        };
+        wave.iter().map(begin).collect()
+    }
+}
+
+/// The places of the cases that run at once: first of all that can, then of each that runs apart.
+fn waves(cases: &[&'static Case]) -> impl Iterator<Item = Vec<usize>> {
+    let (apart, together): (Vec<usize>, Vec<usize>) =
+        (0..cases.len()).partition(|&place| cases[place].apart);
+    std::iter::once(together).chain(apart.into_iter().map(|place| vec![place]))
 }
 
 /// What a case needs and the target does not offer.

@@ -128,10 +128,21 @@ async fn in_real_time_nothing_waits() {
 
 /// The reference, which notes what it is asked for.
 #[derive(Clone)]
-struct Spy {
+pub(crate) struct Spy {
     reference: Service,
     asked: Arc<Mutex<BTreeSet<Capability>>>,
-    projects: Arc<Mutex<BTreeSet<String>>>,
+    /// The project of each request, in their order.
+    pub(crate) projects: Arc<Mutex<Vec<String>>>,
+}
+
+impl Spy {
+    pub(crate) fn on(reference: Service) -> Self {
+        Self {
+            reference,
+            asked: Arc::default(),
+            projects: Arc::default(),
+        }
+    }
 }
 
 impl tower_service::Service<Request<Incoming>> for Spy {
@@ -187,17 +198,14 @@ fn asked(head: &http::request::Parts, body: &[u8]) -> Option<Capability> {
 async fn every_case_says_what_it_needs_beside_the_core() {
     let mut silent = Vec::new();
     for case in cases() {
-        let spy = Spy {
-            reference: reference(),
-            asked: Arc::default(),
-            projects: Arc::default(),
-        };
+        let spy = Spy::on(reference());
         let (asked, projects) = (Arc::clone(&spy.asked), Arc::clone(&spy.projects));
         // What is offered beside its needs is nothing, so that no step looks closer than it must.
         let check = check_service(spy).profile(Profile::Core).offers(case.needs);
         check.with_waits().only(&[case.path]).await;
         let mut asked = asked.lock().unwrap().clone();
-        if projects.lock().unwrap().len() > 1 {
+        let projects = projects.lock().unwrap();
+        if projects.iter().any(|project| *project != projects[0]) {
             asked.insert(Capability::Projects);
         }
         let unsaid = asked.iter().filter(|asked| !case.needs.contains(asked));

@@ -1,5 +1,5 @@
 //! The two waiting times of a target: how long something may take to happen, and how long nothing must
-//! happen.
+//! happen. And what does not run while others wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use nanshe_conformance::target::{Description, Endpoint};
 use nanshe_reference::server::{SystemClock, serve};
 use nanshe_reference::{Limits, Service};
 use tokio::net::TcpListener;
+
+use crate::in_process::{Spy, reference_of};
 
 fn reference() -> Service {
     Service::new(Limits::default(), 1, Arc::new(SystemClock::new()))
@@ -34,6 +36,7 @@ async fn judged(case: &str, (world, url): (World, &str), waiting: (u64, u64)) ->
     let options = Options {
         probed: Probed::from([(Capability::Webhooks, true)]),
         surroundings: Arc::new(Surroundings::new(Some(sink), None, Vec::new())),
+        keep: true,
         ..Options::default()
     };
     let selected = selection.select().unwrap();
@@ -72,4 +75,26 @@ async fn what_must_not_happen_is_waited_for_as_long_as_the_target_says() {
         assert_eq!(report.count(Standing::Passed), 1);
         assert_eq!(report.elapsed >= Duration::from_secs(1), secs == 1);
     }
+}
+
+/// A server that tells all subscribers of all projects by one pool of workers fails one case; while that runs it
+/// tells nobody in time, so no other case may wait for it then.
+#[tokio::test(start_paused = true)]
+async fn case_that_may_hold_up_the_server_runs_when_all_others_have_ended() {
+    let spy = Spy::on(reference_of(Duration::from_nanos(1)));
+    let projects = Arc::clone(&spy.projects);
+    let inner = Arc::new(TokioEnvironment::new());
+    let world = Arc::new(InProcess::new(inner, spy));
+    let report = judged("notifications", (world, "http://silent"), (60, 8)).await;
+    assert!(report.count(Standing::Failed) > 20);
+    let projects = projects.lock().unwrap();
+    let ends = |project: &String| project.ends_with("-slow");
+    let first = projects.iter().position(ends).unwrap();
+    let own = projects[first].strip_suffix("-slow").unwrap();
+    let begin = projects.iter().position(|project| project == own).unwrap();
+    assert!(begin > 100);
+    let others = projects[begin..]
+        .iter()
+        .filter(|project| !project.starts_with(own));
+    assert_eq!(others.count(), 0);
 }

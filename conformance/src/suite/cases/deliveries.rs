@@ -93,7 +93,8 @@ pub(super) const CASES: &[Case] = &[
     .guarantee("G17")
     .needs(&[Subscriptions, Webhooks, Projects])
     .waits(60)
-    .since(2),
+    .since(2)
+    .apart(),
     case!(
         Should,
         "notifications/redirection-counts-as-delivered",
