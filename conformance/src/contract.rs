@@ -56,9 +56,6 @@ pub struct Statement {
     pub also: Vec<String>,
     /// Why it has no case.
     pub untested: Option<String>,
-    /// Whether its cases are still being written.
-    #[serde(default)]
-    pub pending: bool,
 }
 
 /// One guarantee. Its cases are those that name it.
@@ -73,9 +70,6 @@ pub struct Guarantee {
     pub says: String,
     /// Why it has no case.
     pub untested: Option<String>,
-    /// Whether its cases are still being written.
-    #[serde(default)]
-    pub pending: bool,
 }
 
 impl Contract {
@@ -146,19 +140,6 @@ mod tests {
 
     use super::*;
 
-    /// Where cases may still be missing: nowhere now. An entry goes once its cases are there.
-    const PENDING: [&str; 0] = [];
-
-    fn may_be_pending(id: &str) -> bool {
-        let within = |place: &str| {
-            id == place
-                || id
-                    .strip_prefix(place)
-                    .is_some_and(|rest| rest.starts_with('.'))
-        };
-        PENDING.iter().any(|place| within(place))
-    }
-
     #[test]
     fn every_clause_and_statement_has_a_name_of_its_own() {
         let mut seen = BTreeSet::new();
@@ -182,27 +163,15 @@ mod tests {
     fn every_statement_has_cases_or_a_reason_and_only_one_of_them() {
         for clause in &contract().clauses {
             for statement in &clause.statements {
-                let states = [
-                    statement.judges().next().is_some(),
-                    statement.untested.is_some(),
-                    statement.pending,
-                ];
-                let count = states.iter().filter(|state| **state).count();
-                assert_eq!(count, 1, "{}: cases, untested or pending", statement.id);
-                let allowed = !statement.pending || may_be_pending(&clause.id);
-                assert!(allowed, "{} cannot be pending", statement.id);
+                let judged = statement.judges().next().is_some();
+                let id = &statement.id;
+                assert_ne!(judged, statement.untested.is_some(), "{id}");
             }
         }
         for guarantee in &contract().guarantees {
-            let states = [
-                guarantee.judges().next().is_some(),
-                guarantee.untested.is_some(),
-                guarantee.pending,
-            ];
-            let count = states.iter().filter(|state| **state).count();
-            assert_eq!(count, 1, "{}: cases, untested or pending", guarantee.id);
-            let allowed = !guarantee.pending || may_be_pending(&guarantee.id);
-            assert!(allowed, "{} cannot be pending", guarantee.id);
+            let judged = guarantee.judges().next().is_some();
+            let id = &guarantee.id;
+            assert_ne!(judged, guarantee.untested.is_some(), "{id}");
         }
     }
 

@@ -22,6 +22,7 @@ pub mod contract;
 pub mod document;
 pub mod environment;
 pub mod history;
+mod href;
 pub mod model;
 #[cfg(feature = "http")]
 pub mod proxy;

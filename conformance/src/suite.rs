@@ -94,7 +94,8 @@ pub struct Case {
     pub decision: &'static str,
     /// The version of the suite in which it came.
     pub since: u32,
-    /// Whether it may hold up the server for others where it fails: it runs when all others have ended.
+    /// Whether it runs alone, when all others have ended: it may hold up the server for them where it fails, or is
+    /// about the whole server.
     pub apart: bool,
     /// Runs it.
     pub run: fn(Context) -> BoxFuture<CaseResult>,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::href;
 use crate::suite::Sent;
 use crate::target::Answer;
 
@@ -112,16 +113,15 @@ fn marker_of(href: &str) -> Option<String> {
     sane.then(|| value.to_owned())
 }
 
-/// The last segment of a path that an answer gives.
+/// The identifier at the end of a path that an answer gives.
 pub(super) fn last_segment(path: &str) -> Option<String> {
-    let path = path.split('?').next()?;
-    let segment = path.rsplit('/').next()?;
-    is_segment(segment).then(|| segment.to_owned())
+    let id = href::last_segment(path);
+    is_segment(&id).then_some(id)
 }
 
 /// Whether `text` can stand in a path as it is.
 fn is_segment(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~:%".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~:".contains(c);
     !text.is_empty() && text.chars().all(plain)
 }
 

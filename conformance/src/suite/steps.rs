@@ -11,6 +11,7 @@ use super::capability::Capability;
 use super::context::{Context, Reply, Request, Sent};
 use super::verdict::Stop;
 use crate::environment::Instant;
+use crate::href::last_segment;
 
 /// The only media type that a patch of a queue may have.
 const PATCH_MEDIA_TYPE: &str = "application/openstack-messaging-v2.0-json-patch";
@@ -499,11 +500,6 @@ pub(super) fn legal_path(text: &str) -> Option<&str> {
 
 fn is_legal_segment(id: &str) -> bool {
     !id.is_empty() && !id.contains(['/', '?', '#']) && format!("/{id}").parse::<http::Uri>().is_ok()
-}
-
-fn last_segment(path: &str) -> String {
-    let path = path.split('?').next().unwrap_or_default();
-    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// Messages whose bodies are these numbers.

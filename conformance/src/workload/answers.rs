@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::history::{Answer, Operation, Seen};
+use crate::href::last_segment;
 
 /// What an answer says; `None` if it is a refusal, or not understood.
 pub(super) fn understand(
@@ -199,12 +200,6 @@ fn seen(messages: Vec<Message<'_>>) -> Option<Vec<Seen>> {
         Some(Seen { id, token, body })
     };
     messages.into_iter().map(seen).collect()
-}
-
-/// What stands after the last slash of a path, without its query.
-fn last_segment(path: &str) -> String {
-    let path = path.split('?').next().unwrap_or_default();
-    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

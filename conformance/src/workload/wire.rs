@@ -2,32 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::UnderWay;
 use crate::history::{Operation, Posted, QueueSettings};
-
-/// What an identifier may not hold in a segment of a path, or in a query.
-const NOT_IN_A_SEGMENT: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'&')
-    .add(b'+')
-    .add(b'/')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'=');
+use crate::href::encode;
 
 /// What the body of the request that asks for `operation` is.
 pub(super) fn media_type(operation: &Operation) -> HeaderValue {
@@ -175,10 +155,6 @@ fn page(operation: &Operation) -> String {
         "?limit={limit}&echo={echo}&include_claimed={include_claimed}\
          &include_delayed={include_delayed}{marker}"
     )
-}
-
-fn encode(id: &str) -> String {
-    utf8_percent_encode(id, NOT_IN_A_SEGMENT).to_string()
 }
 
 /// What is asked at full speed is written as it stands, without a tree of it.

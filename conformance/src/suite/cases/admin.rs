@@ -24,10 +24,12 @@ pub(super) const CASES: &[Case] = &[
         health_needs_the_role
     )
     .needs(&[Admin])
-    .since(2),
+    .since(2)
+    .apart(),
     case!(Must, "admin/health-tells-of-the-store", "3.4", health)
         .needs(&[Admin])
-        .since(2),
+        .since(2)
+        .apart(),
     case!(
         Must,
         "admin/health-leaves-nothing-behind",
@@ -35,7 +37,8 @@ pub(super) const CASES: &[Case] = &[
         health_leaves_nothing
     )
     .needs(&[Admin, QueueLists])
-    .since(2),
+    .since(2)
+    .apart(),
     case!(Must, "admin/pools-need-the-role", "10", pools_need_the_role)
         .needs(NEEDS)
         .since(2),
@@ -205,19 +208,11 @@ async fn health_needs_the_role(context: Context) -> CaseResult {
     healthy(&context).await.map(drop)
 }
 
-/// What an operator is told about a healthy service. Among the pools are those of other cases, which may
-/// be taken away while it looks at them; then it is asked again.
+/// What an operator is told about a healthy service. It looks at the pools of all cases, and uses them, so who asks
+/// runs apart from those that take pools away.
 pub(super) async fn healthy(context: &Context) -> Result<Reply, Stop> {
-    let deadline = context.now().plus(context.happens_within());
-    loop {
-        let reply = operator(context.get("/v2/health")).send().await?;
-        let may_be_others = context.offers(Pools) && reply.status().as_u16() == 503;
-        if !may_be_others || context.now() >= deadline {
-            return reply.expect("3.4", &[200]);
-        }
-        let soon = context.now().plus(std::time::Duration::from_secs(1));
-        context.sleep_until(soon).await;
-    }
+    let reply = operator(context.get("/v2/health")).send().await?;
+    reply.expect("3.4", &[200])
 }
 
 /// Whether the document of a store says that all that was tried with it succeeded.
@@ -244,7 +239,7 @@ async fn health(context: Context) -> CaseResult {
     let reply = healthy(&context).await?;
     let document = reply.json("3.4")?;
     if context.offers(Pools) {
-        // Every pool is there with a document of its own; the pools of others come and go.
+        // Every pool is there with a document of its own.
         let catalogue = document["catalog_reachable"] == true;
         return reply.check("3.4", "`catalog_reachable`: true", catalogue);
     }

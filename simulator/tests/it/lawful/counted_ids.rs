@@ -1,5 +1,5 @@
 //! Contract G20: identifiers are opaque. Here they are numbers, counted for each project and kind, and subscriptions
-//! are listed in their order (8.3).
+//! are listed in their order (8.3). In links their first digit is percent-encoded, which changes no meaning.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -92,7 +92,9 @@ impl Names {
         let is_id = |id: &str| id.len() == 36 && id.matches('-').count() == 4;
         let map = |kind, id: &str| {
             if is_id(id) {
-                self.number(kind, id)
+                // RFC 3986, 6.2.2.2: it is the same number.
+                let number = self.number(kind, id);
+                format!("%3{number}")
             } else {
                 id.to_owned()
             }
