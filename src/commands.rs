@@ -71,7 +71,17 @@ fn refuse(error: &clap::Error, shell: &mut Shell<'_>) -> Exit {
         return shell.print(&text).map_or(Exit::Unknown, |()| Exit::Valid);
     }
     shell.say(text.trim_end());
+    if is_without_target(error) {
+        shell.say("An option with <FAULT>... or the like takes all that follows it: TARGET stands before it.");
+    }
     Exit::Usage
+}
+
+/// Whether the target is missing, which an option that takes a list may have taken for one of its words.
+fn is_without_target(error: &clap::Error) -> bool {
+    let missing = error.get(clap::error::ContextKind::InvalidArg);
+    error.kind() == ErrorKind::MissingRequiredArgument
+        && missing.is_some_and(|names| names.to_string().contains("<TARGET>"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Model-based conformance in virtual time: drawn sequences, waits included, in no time at all.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use nanshe_conformance::model::{self, Findings, Plan, Progress, Reached};
@@ -16,7 +18,8 @@ const LATENCY: (Duration, Duration) = (Duration::from_micros(100), Duration::fro
 /// How long a client waits for an answer, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs the sequences of `plan` against `implementation` in virtual time, all in one world.
+/// Runs the sequences of `plan` against `implementation` in virtual time, all in one world, until `stop` says why not
+/// to go on.
 ///
 /// # Errors
 ///
@@ -25,15 +28,22 @@ pub fn model(
     implementation: Implementation,
     plan: Plan,
     progress: impl FnMut(Progress) + Send + 'static,
+    stop: impl Fn() -> Option<&'static str> + Send + 'static,
 ) -> Result<Findings, RunError> {
-    modeled(implementation, plan, Box::new(progress))
+    modeled(implementation, plan, (Box::new(progress), Box::new(stop)))
 }
+
+/// Who is told how it goes, and who is asked whether to go on.
+type Around = (
+    Box<dyn FnMut(Progress) + Send>,
+    Box<dyn Fn() -> Option<&'static str> + Send>,
+);
 
 /// Not generic, so that all of it is compiled here, once.
 fn modeled(
     implementation: Implementation,
     plan: Plan,
-    progress: Box<dyn FnMut(Progress) + Send>,
+    (progress, stop): Around,
 ) -> Result<Findings, RunError> {
     let seed = plan.seed;
     on_fresh_thread(seed, move || {
@@ -56,7 +66,12 @@ fn modeled(
                     );
                     let client = Arc::new(reached);
                     let served = Arc::new(Reached { world, client });
-                    model::run(served, &plan, progress).await
+                    // It is asked whenever the sequences wait, and wakes nobody.
+                    let stop = poll_fn(move |_| match stop() {
+                        Some(why) => Poll::Ready(why.to_owned()),
+                        None => Poll::Pending,
+                    });
+                    model::run_until(served, &plan, progress, stop).await
                 }
             });
             let findings = running.await.expect("nobody kills the client");

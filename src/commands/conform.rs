@@ -368,6 +368,12 @@ mod tests {
         }
         let line = refused(&["no-such-target.toml"]);
         assert_eq!(line, "nanshe: no-such-target.toml: there is no such file");
+        for address in ["127.0.0.1:8888", "localhost:8888/v2", "[::1]:8888"] {
+            let line = refused(&[address]);
+            assert!(line.ends_with(&format!("it is http://{address}")), "{line}");
+        }
+        let line = refused(&["--only", "claims", "http://127.0.0.1:1"]);
+        assert!(line.contains("a target stands before --only"), "{line}");
         let line = refused(&["ftp://127.0.0.1"]);
         assert!(line.contains("its scheme is not http"), "{line}");
         let line = refused(&["http://user:word@127.0.0.1:1"]);

@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM, for commands that ask now and then whether to go on.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::target::interrupted;
 
@@ -25,11 +26,18 @@ pub(super) fn listen() {
                     interrupted.await
                 });
                 STOPPED_BY.get_or_init(|| why);
+                flag().store(true, Ordering::Relaxed);
             }
         });
         // Nothing is ever sent: this ends when the other end is gone.
         let _closed: Result<(), _> = listens.recv();
     });
+}
+
+/// What is set once something has stopped this process, for who asks that.
+pub(super) fn flag() -> Arc<AtomicBool> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    Arc::clone(FLAG.get_or_init(Arc::default))
 }
 
 /// What the names of stored campaigns end with that were stopped: they take nothing's place that was whole.

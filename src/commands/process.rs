@@ -208,6 +208,48 @@ fn campaign_that_is_interrupted_tells_what_it_knows_and_leaves_nothing_half_writ
     }
 }
 
+/// Whether signals are listened for: the kernel says for which there is a handler.
+#[cfg(madsim)]
+fn listens(process: &Server) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+    caught & (1 << (Signal::INT.as_raw() - 1)) != 0
+}
+
+#[cfg(madsim)]
+#[test]
+fn what_runs_in_virtual_time_and_is_interrupted_tells_what_it_knows() {
+    let runs = std::env::temp_dir().join(format!("nanshe-interrupted-{}", std::process::id()));
+    let folder = runs.to_string_lossy();
+    for (words, says) in [
+        (
+            &["conform", "--model", "--sequences", "900000000"][..],
+            "UNKNOWN stopped early: Ctrl-C was pressed",
+        ),
+        (
+            &["scale", "--longest", "10000000", "--runs", &folder],
+            "NOT WHOLE: it was stopped",
+        ),
+    ] {
+        let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut run = Server(run.unwrap());
+        while !listens(&run) {}
+        signal(&run, Signal::INT);
+        let mut told = String::new();
+        let mut out = run.0.stdout.take().unwrap();
+        out.read_to_string(&mut told).unwrap();
+        assert_eq!(run.0.wait().unwrap().code(), Some(3), "{told}");
+        assert!(told.contains(says), "{told}");
+    }
+    std::fs::remove_dir_all(&runs).unwrap();
+}
+
 #[test]
 fn drawn_sequences_leave_no_queue_whether_or_not_they_are_interrupted() {
     let (_server, clients, admin) = start("error");

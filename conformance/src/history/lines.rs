@@ -81,7 +81,9 @@ pub fn feed<S: Sink>(
         return Err(HistoryError::Empty);
     }
     let at = |line| move |message| HistoryError::Line { line, message };
-    let header: Header = parse(first.trim_end()).map_err(at(1))?;
+    // Who writes a byte order mark means UTF-8 by it (RFC 8259, 8.1).
+    let first = first.trim_start_matches('\u{feff}').trim_end();
+    let header: Header = parse(first).map_err(at(1))?;
     let header = checked(header).map_err(at(1))?;
     let mut pairing = Pairing::new(sink(header));
     blocks::events(input, threads, |line, event| {
@@ -165,6 +167,13 @@ mod tests {
             write(&mut bytes, &header, &events).unwrap();
             assert_eq!(String::from_utf8(bytes).unwrap(), lines);
         }
+    }
+
+    #[test]
+    fn byte_order_mark_before_the_header_says_nothing() {
+        let marked = read(format!("\u{feff}{MORE_LINES}").as_bytes()).unwrap();
+        let plain = read(MORE_LINES.as_bytes()).unwrap();
+        assert_eq!(marked.records, plain.records);
     }
 
     #[test]

@@ -66,6 +66,10 @@ impl Series {
     }
 }
 
+fn too_few(steps: usize) -> String {
+    format!("too few steps for a fit: it takes three, and this ladder has {steps}")
+}
+
 /// The verdict on a flat-cost ladder.
 fn flat(series: &Series, bounds: &Bounds, fitted: Option<&Interval>) -> Outcome {
     let Series {
@@ -74,10 +78,7 @@ fn flat(series: &Series, bounds: &Bounds, fitted: Option<&Interval>) -> Outcome 
     let bound = due + bounds.exponent_max;
     let (first, last) = (steps.first(), steps.last());
     let (Some(first), Some(last), Some(fitted)) = (first, last, fitted) else {
-        let why = format!(
-            "{} steps are too few for a fit: it takes three",
-            steps.len()
-        );
+        let why = too_few(steps.len());
         return outcome(series, (Verdict::Unknown, why));
     };
     let told = format!(
@@ -159,10 +160,7 @@ pub(super) fn throughput(
     let fitted = universal(&rounds, &mut judge.random("universal"));
     let declined = decline(&rounds, &mut judge.random("decline"));
     let (Some(fitted), Some(declined)) = (fitted, declined) else {
-        judged.why = format!(
-            "{} steps are too few for a fit: it takes three",
-            judged.steps.len()
-        );
+        judged.why = too_few(judged.steps.len());
         return judged;
     };
     let top = judged.steps.last().map_or(0.0, |step| step.n);
@@ -403,7 +401,11 @@ mod tests {
         assert_eq!(noisy.verdict, Verdict::Unknown, "{}", noisy.why);
         let short = series(steps(&NS[..2], |_, _| 100.0)).judged(&judge());
         assert_eq!(short.verdict, Verdict::Unknown, "{}", short.why);
-        assert!(short.why.contains("too few for a fit"), "{}", short.why);
+        assert!(
+            short.why.starts_with("too few steps for a fit"),
+            "{}",
+            short.why
+        );
         let mut refused = steps(&NS, |_, _| 100.0);
         refused[3].errors = 50;
         let refused = series(refused).judged(&judge());

@@ -97,7 +97,7 @@ pub enum SelectionError {
         option: &'static str,
         /// What was named.
         path: String,
-        /// The nearest valid word.
+        /// The nearest valid word, or where what was meant belongs.
         suggestion: String,
     },
     /// There is no such version of the suite.
@@ -169,7 +169,11 @@ fn check(option: &'static str, paths: &[String]) -> Result<(), SelectionError> {
     for path in paths {
         if !cases().any(|case| names(path, case)) {
             let words = cases().flat_map(|case| [case.path, case.chapter()]);
-            let suggestion = suggestion(path, words);
+            let suggestion = if path.contains("://") || path.ends_with(".toml") {
+                format!(" (a target stands before {option}, which takes all that follows)")
+            } else {
+                suggestion(path, words)
+            };
             return Err(SelectionError::NoSuchCase {
                 option,
                 path: path.clone(),

@@ -30,6 +30,12 @@ pub enum DescriptionError {
     /// The authorities that vouch for it.
     #[error(transparent)]
     Authorities(#[from] AuthoritiesError),
+    /// An address alone, where a file or a URL belongs.
+    #[error("{target}: there is no such file; if it is an address, it is http://{target}")]
+    NoScheme {
+        /// What was given.
+        target: String,
+    },
 }
 
 /// How an implementation is reached, started and excused.
@@ -188,6 +194,10 @@ impl Description {
                 target.to_owned(),
                 Endpoint::parse(target)?,
             ));
+        }
+        if is_address(target) {
+            let target = target.to_owned();
+            return Err(DescriptionError::NoScheme { target });
         }
         let text = document::read(target)?;
         let folder = Path::new(target)
@@ -376,6 +386,15 @@ fn reached(
         return Err(document.error(span, "must be at least 1"));
     }
     Ok((endpoint, authorities))
+}
+
+/// Whether this is a host with a port, and no file.
+fn is_address(target: &str) -> bool {
+    let address = target.split('/').next().unwrap_or_default();
+    let port = address
+        .rsplit_once(':')
+        .map(|(_, port)| port.parse::<u16>());
+    matches!(port, Some(Ok(_))) && !Path::new(target).exists()
 }
 
 #[cfg(test)]

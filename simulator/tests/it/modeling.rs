@@ -7,7 +7,7 @@ use nanshe_simulator::model;
 use crate::implementation;
 
 fn findings(name: &str, plan: Plan) -> Findings {
-    model(implementation(name), plan, |_| {}).unwrap()
+    model(implementation(name), plan, |_| {}, || None).unwrap()
 }
 
 #[test]

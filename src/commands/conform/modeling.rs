@@ -12,6 +12,8 @@ use nanshe_conformance::target::{Client, Description, Endpoint};
 
 use super::known_failures;
 use crate::args::Conform;
+#[cfg(madsim)]
+use crate::commands::interruption;
 use crate::commands::login;
 use crate::commands::target::{look, on_target};
 use crate::output::{Exit, Shell, wall_clock_seed};
@@ -163,10 +165,12 @@ fn in_virtual_time(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Find
     let bar = shell.progress(plan.sequences);
     let reference = nanshe_simulator::implementations().next();
     let reference = reference.expect("the reference is the first implementation");
-    let findings = nanshe_simulator::model(reference, plan, {
+    interruption::listen();
+    let progress = {
         let bar = bar.clone();
         move |progress| show(&bar, progress)
-    });
+    };
+    let findings = nanshe_simulator::model(reference, plan, progress, interruption::stopped_by);
     bar.finish_and_clear();
     findings.map_err(|error| crate::output::HarnessFailed(error.to_string()).into())
 }

@@ -93,7 +93,7 @@ fn choose<'a>(args: &Simulate, file: &'a str, shard: Shard) -> anyhow::Result<Ch
         .unwrap_or(&scenario.implementation);
     let implementation = find(name).with_context(|| match args.implementation {
         Some(_) => "--implementation".to_owned(),
-        None => format!("{file}: `implementation`"),
+        None => place_of(file, "implementation"),
     })?;
     if let Some(why) = implementation.refuses(&scenario) {
         anyhow::bail!("{file}: {why}");
@@ -169,6 +169,19 @@ pub(crate) fn pool(options: &PoolOptions) -> anyhow::Result<Box<dyn Pool>> {
         memory_mib: options.memory_mib,
     };
     Ok(Box::new(Workers::new(start, count, limits)))
+}
+
+/// A key of the outermost table of `file`, with its line.
+fn place_of(file: &str, key: &str) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let is_there = |line: &str| {
+        let name = line.split_once('=').map(|(name, _)| name.trim());
+        name == Some(key)
+    };
+    match text.lines().position(is_there) {
+        Some(place) => format!("{file}:{}: `{key}`", place + 1),
+        None => format!("{file}: `{key}`"),
+    }
 }
 
 pub(crate) fn find(name: &str) -> anyhow::Result<Implementation> {
@@ -491,6 +504,22 @@ mod tests {
              `sticky-claims`?), see `nanshe list implementations`\n"
         );
         assert!(!runs.0.exists());
+        std::fs::create_dir_all(&runs.0).unwrap();
+        let misspelt = runs.0.join("misspelt.toml").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(SCENARIO).unwrap();
+        let line = text
+            .lines()
+            .position(|line| line.starts_with("implementation"));
+        let text = text.replace("\"reference\"", "\"referense\"");
+        std::fs::write(&misspelt, text).unwrap();
+        let line = line.unwrap() + 1;
+        assert_eq!(
+            refused(&[&misspelt]),
+            format!(
+                "nanshe: {misspelt}:{line}: `implementation`: there is no implementation `referense` (did you mean \
+                 `reference`?), see `nanshe list implementations`\n"
+            )
+        );
     }
 
     #[test]

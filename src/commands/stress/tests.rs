@@ -35,6 +35,7 @@ fn bad_usage_is_one_line_and_exits_2() {
     assert!(refused(&["ftp://x"]).contains("is not a target URL"));
     assert!(refused(&[NOWHERE, "--rate", "0"]).contains("expected more than 0"));
     assert!(refused(&["no.toml"]).contains("there is no such file"));
+    assert!(refused(&["--faults", "none", NOWHERE]).contains("TARGET stands before it"));
 }
 
 #[test]
