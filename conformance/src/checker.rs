@@ -20,6 +20,7 @@ use self::rules::Draft;
 use self::story::Records;
 pub use self::tally::{RuleTally, Tally};
 
+mod agreement;
 mod budget;
 mod claims;
 mod dead_letter;

@@ -200,7 +200,7 @@ fi
 printf '%s\n' >"$home/.zaqar/zaqar.conf" \
   '[DEFAULT]' "pooling = $pooling" 'admin_mode = True' 'unreliable = True' 'auth_strategy =' \
   '[drivers]' 'transport = wsgi' 'message_store = redis' "management_store = $management" \
-  '[drivers:management_store:sqlalchemy]' "uri = sqlite:///$home/zaqar.sqlite" \
+  '[drivers:management_store:sqlalchemy]' "uri = sqlite:///$home/zaqar.sqlite?timeout=60" \
   '[drivers:management_store:redis]' "uri = redis://127.0.0.1:$port?dbid=0" \
   '[drivers:message_store:redis]' "uri = redis://127.0.0.1:$port?dbid=1" \
   '[signed_url]' 'secret_key = nanshe' \

@@ -206,7 +206,6 @@ impl<'l> Facts<'l> {
         let [mut bulk_deletes, mut finds, mut absences] = [const { Vec::new() }; 3];
         let mut deletes = Vec::with_capacity(log.messages.len());
         for (index, op) in log.numbered() {
-            let owner = |id: u32| Some(self.owner_of[id as usize]).filter(|&owner| owner != NONE);
             let is_shown = |id: u32| self.seen(op).iter().any(|sight| sight.id == id);
             for &id in log.ids(op) {
                 let list = if matches!(op.act, Act::Delete { .. }) {
@@ -220,7 +219,7 @@ impl<'l> Facts<'l> {
                 } else {
                     &mut absences
                 };
-                list.extend(owner(id).map(|message| (message, index)));
+                list.extend(self.owner(id).map(|message| (message, index)));
             }
         }
         let of = |pairs: Vec<(u32, u32)>| Groups::of(log.messages.len(), &pairs);
@@ -456,6 +455,11 @@ impl<'l> Facts<'l> {
         let post = self.op(self.log.messages[message as usize].post);
         let sightings = self.of_message.sightings.get(message);
         sightings.first().copied().filter(|_| post.is_info())
+    }
+
+    /// The message whose identifier it is, if anybody said so.
+    pub(super) fn owner(&self, id: u32) -> Option<u32> {
+        Some(self.owner_of[id as usize]).filter(|&owner| owner != NONE)
     }
 
     /// Whether the operation names an identifier that nobody saw where it is named.

@@ -2,14 +2,13 @@
 //!
 //! Older is what was posted earlier in the same batch, or by a post that ended before the other began:
 //! one of the same producer, or in the strict profile of any. Nothing is said about separate claims or
-//! pops, nor about what was moved to a dead-letter queue. But whatever order two messages have, they have it
-//! in every answer that shows both.
+//! pops, nor about what was moved to a dead-letter queue.
 
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
 use super::findings::Findings;
-use super::log::{Act, Index, NONE};
+use super::log::{Index, NONE, Sight};
 use crate::environment::Instant;
 use crate::history::OrderProfile;
 
@@ -26,55 +25,6 @@ pub(super) fn of_take(facts: &Facts<'_>, take: Index, findings: &mut Findings) {
     let op = facts.op(take);
     if op.is_take() && op.is_ok() && op.seen.count > 1 {
         Scan::default().follow(facts, take, findings);
-    }
-}
-
-/// Claims, pops and pages that order the same two messages differently.
-///
-/// Each answer is compared, message by message, with the latest before it that showed several: whoever
-/// stood there before another has to stand before it again.
-pub(super) fn disagreeing(facts: &Facts<'_>, findings: &mut Findings) {
-    let log = facts.log;
-    // By message: the latest answer with several that showed it, and where it stood there.
-    let mut ranks: Vec<(Index, u32)> = Vec::new();
-    // By answer, for the one that is looked at: the message of the highest rank so far.
-    let mut highest: BTreeMap<Index, (u32, u32)> = BTreeMap::new();
-    for (index, op) in log.numbered() {
-        let has_order = op.is_take() || matches!(op.act, Act::List { .. });
-        if !has_order || op.seen.count < 2 || !op.is_ok() {
-            continue;
-        }
-        let messages = facts.seen(op).iter();
-        let messages = messages.filter_map(|sight| log.message_of(sight.token));
-        let is_in_order =
-            |&message: &u32| facts.is_in_order(&log.messages[message as usize], op.place);
-        let messages: Vec<u32> = messages.filter(is_in_order).collect();
-        ranks.resize(log.messages.len(), (NONE, 0));
-        highest.clear();
-        for &message in &messages {
-            let (answer, rank) = ranks[message as usize];
-            if answer == NONE {
-                continue;
-            }
-            let Some((high, other)) = highest.get_mut(&answer) else {
-                highest.insert(answer, (rank, message));
-                continue;
-            };
-            findings.exercised += 1;
-            if rank < *high {
-                let [one, other] = [message, *other].map(|it| log.messages[it as usize]);
-                findings.violate(one.token, || {
-                    let name = log.tokens.name(other.token);
-                    let summary = format!("comes after {name} here, and before it elsewhere");
-                    (summary, vec![one.post, other.post, answer, index])
-                });
-            } else {
-                (*high, *other) = (rank, message);
-            }
-        }
-        for (rank, message) in (0..).zip(messages) {
-            ranks[message as usize] = (index, rank);
-        }
     }
 }
 
@@ -104,6 +54,9 @@ impl Scan {
             };
             let message = &facts.log.messages[number as usize];
             if !facts.is_in_order(message, op.place) {
+                continue;
+            }
+            if is_copy(facts, sight, number) {
                 continue;
             }
             if let Some(passed) = self.pass(facts, number, index, findings) {
@@ -147,6 +100,15 @@ impl Scan {
         let younger = in_batch.map(|(_, passed)| passed);
         younger.or(in_time.map(|(_, passed)| passed))
     }
+}
+
+/// Whether a fault may have repeated the post of the message, and this is not the one that its answer tells of: it may
+/// have been posted again behind what is younger.
+fn is_copy(facts: &Facts<'_>, sight: &Sight, message: u32) -> bool {
+    let message = &facts.log.messages[message as usize];
+    let post = facts.op(message.post);
+    let told = facts.log.seen(post).get(message.place as usize);
+    facts.may_be_repeated(post) && told.is_none_or(|told| told.id != sight.id)
 }
 
 /// Whose messages have an order among themselves: a process's, or in the strict profile everybody's.

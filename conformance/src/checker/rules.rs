@@ -15,8 +15,8 @@ use super::nowhere::Looks;
 use super::parts::{PART_COUNT_MIN, both, in_parts};
 use super::story::{Records, tell};
 use super::telling::{self, Telling};
-use super::{RULES, Verdicts, claims, dead_letter, delivery, expired_early, fencing, identity};
-use super::{lifetime, notify, order, pages, stats};
+use super::{RULES, Verdicts, agreement, claims, dead_letter, delivery, expired_early, fencing};
+use super::{identity, lifetime, notify, order, pages, stats};
 use crate::environment::Instant;
 
 /// What every rule found; stories are still to be told.
@@ -88,7 +88,7 @@ impl Draft {
         // Many queues are done in parts, but most histories have few.
         let others = || {
             let mut order = Findings::default();
-            order::disagreeing(facts, &mut order);
+            agreement::contradictions(facts, &mut order);
             (order, notify::missed(facts), notify::phantom(facts))
         };
         let (of_queues, (order, missed, phantom)) = both(

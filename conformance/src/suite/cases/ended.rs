@@ -80,7 +80,8 @@ async fn failing(context: &Context, queue: &Queue) -> Result<Failing, Stop> {
         subscribe(context, queue, (&slow, options.clone())).await?,
         subscribe(context, queue, (&quick, options)).await?,
     ];
-    queue.post(&numbered(0..2, 3_600)).await?;
+    // Who is told of one after the other is told for half a minute.
+    queue.post(&numbered(0..10, 3_600)).await?;
     for subscriber in [&quick, &slow] {
         subscriber.expect("8.5", &numbers(0..1)).await?;
     }
