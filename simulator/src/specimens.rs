@@ -28,6 +28,7 @@ mod lost_delays;
 mod lost_marker;
 mod offset_pages;
 mod parallel_batch;
+mod question_marks;
 mod read_then_pop;
 mod restarting_ids;
 mod retried_insert;
@@ -66,6 +67,7 @@ pub const SPECIMENS: &[Implementation] = &[
     lost_marker::SPECIMEN,
     offset_pages::SPECIMEN,
     parallel_batch::SPECIMEN,
+    question_marks::SPECIMEN,
     read_then_pop::SPECIMEN,
     restarting_ids::SPECIMEN,
     retried_insert::SPECIMEN,
