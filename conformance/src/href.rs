@@ -34,9 +34,23 @@ pub(crate) fn encode(id: &str) -> String {
     utf8_percent_encode(id, NOT_IN_A_SEGMENT).to_string()
 }
 
-/// Whether both lead to the same place, however much of them is percent-encoded (RFC 3986, 6.2.2.2).
+/// As [`last_segment`], for who writes it into paths as it is: what cannot stand there stays encoded.
+pub(crate) fn usable_segment(path: &str) -> String {
+    let id = last_segment(path);
+    if encode(&id) == id {
+        return id;
+    }
+    let path = path.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// Whether both lead to the same place, however much of them is percent-encoded (RFC 3986, 6.2.2.2). An encoded
+/// delimiter delimits nothing (2.2).
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
-    plain(one) == plain(other)
+    const DELIMITERS: [char; 4] = ['/', '?', '&', '='];
+    let delimiters = |text: &str| text.matches(DELIMITERS).collect::<String>();
+    let parts = |text: &str| text.split(DELIMITERS).map(plain).collect::<Vec<String>>();
+    delimiters(one) == delimiters(other) && parts(one) == parts(other)
 }
 
 /// As it stands if it is not UTF-8.
@@ -70,8 +84,18 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_stand_in_a_path_stays_encoded() {
+        for (path, id) in [("/q/%37", "7"), ("/q/a%3Ab", "a:b"), ("/q/a%2Bb", "a%2Bb")] {
+            assert_eq!(usable_segment(path), id, "{path}");
+        }
+        assert_eq!(usable_segment("/q/abc%3D%3D?x"), "abc%3D%3D");
+    }
+
+    #[test]
     fn encoding_makes_no_other_place() {
         assert!(is_same("/q/%37?claim_id=a%3Ab", "/q/7?claim_id=a:b"));
         assert!(!is_same("/q/%37", "/q/8"));
+        assert!(!is_same("/q%2F7", "/q/7"));
+        assert!(!is_same("/q/7%3Fclaim_id=c", "/q/7?claim_id=c"));
     }
 }

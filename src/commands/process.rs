@@ -247,6 +247,7 @@ fn what_runs_in_virtual_time_and_is_interrupted_tells_what_it_knows() {
         assert_eq!(run.0.wait().unwrap().code(), Some(3), "{told}");
         assert!(told.contains(says), "{told}");
     }
+    assert!(runs.join("scale-reference-0-stopped/report.json").exists());
     std::fs::remove_dir_all(&runs).unwrap();
 }
 

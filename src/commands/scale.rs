@@ -84,10 +84,12 @@ fn conclude(args: &Scale, report: &Report, shell: &mut Shell<'_>) -> anyhow::Res
     } else {
         shell.print(&report.terminal())?;
     }
+    // What was stopped takes nothing's place that was whole.
     let name = format!(
-        "scale-{}-{}",
+        "scale-{}-{}{}",
         super::stress::kebab(&report.target),
-        report.seed
+        report.seed,
+        report.stopped.as_ref().map_or("", |_| "-stopped")
     );
     let folder = args.runs.join(&name);
     std::fs::create_dir_all(&folder)?;

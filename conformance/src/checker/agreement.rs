@@ -6,16 +6,17 @@
 //!
 //! Identifiers have numbers, nearly in the order of posts. A pair whose second number is the lower one spans all numbers
 //! between the two. A circle goes down as far as it goes up, so it lies within spans that overlap: elsewhere nothing is
-//! looked for, and where nobody posts at the same time as somebody else there are no spans at all.
+//! looked for, and where every post is answered before the next one there are no spans at all.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::facts::Facts;
 use super::findings::Findings;
 use super::log::{Act, Index, NONE};
 
-/// So many identifiers of a contradiction are looked at for its shortest circle.
+/// So many identifiers of a circle are looked at for a shorter one, and so many pairs in all.
 const STARTS_MAX: usize = 64;
+const VISITED_MAX: usize = 100_000;
 
 /// Two messages that an answer shows one after the other, by the numbers of their identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +106,7 @@ fn merged(mut spans: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
     merged
 }
 
-/// The shortest circle that was found among these pairs, in the order of their first, whose numbers are `start` to
+/// A short circle among these pairs, in the order of their first, whose numbers are `start` to
 /// `end`.
 fn circle(pairs: &[Pair], start: u32, end: u32) -> Option<Vec<Pair>> {
     let place = |number: u32| (number - start) as usize;
@@ -130,32 +131,67 @@ fn circle(pairs: &[Pair], start: u32, end: u32) -> Option<Vec<Pair>> {
             }
         }
     }
-    // Who is left is on a circle, or behind one.
-    let left = (start..=end).filter(|&it| before[place(it)] > 0);
-    let circles = left.take(STARTS_MAX).filter_map(|first| {
-        // By number: the pair by which it was reached.
-        let mut by: Vec<Option<Pair>> = vec![None; before.len()];
-        let mut next = VecDeque::from([first]);
-        while let Some(number) = next.pop_front() {
-            for &pair in behind(number)
-                .filter(|pair| by[place(pair.second)].is_none())
-                .collect::<Vec<_>>()
-            {
-                by[place(pair.second)] = Some(pair);
+    // Who is left is on a circle, or behind one, and so is somebody right before each.
+    let is_left = |number: u32| before[place(number)] > 0;
+    let mut ahead: Vec<Option<Pair>> = vec![None; before.len()];
+    for &pair in pairs.iter().filter(|pair| is_left(pair.first)) {
+        ahead[place(pair.second)] = Some(pair);
+    }
+    // So whoever goes back for ever comes to where it was.
+    let mut number = (start..=end).find(|&it| is_left(it))?;
+    let mut was_met = vec![false; before.len()];
+    while !std::mem::replace(&mut was_met[place(number)], true) {
+        number = ahead[place(number)]?.first;
+    }
+    let mut found = vec![ahead[place(number)]?];
+    while found[found.len() - 1].first != number {
+        found.push(ahead[place(found[found.len() - 1].first)]?);
+    }
+    found.reverse();
+    let starts: Vec<u32> = found
+        .iter()
+        .map(|pair| pair.first)
+        .take(STARTS_MAX)
+        .collect();
+    let mut budget = VISITED_MAX;
+    for first in starts {
+        // Two is the fewest.
+        if found.len() == 2 {
+            break;
+        }
+        if let Some(way) = shortest(behind, first, &mut budget)
+            && way.len() < found.len()
+        {
+            found = way;
+        }
+    }
+    Some(found)
+}
+
+/// The shortest way from there back to there, by what is behind each number; `None` if none was found within `budget`.
+fn shortest<'p, B: Iterator<Item = &'p Pair>>(
+    behind: impl Fn(u32) -> B,
+    start: u32,
+    budget: &mut usize,
+) -> Option<Vec<Pair>> {
+    // By number: the pair by which it was reached.
+    let mut by: BTreeMap<u32, Pair> = BTreeMap::new();
+    let mut next = VecDeque::from([start]);
+    while !by.contains_key(&start) {
+        for &pair in behind(next.pop_front()?) {
+            *budget = budget.checked_sub(1)?;
+            by.entry(pair.second).or_insert_with(|| {
                 next.push_back(pair.second);
-            }
-            if by[place(first)].is_some() {
-                break;
-            }
+                pair
+            });
         }
-        let mut way = vec![by[place(first)]?];
-        while way[way.len() - 1].first != first {
-            way.push(by[place(way[way.len() - 1].first)]?);
-        }
-        way.reverse();
-        Some(way)
-    });
-    circles.min_by_key(Vec::len)
+    }
+    let mut way = vec![by[&start]];
+    while way[way.len() - 1].first != start {
+        way.push(by[&way[way.len() - 1].first]);
+    }
+    way.reverse();
+    Some(way)
 }
 
 /// Tells of the first message that it comes before itself.

@@ -406,10 +406,15 @@ impl<'l> Facts<'l> {
     /// Whether the message may be seen there: where it was posted, or where its queue moves what is handed out too
     /// often, or where that one moves it on.
     pub(super) fn is_home(&self, message: &Message, place: Place) -> bool {
-        if place == message.home {
-            return true;
+        place == message.home || self.moves_lead(message.home, place)
+    }
+
+    /// Whether dead letters of one queue come to the other, by one move or more.
+    fn moves_lead(&self, from: Place, place: Place) -> bool {
+        if self.queue(from).dead_letters.is_empty() {
+            return false;
         }
-        let mut known = vec![message.home];
+        let mut known = vec![from];
         let mut next = 0;
         while let Some(&from) = known.get(next) {
             next += 1;
@@ -426,10 +431,10 @@ impl<'l> Facts<'l> {
         false
     }
 
-    /// Whether the message has the rank of its post in the queue at `place`. What was moved has the rank of its move.
+    /// Whether the message has the rank of its post in the queue at `place`. What was moved has the rank of its move,
+    /// also if it was moved back.
     pub(super) fn is_in_order(&self, message: &Message, place: Place) -> bool {
-        let mut dead_letters = self.queue(message.home).dead_letters.iter();
-        place == message.home && dead_letters.all(|to| to.target != place)
+        place == message.home && !self.moves_lead(place, place)
     }
 
     /// By when the message certainly had been posted, if it ever was: its post had acted, or somebody had seen it or

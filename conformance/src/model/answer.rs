@@ -115,13 +115,13 @@ fn marker_of(href: &str) -> Option<String> {
 
 /// The identifier at the end of a path that an answer gives.
 pub(super) fn last_segment(path: &str) -> Option<String> {
-    let id = href::last_segment(path);
+    let id = href::usable_segment(path);
     is_segment(&id).then_some(id)
 }
 
 /// Whether `text` can stand in a path as it is.
 fn is_segment(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~:".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~:%".contains(c);
     !text.is_empty() && text.chars().all(plain)
 }
 

@@ -53,6 +53,8 @@ pub(super) struct Corner {
     pub(super) slack: Duration,
     /// How long something may take to happen, and how long nothing must.
     pub(super) waiting: (Duration, Duration),
+    /// Whether other cases may run elsewhere at the same time, as shares of a whole do.
+    pub(super) is_share: bool,
 }
 
 #[derive(Default)]
@@ -136,6 +138,11 @@ impl Context {
     /// How long nothing must be seen, until it counts as not happening.
     pub fn quiet_for(&self) -> Duration {
         self.shared.corner.waiting.1
+    }
+
+    /// Whether other runs may use the target at the same time: then nothing runs apart from all others.
+    pub fn is_share(&self) -> bool {
+        self.shared.corner.is_share
     }
 
     /// Whether the target offers `capability`: for steps that look closer where they can.

@@ -105,7 +105,7 @@ async fn run_all(
     let pulse = Arc::<Pulse>::default();
     let client = Client::of(Arc::clone(&world), target, endpoint, target.in_flight_max);
     let client = Arc::new(client);
-    let contexts: Vec<Context> = corners(target, options, &offered, selected.cases.len())
+    let contexts: Vec<Context> = corners(target, options, &offered, selected)
         .into_iter()
         .map(|corner| {
             let (client, pulse) = (Arc::clone(&client), Arc::clone(&pulse));
@@ -240,8 +240,9 @@ fn corners(
     target: &Description,
     options: &Options,
     offered: &Arc<BTreeSet<Capability>>,
-    count: usize,
+    selected: &Selected,
 ) -> Vec<Corner> {
+    let is_share = !selected.elsewhere.is_empty();
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     random.set_stream(options.run);
     let mut corner = || {
@@ -263,9 +264,10 @@ fn corners(
             offered,
             slack: target.slack,
             waiting: (target.happens_within, target.quiet_for),
+            is_share,
         }
     };
-    (0..count).map(|_| corner()).collect()
+    selected.cases.iter().map(|_| corner()).collect()
 }
 
 async fn run_one(case: &'static Case, context: Context, lacks: Vec<Capability>) -> CaseReport {

@@ -11,7 +11,7 @@ use super::capability::Capability;
 use super::context::{Context, Reply, Request, Sent};
 use super::verdict::Stop;
 use crate::environment::Instant;
-use crate::href::last_segment;
+use crate::href::usable_segment;
 
 /// The only media type that a patch of a queue may have.
 const PATCH_MEDIA_TYPE: &str = "application/openstack-messaging-v2.0-json-patch";
@@ -364,7 +364,7 @@ impl Posted {
         let document = reply.json("5.2")?;
         let resources = document["resources"].as_array();
         let ids = resources.and_then(|paths| {
-            let id = |path: &Value| Some(last_segment(legal_path(path.as_str()?)?));
+            let id = |path: &Value| Some(usable_segment(legal_path(path.as_str()?)?));
             paths.iter().map(id).collect::<Option<Vec<String>>>()
         });
         match ids {
@@ -431,7 +431,7 @@ impl Claim {
         let Some(path) = legal_path(reply.header("location")).map(str::to_owned) else {
             return Err(reply.refuse("6.1", "`Location`: the claim's relative path"));
         };
-        let id = last_segment(&path);
+        let id = usable_segment(&path);
         Ok(Self {
             path,
             id,

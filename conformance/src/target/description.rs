@@ -391,10 +391,11 @@ fn reached(
 /// Whether this is a host with a port, and no file.
 fn is_address(target: &str) -> bool {
     let address = target.split('/').next().unwrap_or_default();
-    let port = address
-        .rsplit_once(':')
-        .map(|(_, port)| port.parse::<u16>());
-    matches!(port, Some(Ok(_))) && !Path::new(target).exists()
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+    is_host && port.parse::<u16>().is_ok() && !Path::new(target).exists()
 }
 
 #[cfg(test)]

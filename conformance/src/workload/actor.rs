@@ -10,7 +10,7 @@ use super::{Act, Process, Settings, Workload};
 use crate::environment::Instant;
 use crate::history::{Answer, Operation, Posted};
 
-/// An actor's first message, and one in so many, has content beside its token, for the service to keep as it is.
+/// About one message in so many has content beside its token, for the service to keep as it is.
 const CONTENT_EVERY: u64 = 8;
 
 /// What services are careless about: quotes and escapes, characters of two to four bytes, and what is no string in another
