@@ -124,6 +124,11 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     written.with_context(told)
 }
 
+/// What the name of a stored run ends with that was stopped: it takes the place of none that was whole.
+pub(crate) fn stopped_suffix(why: Option<&str>) -> &'static str {
+    why.map_or("", |_| "-stopped")
+}
+
 /// `runs/latest` points to the newest.
 pub(crate) fn point_latest_to(runs: &Path, name: &str) -> anyhow::Result<()> {
     let link = runs.join(format!(".latest-{}", std::process::id()));

@@ -25,8 +25,12 @@ const NOT_IN_A_SEGMENT: &AsciiSet = &CONTROLS
 /// The identifier that stands after the last slash of `path`, which may have a query. In a path it is
 /// percent-encoded as far as its server likes; elsewhere in an answer it is not.
 pub(crate) fn last_segment(path: &str) -> String {
+    plain(encoded_segment(path))
+}
+
+fn encoded_segment(path: &str) -> &str {
     let path = path.split('?').next().unwrap_or_default();
-    plain(path.rsplit('/').next().unwrap_or_default())
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// `id` as it stands in a path or in a query.
@@ -38,10 +42,10 @@ pub(crate) fn encode(id: &str) -> String {
 pub(crate) fn usable_segment(path: &str) -> String {
     let id = last_segment(path);
     if encode(&id) == id {
-        return id;
+        id
+    } else {
+        encoded_segment(path).to_owned()
     }
-    let path = path.split('?').next().unwrap_or_default();
-    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// Whether both lead to the same place, however much of them is percent-encoded (RFC 3986, 6.2.2.2). An encoded

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::target::interrupted;
+use crate::output::stopped_suffix;
 
 /// What stopped this process, once something has.
 static STOPPED_BY: OnceLock<String> = OnceLock::new();
@@ -40,9 +41,9 @@ pub(super) fn flag() -> Arc<AtomicBool> {
     Arc::clone(FLAG.get_or_init(Arc::default))
 }
 
-/// What the names of stored campaigns end with that were stopped: they take nothing's place that was whole.
+/// What the names of stored campaigns end with.
 pub(super) fn suffix() -> &'static str {
-    stopped_by().map_or("", |_| "-stopped")
+    stopped_suffix(stopped_by())
 }
 
 /// Why to stop now, if there is a reason.

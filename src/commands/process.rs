@@ -135,17 +135,16 @@ fn queues(admin: &str) -> u32 {
     count.unwrap().parse::<u32>().unwrap()
 }
 
-/// Runs `conform` on a server, and presses Ctrl-C once there are `count` queues.
-fn interrupted(clients: &str, admin: &str, (words, count): (&[&str], u32)) -> String {
+/// Runs this, and presses Ctrl-C once it `is_due`; what it tells.
+fn interrupted(words: &[&str], is_due: impl Fn(&Server) -> bool) -> String {
     let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
-        .args(["conform", &format!("http://{clients}")])
         .args(words)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
     let mut run = Server(run.unwrap());
-    while queues(admin) < count {}
+    while !is_due(&run) {}
     signal(&run, Signal::INT);
     let mut told = String::new();
     let mut output = run.0.stdout.take().unwrap();
@@ -157,7 +156,8 @@ fn interrupted(clients: &str, admin: &str, (words, count): (&[&str], u32)) -> St
 #[test]
 fn a_run_of_the_suite_that_is_interrupted_tells_what_it_knows_and_leaves_no_queue() {
     let (_server, clients, admin) = start("error");
-    let told = interrupted(&clients, &admin, (&[], 100));
+    let url = format!("http://{clients}");
+    let told = interrupted(&["conform", &url], |_| queues(&admin) >= 100);
     assert!(told.contains("STOPPED EARLY: Ctrl-C was pressed"), "{told}");
     assert_eq!(queues(&admin), 0);
 }
@@ -232,19 +232,7 @@ fn what_runs_in_virtual_time_and_is_interrupted_tells_what_it_knows() {
             "NOT WHOLE: it was stopped",
         ),
     ] {
-        let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut run = Server(run.unwrap());
-        while !listens(&run) {}
-        signal(&run, Signal::INT);
-        let mut told = String::new();
-        let mut out = run.0.stdout.take().unwrap();
-        out.read_to_string(&mut told).unwrap();
-        assert_eq!(run.0.wait().unwrap().code(), Some(3), "{told}");
+        let told = interrupted(words, listens);
         assert!(told.contains(says), "{told}");
     }
     assert!(runs.join("scale-reference-0-stopped/report.json").exists());
@@ -254,14 +242,23 @@ fn what_runs_in_virtual_time_and_is_interrupted_tells_what_it_knows() {
 #[test]
 fn drawn_sequences_leave_no_queue_whether_or_not_they_are_interrupted() {
     let (_server, clients, admin) = start("error");
-    let words = ["--model", "--sequences", "100000", "--seed", "1"];
-    let told = interrupted(&clients, &admin, (&words, 20));
+    let url = format!("http://{clients}");
+    let words = [
+        "conform",
+        &url,
+        "--model",
+        "--sequences",
+        "100000",
+        "--seed",
+        "1",
+    ];
+    let told = interrupted(&words, |_| queues(&admin) >= 20);
     assert!(told.contains("stopped early: Ctrl-C was pressed"), "{told}");
     assert_eq!(queues(&admin), 0);
 
     let run = |more: &[&str]| {
         let run = Command::new(env!("CARGO_BIN_EXE_nanshe"))
-            .args(["conform", &format!("http://{clients}")])
+            .args(["conform", &url])
             .args(["--model", "--sequences", "5", "--wait-max", "0"])
             .args(more)
             .stdin(Stdio::null())

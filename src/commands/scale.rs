@@ -6,7 +6,7 @@ use nanshe_conformance::scale::{Ladder, Options, Report};
 
 use super::login;
 use crate::args::Scale;
-use crate::output::{Exit, Shell, point_latest_to, write_whole};
+use crate::output::{Exit, Shell, point_latest_to, stopped_suffix, write_whole};
 
 mod on_target;
 #[cfg(madsim)]
@@ -84,12 +84,11 @@ fn conclude(args: &Scale, report: &Report, shell: &mut Shell<'_>) -> anyhow::Res
     } else {
         shell.print(&report.terminal())?;
     }
-    // What was stopped takes nothing's place that was whole.
     let name = format!(
         "scale-{}-{}{}",
         super::stress::kebab(&report.target),
         report.seed,
-        report.stopped.as_ref().map_or("", |_| "-stopped")
+        stopped_suffix(report.stopped.as_deref())
     );
     let folder = args.runs.join(&name);
     std::fs::create_dir_all(&folder)?;
