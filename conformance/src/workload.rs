@@ -18,6 +18,7 @@ mod actor;
 mod answers;
 mod batches;
 mod board;
+mod body;
 mod claimers;
 mod dead_letters;
 mod delayed;

@@ -8,6 +8,10 @@ use super::findings::Findings;
 use super::known::Known;
 use super::log::{Act, Index, NONE, Place, Sight};
 
+/// So many characters of two bodies are told, so many of them before the first that differs.
+const EXCERPT_CHARS: usize = 60;
+const EXCERPT_BEFORE: usize = 20;
+
 /// One token under two identifiers in one queue: one post made two messages. Where a fault may have repeated the
 /// post on its way, nobody can tell.
 pub(super) fn duplicated(known: &Known<'_>, findings: &mut Findings) {
@@ -78,18 +82,38 @@ pub(super) fn corrupted(known: &Known<'_>, findings: &mut Findings) {
         } else {
             findings.exercised += u64::from(!told.is_empty());
         }
-        if told.iter().any(|&told| told != body) {
+        if let Some(&other) = told.iter().find(|&&told| told != body) {
             findings.violate(known.message.token, || {
-                let summary = if proof == known.message.post {
-                    "another body than was posted"
+                let when = if proof == known.message.post {
+                    "was posted"
                 } else {
-                    "another body than before"
+                    "before"
                 };
-                (summary.to_owned(), vec![known.message.post, proof, index])
+                let bodies = &facts.log.bodies;
+                let (first, other) = apart(bodies.name(body), bodies.name(other));
+                let summary = format!("another body than {when}: {other}, not {first}");
+                (summary, vec![known.message.post, proof, index])
             });
             break;
         }
     }
+}
+
+/// The part of each that shows how they differ, quoted.
+fn apart(one: &str, other: &str) -> (String, String) {
+    let pairs = one.chars().zip(other.chars());
+    let same = pairs.take_while(|(one, other)| one == other).count();
+    let from = same.saturating_sub(EXCERPT_BEFORE);
+    let excerpt = |text: &str| {
+        let is_whole = text.chars().count() <= from + EXCERPT_CHARS;
+        let part: String = text.chars().skip(from).take(EXCERPT_CHARS).collect();
+        let (before, behind) = (
+            if from == 0 { "" } else { "…" },
+            if is_whole { "" } else { "…" },
+        );
+        format!("{before}{part:?}{behind}")
+    };
+    (excerpt(one), excerpt(other))
 }
 
 /// Two tokens under one identifier.
@@ -157,4 +181,24 @@ fn foreign_claim(known: &Known<'_>, index: Index, findings: &mut Findings) -> Op
     let mut granted = facts.seen(facts.op(grant)).iter();
     let is_granted = granted.any(|sight| sight.token == known.message.token);
     (!is_granted).then_some(grant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_told_where_they_differ() {
+        let told = |one: &str, other: &str| {
+            let (one, other) = apart(one, other);
+            format!("{one} {other}")
+        };
+        assert_eq!(told("é\n", "\u{1}"), r#""é\n" "\u{1}""#);
+        assert_eq!(told("", "c"), r#""" "c""#);
+        let same = "s".repeat(50);
+        let (before, behind) = ("s".repeat(20), "b".repeat(39));
+        let long = |differs: char| format!("{same}{differs}{}", "b".repeat(40));
+        let expected = format!("…\"{before}1{behind}\"… …\"{before}2{behind}\"…");
+        assert_eq!(told(&long('1'), &long('2')), expected);
+    }
 }

@@ -6,25 +6,9 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Act, Process, Settings, Workload};
+use super::{Act, Process, Settings, Workload, body};
 use crate::environment::Instant;
 use crate::history::{Answer, Operation, Posted};
-
-/// About one message in so many has content beside its token, for the service to keep as it is.
-const CONTENT_EVERY: u64 = 8;
-
-/// What services are careless about: quotes and escapes, characters of two to four bytes, and what is no string in another
-/// place.
-const PIECES: [&str; 8] = [
-    "plain",
-    "\"quoted\" and \\back",
-    "line\nbreak\ttab",
-    "é",
-    "漢字",
-    "🦀",
-    "1e400",
-    "{\"a\":[null]}",
-];
 
 /// Pages that one walk has at most: nobody may walk for ever while others post.
 const PAGES_MAX: u64 = 200;
@@ -110,8 +94,7 @@ impl Actor {
     pub(super) fn batch(&mut self, count: u64) -> Vec<Posted> {
         let mut message = || {
             self.serial += 1;
-            let token = format!("{}-{}", self.name, self.serial);
-            let body = (self.serial % CONTENT_EVERY == 1).then(|| content(&token, self.serial));
+            let (token, body) = body::make(&self.name, self.serial);
             Posted {
                 body,
                 ..Posted::new(token, self.settings.message_ttl_secs)
@@ -241,14 +224,4 @@ impl Actor {
             self.pause().await;
         }
     }
-}
-/// The content of the message of that number: no two are alike, and neither are the lengths of neighbours.
-fn content(token: &str, serial: u64) -> String {
-    let turn = serial / CONTENT_EVERY;
-    let pieces = (0..=(turn + 3) % 5).map(|n| {
-        let place = (turn + 3 * n + 4) % 8;
-        PIECES[usize::try_from(place).expect("invariant: below eight")]
-    });
-    let pieces: Vec<&str> = pieces.collect();
-    format!("{token} {}", pieces.join(" "))
 }

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::body::Shown;
 use crate::history::{Answer, Operation, Seen};
 use crate::href::last_segment;
 
@@ -136,15 +137,6 @@ struct Message<'a> {
     body: Any<'a>,
 }
 
-/// The body of a message, as any producer made it.
-#[derive(Default, Deserialize)]
-struct Body<'a> {
-    #[serde(borrow, default)]
-    token: Any<'a>,
-    #[serde(borrow, default)]
-    content: Any<'a>,
-}
-
 #[derive(Deserialize)]
 struct Stats {
     messages: Counts,
@@ -165,12 +157,17 @@ struct Subscribed {
 /// A value of any kind: one that is not of the right kind must not hide what else an answer says.
 #[derive(Default, Deserialize)]
 #[serde(transparent)]
-struct Any<'a>(#[serde(borrow)] Option<&'a RawValue>);
+pub(super) struct Any<'a>(#[serde(borrow)] Option<&'a RawValue>);
 
 impl<'a> Any<'a> {
     /// The value, if it is a `T`.
-    fn of<T: Deserialize<'a>>(&self) -> Option<T> {
+    pub(super) fn of<T: Deserialize<'a>>(&self) -> Option<T> {
         serde_json::from_str(self.0?.get()).ok()
+    }
+
+    /// The value as it is written; `None` if there is none, or null.
+    pub(super) fn written(&self) -> Option<&'a str> {
+        self.0.map(RawValue::get)
     }
 }
 
@@ -194,9 +191,8 @@ fn seen(messages: Vec<Message<'_>>) -> Option<Vec<Seen>> {
             Some(id) => id,
             None => last_segment(&message.href.of::<String>()?),
         };
-        let body: Body<'_> = message.body.of().unwrap_or_default();
-        let token = body.token.of().unwrap_or_default();
-        let body = body.content.of();
+        let body: Shown<'_> = message.body.of().unwrap_or_default();
+        let (token, body) = body.read();
         Some(Seen { id, token, body })
     };
     messages.into_iter().map(seen).collect()

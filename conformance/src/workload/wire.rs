@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::UnderWay;
+use super::body::Sent;
 use crate::history::{Operation, Posted, QueueSettings};
 use crate::href::encode;
 
@@ -165,18 +166,10 @@ struct Batch<'a> {
 
 #[derive(Serialize)]
 struct Message<'a> {
-    body: Body<'a>,
+    body: Sent<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<u64>,
     ttl: u64,
-}
-
-/// The token stands in the body: a message whose post had no answer can still be recognised.
-#[derive(Serialize)]
-struct Body<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<&'a str>,
-    token: &'a str,
 }
 
 #[derive(Serialize)]
@@ -188,7 +181,7 @@ struct Lease {
 impl<'a> Message<'a> {
     fn of(posted: &'a Posted) -> Self {
         Self {
-            body: Body {
+            body: Sent {
                 content: posted.body.as_deref(),
                 token: &posted.token,
             },
