@@ -80,24 +80,41 @@ fn model_each(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Valid)
 }
 
-/// Judges the targets one after the other, for they share the machine, until one run is stopped.
+/// Judges the targets one after the other, for they share the machine, until somebody stops a run. One that cannot be
+/// judged, or does not answer any more, keeps nobody from the others.
 fn judge_each(
     args: &Conform,
     reports: &mut Vec<Report>,
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<()> {
-    for args in each(args) {
-        let report = judge(&args, shell)?;
+    let all = each(args);
+    let mut ended = Ok(());
+    for (number, args) in all.iter().enumerate() {
+        let (report, is_interrupted) = match judge(args, shell) {
+            Ok(judged) => judged,
+            // The first comes last, where it is seen, and decides the exit.
+            Err(error) if ended.is_ok() => {
+                ended = Err(error);
+                continue;
+            }
+            Err(error) => {
+                shell.say(&format!("nanshe: {error:#}"));
+                continue;
+            }
+        };
         if !args.json {
             shell.print(&report::terminal(&report))?;
         }
-        let stopped = report.stopped.is_some();
         reports.push(report);
-        if stopped {
+        if is_interrupted {
+            let left = all[number + 1..]
+                .iter()
+                .filter_map(|args| args.target.as_ref());
+            left.for_each(|target| shell.say(&format!("not judged: {target}")));
             break;
         }
     }
-    Ok(())
+    ended
 }
 
 /// One document: the report, or if there are several targets a list of theirs.
@@ -123,14 +140,19 @@ fn each(args: &Conform) -> Vec<Conform> {
     targets.map(|target| with(Some(target))).collect()
 }
 
-fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Report> {
+/// Judges one target, and whether somebody stopped the run.
+fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<(Report, bool)> {
     let selected = selection(args).select()?;
     let load = |target| login::load(&args.login, target);
     let mut target = args.target.as_deref().map(load).transpose()?;
     let known = known_failures::read(args, target.as_ref())?;
     say_what_is_left_out(args, &selected, shell);
-    let mut report = match &mut target {
-        None => in_virtual_time(args, selected, known.list.clone(), shell)?,
+    let (mut report, is_interrupted) = match &mut target {
+        None => {
+            let report = in_virtual_time(args, selected, known.list.clone(), shell)?;
+            let is_interrupted = report.stopped.is_some();
+            (report, is_interrupted)
+        }
         Some(target) => {
             target.known_failures = known.list.clone();
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
@@ -143,7 +165,7 @@ fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<Report> {
     if args.update_known_failures {
         known_failures::update(known, &mut report, shell)?;
     }
-    Ok(report)
+    Ok((report, is_interrupted))
 }
 
 fn selection(args: &Conform) -> Selection {
@@ -187,7 +209,7 @@ async fn conform(
     (target, endpoint): (&Description, Endpoint),
     selected: &Selected,
     shell: &mut Shell<'_>,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<(Report, bool)> {
     let world: World = Arc::new(TokioEnvironment::new());
     let target = &Description {
         session: login::log_in(&args.login, target, Arc::clone(&world)).await?,
@@ -241,16 +263,22 @@ async fn conform(
         run: wall_clock_seed(),
         ..options(args, args.seed.unwrap_or_else(wall_clock_seed))
     };
+    let mut is_interrupted = false;
+    let stop = async {
+        let why = interrupted().await;
+        is_interrupted = true;
+        why
+    };
     let report = suite::run_until(
         world,
         (target, endpoint),
         (selected, &options),
         |progress| show(&bar, progress),
-        interrupted(),
+        stop,
     );
     let report = report.await;
     bar.finish_and_clear();
-    Ok(report)
+    Ok((report, is_interrupted))
 }
 
 fn options(args: &Conform, seed: u64) -> Options {
@@ -499,6 +527,21 @@ mod tests {
         );
         let kept = text(&file);
         assert!(kept.contains("| common | 1 |"), "{kept}");
+
+        // And whatever becomes of the first, the second is judged.
+        let words = [
+            &["conform", gone, &urls[0], "no-such-target.toml"],
+            &few[..],
+        ]
+        .concat();
+        let (exit, out, error) = nanshe(&words);
+        assert_eq!(exit, Exit::Unknown, "{error}");
+        assert!(out.contains(&format!("{}: 2 cases", urls[0])), "{out}");
+        let last = error.lines().last().unwrap();
+        assert!(
+            error.contains("no-such-target.toml") && last.contains(gone),
+            "{error}"
+        );
     }
 
     #[cfg(madsim)]

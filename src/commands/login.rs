@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use nanshe_conformance::environment::World;
 use nanshe_conformance::target::{
-    Authentication, Authorities, Cloud, Credentials, Description, DescriptionError, Session,
+    Authentication, Authorities, Cloud, Credentials, Description, Session,
 };
 
 use crate::args::Login;
@@ -16,10 +16,16 @@ use crate::output::HarnessFailed;
 const FOLDERS: [&str; 2] = [".config/openstack", "/etc/openstack"];
 
 /// The target that the user named, and the authorities that the command line trusts.
-pub(super) fn load(login: &Login, target: &str) -> Result<Description, DescriptionError> {
+pub(super) fn load(login: &Login, target: &str) -> anyhow::Result<Description> {
     let mut description = Description::load(target)?;
     if let Some(file) = login.cacert.clone().or_else(|| variable("OS_CACERT")) {
-        description.trust(&Authorities::read(file.as_ref())?);
+        let authorities = Authorities::read(file.as_ref());
+        let from = if login.cacert.is_some() {
+            "--cacert"
+        } else {
+            "OS_CACERT"
+        };
+        description.trust(&authorities.context(from)?);
     }
     Ok(description)
 }
@@ -67,7 +73,8 @@ fn credentials(
     reason = "this is where variables are read"
 )]
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    // Files that set these leave some of them empty.
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

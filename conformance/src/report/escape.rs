@@ -23,9 +23,13 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Marks and overrides of direction, joiners, and separators that some programs take for line ends.
+/// Marks and overrides of direction, joiners, separators that some programs take for line ends, and what is no
+/// character, which XML may not hold.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+    )
 }
 
 /// Text for HTML, in an element or in a quoted attribute.
@@ -96,6 +100,7 @@ mod tests {
             visible("a\u{1b}[31m\u{202e}b\r"),
             "a\\u{1b}[31m\\u{202e}b\\u{d}"
         );
+        assert_eq!(visible("\u{fffe}\u{ffff}"), "\\u{fffe}\\u{ffff}");
         assert_eq!(visible("two\nlines\t\u{e4}"), "two\nlines\t\u{e4}");
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::escape::{fenced, markdown as plain};
-use super::terminal::span;
+use super::terminal::{others, span};
 use super::{CaseReport, Outcome, Report, Standing, matrix, words};
 use crate::contract::contract;
 use crate::suite::{Exchange, Part};
@@ -60,6 +60,9 @@ fn write_head(text: &mut String, report: &Report) -> std::fmt::Result {
         report.suite_version,
         report.seed,
     )?;
+    if !report.elsewhere.is_empty() {
+        write!(text, "; {}", others(report))?;
+    }
     if !report.left_out.is_empty() {
         write!(
             text,

@@ -14,7 +14,9 @@ pub fn terminal(report: &Report) -> String {
     for wanted in ORDER {
         for case in report.cases.iter().filter(|case| case.standing() == wanted) {
             // Writing to a string cannot fail.
-            let _infallible = write_case(&mut text, case, report);
+            let mut told = String::new();
+            let _infallible = write_case(&mut told, case, report);
+            text.push_str(&visible(&told));
         }
     }
     for line in report
@@ -22,11 +24,11 @@ pub fn terminal(report: &Report) -> String {
         .iter()
         .map(|why| format!("STOPPED EARLY: {why}"))
     {
-        text.push_str(&line);
+        text.push_str(&visible(&line));
         text.push('\n');
     }
     for note in &report.notes {
-        text.push_str(note);
+        text.push_str(&visible(note));
         text.push('\n');
     }
     let _infallible = write_counts(&mut text, report);
@@ -81,7 +83,7 @@ fn write_case(text: &mut String, case: &CaseReport, report: &Report) -> std::fmt
                 writeln!(text, "  disputed, and so decided by the reference:")?;
                 writeln!(text, "    {}", case.decision)?;
             }
-            writeln!(text, "  came:\n    {}", visible(&failure.came))?;
+            writeln!(text, "  came:\n    {}", failure.came)?;
             writeln!(text, "  repeat: {command} --only {path}\n")
         }
         (Outcome::Failed { failure }, Some(reason)) => {
@@ -125,14 +127,14 @@ fn write_lines<'a>(
 ) -> std::fmt::Result {
     lines
         .into_iter()
-        .try_for_each(|line| writeln!(text, "  {mark} {}", visible(line)))
+        .try_for_each(|line| writeln!(text, "  {mark} {line}"))
 }
 
 fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         text,
         "{}: {} {}, {} requests, {} of waiting in {} of its time",
-        report.target,
+        visible(&report.target),
         report.cases.len(),
         if report.cases.len() == 1 {
             "case"
@@ -169,7 +171,15 @@ fn write_counts(text: &mut String, report: &Report) -> std::fmt::Result {
             report.left_out.len()
         )?;
     }
+    if !report.elsewhere.is_empty() {
+        write!(text, ", {}", others(report))?;
+    }
     writeln!(text, ": {}", report.verdict())
+}
+
+/// That these are not all cases, if they are not.
+pub(super) fn others(report: &Report) -> String {
+    format!("{} for other shards", report.elsewhere.len())
 }
 
 /// `1h 02m 03s` or `3.250s`.
@@ -189,6 +199,26 @@ mod tests {
     #[test]
     fn terminal_report_has_every_standing() {
         insta::assert_snapshot!(terminal(&super::super::tests::sample()));
+    }
+
+    #[test]
+    fn terminals_are_not_commanded_by_what_a_server_says() {
+        let text = terminal(&super::super::tests::hostile());
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+        assert!(text.contains("\\u{1b}[2J"), "{text}");
+    }
+
+    #[test]
+    fn shard_says_that_there_are_others() {
+        let mut report = super::super::tests::sample();
+        report.elsewhere = vec!["claims/one".to_owned(), "claims/two".to_owned()];
+        for text in [
+            terminal(&report),
+            super::super::markdown(&[report.clone()]),
+            super::super::html(&[report]),
+        ] {
+            assert!(text.contains("2 for other shards"), "{text}");
+        }
     }
 
     #[test]

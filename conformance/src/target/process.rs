@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::client::{Endpoint, EndpointError};
@@ -151,14 +151,26 @@ impl Started {
 
 /// What follows on the line `ready URL [URI]…`, or what came instead.
 async fn first_line(stdout: ChildStdout) -> Result<String, String> {
-    match BufReader::new(stdout).lines().next_line().await {
+    let mut lines = BufReader::new(stdout).lines();
+    match lines.next_line().await {
         Err(error) => Err(format!("could not be read ({error})")),
         Ok(None) => Err("ended".to_owned()),
         Ok(Some(line)) => match line.strip_prefix("ready ") {
-            Some(words) => Ok(words.to_owned()),
+            Some(words) => {
+                let words = words.to_owned();
+                drop(tokio::spawn(unheard(lines)));
+                Ok(words)
+            }
             None => Err(format!("said `{line}`")),
         },
     }
+}
+
+/// What a server says when it serves is for nobody, but it must be able to say it.
+async fn unheard(mut lines: Lines<BufReader<ChildStdout>>) {
+    let stdout = lines.get_mut();
+    // It has ended when it says no more, in whatever way.
+    drop(tokio::io::copy(stdout, &mut tokio::io::sink()).await);
 }
 
 async fn stop(mut child: Child, stdin: ChildStdin) -> std::io::Result<()> {
@@ -200,6 +212,21 @@ mod tests {
             .await
             .unwrap();
         assert!(started.pool_uris.is_empty() && started.websocket.is_none());
+        started.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn server_may_say_more_than_that_it_is_ready() {
+        // What it writes when nobody reads ends it.
+        let script =
+            "echo 'ready http://127.0.0.1:9'; sleep 0.1; yes | head -c 1000000 && cat >/dev/null";
+        let talkative = Start {
+            command: ["sh", "-c", script].map(str::to_owned).into(),
+            ..start("")
+        };
+        let mut started = Started::start(&talkative).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(started.child.try_wait().unwrap(), None);
         started.stop().await.unwrap();
     }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{anchor, badge, name, plain, span};
 use crate::contract::contract;
+use crate::report::terminal::others;
 use crate::report::{CaseReport, Report, Standing, matrix};
 
 /// Writes one run: verdict, facts, and chapters by standings.
@@ -39,6 +40,9 @@ pub(super) fn write_run(text: &mut String, report: &Report) -> std::fmt::Result 
     }
     for note in &report.notes {
         writeln!(text, "<p>{}</p>", plain(note))?;
+    }
+    if !report.elsewhere.is_empty() {
+        writeln!(text, "<p>{}</p>", others(report))?;
     }
     write_matrix(text, report)?;
     if !report.left_out.is_empty() {
