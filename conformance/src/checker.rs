@@ -42,6 +42,7 @@ mod order;
 mod pages;
 mod parts;
 mod rules;
+mod spans;
 mod stats;
 mod story;
 mod sweep;

@@ -37,6 +37,12 @@ pub const FORMAT: &str = "nanshe-history";
 /// The format's version. Readers refuse others.
 pub const VERSION: u32 = 1;
 
+/// What the text of a fault holds that may repeat requests: a post meanwhile may be two messages.
+pub const REPEATS: &str = "duplicate";
+
+/// What the text of such a fault holds as well if it repeats no post.
+pub const NOT_POSTS: &str = "not posts";
+
 /// What holds for the whole history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -55,6 +55,9 @@ pub struct Setting {
     pub seed: u64,
     /// How long a client waits for an answer.
     pub patience: Duration,
+    /// How long a request may be on its way here. What has not been sent on by then is lost: nobody may reckon with
+    /// it any more.
+    pub held_at_most: Duration,
 }
 
 /// A proxy at work. It stops when it is dropped.
@@ -182,6 +185,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 struct Reset;
 
 async fn pass(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Body>, Reset> {
+    let came_at = shared.setting.world.now();
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, REQUEST_BYTES_MAX).collect().await;
     let body = body.map_err(|_| Reset)?.to_bytes();
@@ -190,7 +194,7 @@ async fn pass(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respons
     drop(tokio::spawn(async move {
         let request = Request::from_parts(parts, body);
         // There may be nobody left who waits.
-        drop(sender.send(exchange::exchange(request, &shared).await));
+        drop(sender.send(exchange::exchange((request, came_at), &shared).await));
     }));
     receiver.await.map_err(|_| Reset)?
 }

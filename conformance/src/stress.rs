@@ -22,6 +22,7 @@ pub use self::timed::{Timed, scheduled};
 mod cast;
 mod fault;
 mod nemesis;
+mod route;
 mod run;
 mod sink;
 mod timed;
@@ -56,12 +57,28 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How long after its invocation an operation without an answer may still take effect (λ): a request
-    /// may be held up by a fault, then late by a share of a client's patience, and then wait as long
-    /// again for a connection and for an answer.
+    /// How long after its invocation an operation without an answer may still take effect (λ). A client waits its
+    /// patience for a connection; the proxy holds a request for [`Self::held_at_most`], and then waits for
+    /// connections to the target: twice, as one that was kept may be dead. In the end, the target may stand still.
     pub fn latest_effect(&self) -> Duration {
-        let longest = self.schedule.iter().map(Scheduled::lasts).max();
-        longest.unwrap_or_default() + self.patience * 4 + SETTLE
+        let stands_still = self.longest(Fault::is_ordered);
+        self.patience + self.held_at_most() + self.patience * 2 + stands_still + SETTLE
+    }
+
+    /// How long the proxy holds a request: as long as a client is cut off, and until whatever else strikes it has no
+    /// client any more. What is older is lost on the way.
+    fn held_at_most(&self) -> Duration {
+        let cut_off = self.longest(|fault| matches!(fault, Fault::Network { .. }));
+        cut_off + self.patience * 2
+    }
+
+    /// How long the longest of these faults lasts; together they last no longer, if two of them are not at once.
+    fn longest(&self, of: impl Fn(&Fault) -> bool) -> Duration {
+        let these = self
+            .schedule
+            .iter()
+            .filter(|scheduled| of(&scheduled.fault));
+        these.map(Scheduled::lasts).max().unwrap_or_default()
     }
 
     /// How long nothing happens before the drain: until nothing can take effect any more, and every lease
@@ -145,4 +162,48 @@ pub async fn play(
 fn begin(phase: Phase, recorder: &Recorder, world: &World) -> Instant {
     recorder.phase(world, phase);
     world.now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::NetworkFault;
+
+    #[test]
+    fn effects_may_be_as_late_as_all_that_can_hold_them_up() {
+        let scheduled = |fault, secs: u64| Scheduled {
+            fault,
+            from_ms: 0,
+            for_ms: secs * 1_000,
+        };
+        let cut_off = Fault::Network {
+            kind: NetworkFault::CutOff,
+            share: 0.3,
+        };
+        let stop = Fault::Stop {
+            process: "p".to_owned(),
+        };
+        let killed = Fault::KillClients { share: 0.3 };
+        let mut plan = Plan {
+            seed: 1,
+            workload: Workload::named("pop-storm").expect("there is one"),
+            work: Duration::from_secs(600),
+            turns: None,
+            rate: None,
+            patience: Duration::from_secs(5),
+            schedule: Vec::new(),
+            has_proxy: true,
+            scenario: None,
+            realm: String::new(),
+        };
+        let base = plan.latest_effect();
+        assert_eq!(base, Duration::from_secs(30));
+        plan.schedule = vec![
+            scheduled(cut_off.clone(), 20),
+            scheduled(killed, 40),
+            scheduled(stop, 30),
+            scheduled(cut_off, 30),
+        ];
+        assert_eq!(plan.latest_effect(), base + Duration::from_secs(60));
+    }
 }

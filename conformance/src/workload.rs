@@ -8,9 +8,9 @@ pub use self::board::{Board, UnderWay};
 pub use self::drain::{Drained, drain_place};
 pub use self::kind::{Act, Action, Kind, Place, Turn, WORKLOADS};
 pub use self::plan::{Settings, Table, Workload, WorkloadError};
-pub use self::process::Process;
 #[cfg(feature = "http")]
 pub(crate) use self::process::names_behind_a_login;
+pub use self::process::{NotDone, Process};
 pub use self::pub_sub::pushed;
 pub use self::wire::may_be_repeated;
 

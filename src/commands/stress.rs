@@ -20,7 +20,7 @@ use self::watch::Watch;
 use super::login::{load, log_in};
 use super::target::{interrupted, look, on_target};
 use crate::args::Stress;
-use crate::output::{Exit, Shell, wall_clock_seed};
+use crate::output::{Exit, HarnessFailed, Shell, wall_clock_seed};
 
 pub(super) mod folder;
 mod plan;
@@ -38,6 +38,9 @@ const PATIENCE_SECS_MAX: u64 = 5;
 
 /// The shortest lease, unless the target file says otherwise, in seconds.
 const CLAIM_TTL_SECS_MIN: u64 = 60;
+
+/// The longest lifetime that a service has to give a message, in seconds (contract, limits).
+const TTL_SECS_MAX: u64 = 1_209_600;
 
 pub(crate) fn run(args: &Stress, shell: &mut Shell<'_>) -> anyhow::Result<Exit> {
     // Everything is read before anything is started.
@@ -107,9 +110,8 @@ fn of_menu(args: &Stress, workload: Workload, target: &Description) -> anyhow::R
     let mut plan = bare(args, (workload, work), target);
     plan.schedule = menu.draw(plan.seed, work, LASTS_MAX * scale);
     plan.has_proxy = menu.has_network();
-    let needed = plan.message_ttl_secs_min(target.slack * 2);
+    outlive(&mut plan, target)?;
     let settings = &mut plan.workload.settings;
-    settings.message_ttl_secs = settings.message_ttl_secs.max(needed);
     // Pauses are the user's, time is the target's.
     settings.pause_ms_max *= u64::from(scale);
     let differences = Vec::new();
@@ -134,12 +136,23 @@ fn of_scenario(
     plan.turns = scenario.turns;
     plan.scenario = Some(scenario.name.clone());
     if !scenario.messages_expire {
-        let needed = plan.message_ttl_secs_min(target.slack * 2);
-        let settings = &mut plan.workload.settings;
-        settings.message_ttl_secs = settings.message_ttl_secs.max(needed);
+        outlive(&mut plan, target)?;
     }
     let differences = adopted.differences;
     Ok(Intended { plan, differences })
+}
+
+/// Lets messages live until the drain.
+fn outlive(plan: &mut Plan, target: &Description) -> anyhow::Result<()> {
+    let needed = plan.message_ttl_secs_min(target.slack * 2);
+    anyhow::ensure!(
+        needed <= TTL_SECS_MAX,
+        "--duration: messages would have to live {needed} s, until the drain is over, and services allow \
+         {TTL_SECS_MAX} s: expected less than half of that"
+    );
+    let settings = &mut plan.workload.settings;
+    settings.message_ttl_secs = settings.message_ttl_secs.max(needed);
+    Ok(())
 }
 
 /// A run in which nothing goes wrong.
@@ -207,7 +220,10 @@ async fn stress(
     let played = play(stage, plan, interrupted(), |progress| {
         watch.look(progress, &mut folder)
     });
-    let played = played.await?;
+    let played = played.await.map_err(|error| match error.is_usage() {
+        true => anyhow::Error::new(error),
+        false => HarnessFailed(error.to_string()).into(),
+    })?;
     let unwritten = watch.finish();
     let exit = conclude(args, (&played, seed), &folder, shell)?;
     // What could not be written comes last, where it is seen.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::facts::Facts;
 use super::findings::Findings;
 use super::log::{Act, Index, NONE};
+use super::spans::merged;
 
 /// So many identifiers of a circle are looked at for a shorter one, and so many pairs in all.
 const STARTS_MAX: usize = 64;
@@ -91,19 +92,6 @@ fn each_pair(facts: &Facts<'_>, mut take: impl FnMut(Pair, bool)) {
             before = Some((sight.id, was_shown));
         }
     }
-}
-
-/// The same numbers, in spans that do not overlap.
-fn merged(mut spans: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
-    spans.sort_unstable();
-    let mut merged: Vec<(u32, u32)> = Vec::new();
-    for (start, end) in spans {
-        match merged.last_mut() {
-            Some(last) if start <= last.1 => last.1 = last.1.max(end),
-            Some(_) | None => merged.push((start, end)),
-        }
-    }
-    merged
 }
 
 /// A short circle among these pairs, in the order of their first, whose numbers are `start` to

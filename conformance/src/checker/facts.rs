@@ -1,13 +1,15 @@
 //! A history, grouped: by message, by claim, by queue.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::dead_letter::Attempts;
 use super::log::{Act, Groups, Index, Log, Message, NONE, Op, Outcome, Place, Sight};
 use super::parts::both;
+use super::spans::merged;
 use super::unanswered::Unanswered;
 use crate::environment::{Instant, nanos};
-use crate::history::QueueSettings;
+use crate::history::{NOT_POSTS, QueueSettings, REPEATS};
 
 /// What the history says, grouped.
 pub(super) struct Facts<'l> {
@@ -22,7 +24,7 @@ pub(super) struct Facts<'l> {
     pub(super) queues: Vec<Queue>,
     /// Whose identifier it is, by its number.
     owner_of: Vec<u32>,
-    /// When faults repeated requests on their way.
+    /// When faults may have repeated posts on their way, in spans apart from each other.
     repeating: Vec<(Instant, Instant)>,
 }
 
@@ -396,11 +398,11 @@ impl<'l> Facts<'l> {
         is_certain.then(|| &self.log.settings[settings as usize])
     }
 
-    /// Whether a fault may have sent the operation twice.
-    pub(super) fn may_be_repeated(&self, op: &Op) -> bool {
-        let acts_until = self.acts_until(op);
-        let mut repeating = self.repeating.iter();
-        repeating.any(|&(from, until)| op.invoked_at <= until && from <= acts_until)
+    /// Whether a fault may have sent the post twice.
+    pub(super) fn may_be_repeated(&self, post: &Op) -> bool {
+        let over = |&(_, until): &(Instant, Instant)| until < post.invoked_at;
+        let next = self.repeating.get(self.repeating.partition_point(over));
+        next.is_some_and(|&(from, _)| from <= self.acts_until(post))
     }
 
     /// Whether the message may be seen there: where it was posted, or where its queue moves what is handed out too
@@ -619,18 +621,20 @@ fn owners(log: &Log) -> Vec<u32> {
     owners
 }
 
-/// From when until when each fault that repeats requests was there.
+/// When faults that may repeat posts were there, in spans apart from each other.
 fn repeating(log: &Log) -> Vec<(Instant, Instant)> {
-    let repeating = log
-        .faults
-        .iter()
-        .filter(|(_, fault)| fault.contains("duplicate"));
-    let until = |(from, fault): &(Instant, String)| {
-        let mut heals = log.heals.iter().filter(|(_, healed)| healed == fault);
-        let healed = heals.find(|(at, _)| at >= from);
-        (*from, healed.map_or(Instant::NEVER, |&(at, _)| at))
-    };
-    repeating.map(until).collect()
+    let mut heals: BTreeMap<&str, Vec<Instant>> = BTreeMap::new();
+    for (at, fault) in &log.heals {
+        heals.entry(fault).or_default().push(*at);
+    }
+    let repeats = |fault: &str| fault.contains(REPEATS) && !fault.contains(NOT_POSTS);
+    let repeating = log.faults.iter().filter(|(_, fault)| repeats(fault));
+    let spans = repeating.map(|(from, fault)| {
+        let heals = heals.get(fault.as_str()).map_or(&[][..], Vec::as_slice);
+        let healed = heals.get(heals.partition_point(|at| at < from));
+        (*from, healed.copied().unwrap_or(Instant::NEVER))
+    });
+    merged(spans.collect())
 }
 
 /// That many seconds; at most what an instant can hold.

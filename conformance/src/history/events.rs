@@ -3,36 +3,20 @@
 use std::io::BufRead;
 
 use super::pairing::{Pairing, Whole};
-use super::raw::{self, parse};
-use super::{Event, FORMAT, Header, HistoryError, VERSION};
+use super::{Event, FORMAT, Header, HistoryError, VERSION, blocks, lines};
 
-/// Reads a history's header and events, line by line, as strictly as [`super::read`].
+/// Reads a history's header and events, as strictly as [`super::read`].
 ///
 /// # Errors
 ///
 /// As those of [`super::read`].
-pub fn read_events(input: impl BufRead) -> Result<(Header, Vec<Event>), HistoryError> {
-    let mut header = None;
+pub fn read_events(mut input: impl BufRead) -> Result<(Header, Vec<Event>), HistoryError> {
+    let header = lines::header(&mut input)?;
     let mut events = Checked::default();
-    for (index, line) in input.lines().enumerate() {
-        let number = index + 1;
-        let at = |message| HistoryError::Line {
-            line: number,
-            message,
-        };
-        let line = line.map_err(|error| HistoryError::Read {
-            line: number,
-            error,
-        })?;
-        match &header {
-            None => header = Some(checked(parse(&line).map_err(at)?).map_err(at)?),
-            Some(header) => {
-                let event = raw::event(&line).map_err(at)?;
-                events.add(header, event).map_err(at)?;
-            }
-        }
-    }
-    let header = header.ok_or(HistoryError::Empty)?;
+    blocks::events(input, 1, |line, event| {
+        let added = events.add(&header, event);
+        added.map_err(|message| HistoryError::Line { line, message })
+    })?;
     Ok((header, events.events))
 }
 

@@ -73,6 +73,16 @@ pub fn feed<S: Sink>(
     threads: usize,
     sink: impl FnOnce(Header) -> S,
 ) -> Result<S, HistoryError> {
+    let mut pairing = Pairing::new(sink(header(&mut input)?));
+    blocks::events(input, threads, |line, event| {
+        let added = pairing.add(event);
+        added.map_err(|message| HistoryError::Line { line, message })
+    })?;
+    Ok(pairing.finish())
+}
+
+/// Reads the first line.
+pub(super) fn header(input: &mut impl BufRead) -> Result<Header, HistoryError> {
     let mut first = String::new();
     let mut head = input.by_ref().take(blocks::LINE_BYTES_MAX as u64);
     let count = head.read_line(&mut first);
@@ -84,12 +94,7 @@ pub fn feed<S: Sink>(
     // Who writes a byte order mark means UTF-8 by it (RFC 8259, 8.1).
     let first = first.trim_start_matches('\u{feff}').trim_end();
     let header: Header = parse(first).map_err(at(1))?;
-    let header = checked(header).map_err(at(1))?;
-    let mut pairing = Pairing::new(sink(header));
-    blocks::events(input, threads, |line, event| {
-        pairing.add(event).map_err(at(line))
-    })?;
-    Ok(pairing.finish())
+    checked(header).map_err(at(1))
 }
 
 #[cfg(test)]
@@ -277,5 +282,14 @@ mod tests {
             error(&[HEAD, post, &again]),
             "line 3: token `t` is posted a second time"
         );
+    }
+
+    #[test]
+    fn byte_order_mark_says_nothing_to_either_reader() {
+        let marked = format!("\u{feff}{LINES}");
+        let (header, events) = super::super::read_events(marked.as_bytes()).unwrap();
+        let whole = read(marked.as_bytes()).unwrap();
+        assert_eq!(header, whole.header);
+        assert_eq!(events.len(), LINES.lines().count() - 1);
     }
 }

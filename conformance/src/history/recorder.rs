@@ -1,6 +1,6 @@
 //! Writes down what clients do, while they do it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::pairing::{Pairing, Whole};
 use super::{Answer, Event, Header, History, Operation, Phase, What, write};
@@ -10,7 +10,15 @@ use crate::target::NotAnswered;
 /// The history of a run under way.
 pub struct Recorder {
     header: Header,
-    events: Mutex<Vec<Event>>,
+    written: Mutex<Written>,
+}
+
+/// What is written down.
+#[derive(Default)]
+struct Written {
+    events: Vec<Event>,
+    /// Whether nothing is added any more.
+    is_sealed: bool,
 }
 
 impl Recorder {
@@ -18,18 +26,30 @@ impl Recorder {
     pub fn new(header: Header) -> Arc<Self> {
         Arc::new(Self {
             header,
-            events: Mutex::default(),
+            written: Mutex::default(),
         })
     }
 
     /// Writes down `what` happened now.
     pub fn add(&self, world: &World, what: What) {
-        let mut events = self.events.lock().expect("no holder of this lock panics");
+        let mut written = self.lock();
+        if written.is_sealed {
+            return;
+        }
         // The clock is read under the lock, so that the events are in the order of time.
-        events.push(Event {
+        written.events.push(Event {
             at: world.now(),
             what,
         });
+    }
+
+    /// The history is over: what still happens is not written down any more, so that what is judged is what is stored.
+    pub fn seal(&self) {
+        self.lock().is_sealed = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().expect("no holder of this lock panics")
     }
 
     /// Writes down that a phase begins.
@@ -46,7 +66,7 @@ impl Recorder {
     /// is new keeps no writer waiting for what is old.
     pub fn lines_since(&self, line: usize) -> (Vec<u8>, usize) {
         let header = (line == 0).then_some(&self.header);
-        let events = self.events.lock().expect("no holder of this lock panics");
+        let events = &self.lock().events;
         let new = events.get(line.saturating_sub(1)..).unwrap_or_default();
         let mut bytes = Vec::with_capacity(new.len() * 160);
         write(&mut bytes, header, new).expect("memory takes every byte");
@@ -59,8 +79,7 @@ impl Recorder {
     ///
     /// If a process had two operations under way: a defect of the workload.
     pub fn history(&self) -> History {
-        let events = self.events.lock().expect("no holder of this lock panics");
-        self.paired(events.iter().cloned())
+        self.paired(self.lock().events.iter().cloned())
     }
 
     /// As [`Self::history`], and nothing is written down any more: in long runs, a second copy of all
@@ -70,8 +89,7 @@ impl Recorder {
     ///
     /// As there.
     pub fn take_history(&self) -> History {
-        let mut events = self.events.lock().expect("no holder of this lock panics");
-        let events = std::mem::take(&mut *events);
+        let events = std::mem::take(&mut self.lock().events);
         self.paired(events.into_iter())
     }
 
@@ -178,5 +196,34 @@ impl Handle {
                 NotAnswered::NoAnswer(why) => What::Info { process, why },
             },
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::TokioEnvironment;
+    use crate::history::{FORMAT, Profile, VERSION};
+
+    #[test]
+    fn what_happens_after_the_end_is_in_no_history() {
+        let recorder = Recorder::new(Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            seed: 1,
+            scenario: String::new(),
+            target: String::new(),
+            slack_ns: 0,
+            latest_effect_ns: None,
+            profile: Profile::default(),
+        });
+        let world: World = Arc::new(TokioEnvironment::new());
+        recorder.phase(&world, Phase::End);
+        recorder.seal();
+        let written = recorder.lines();
+        let process = Handle::new(Arc::clone(&recorder), 1);
+        process.unclear(&world, "too late".to_owned());
+        assert_eq!(recorder.lines(), written);
+        assert_eq!(recorder.history().phases.len(), 1);
     }
 }

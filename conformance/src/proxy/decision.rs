@@ -7,6 +7,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::history::NOT_POSTS;
+
 /// The kinds of faults of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,6 +55,21 @@ impl NetworkFault {
             Self::SlowAnswers => "slow-answers",
             Self::DuplicateRequests => "duplicate-requests",
             Self::CutOff => "cut-off",
+        }
+    }
+
+    /// What schedules and histories say of it behind its name, if anything: which requests it spares, though others of
+    /// its kind do not.
+    pub fn spares(self) -> String {
+        match self {
+            Self::DuplicateRequests => format!(" ({NOT_POSTS})"),
+            Self::DropRequests
+            | Self::DropAnswers
+            | Self::DelayRequests
+            | Self::ResetRequests
+            | Self::ResetAnswers
+            | Self::SlowAnswers
+            | Self::CutOff => String::new(),
         }
     }
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, header};
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::answer::{Body, half, trickling, whole};
 use super::{Fate, NetworkFault, REPEATED_FROM, Reset, Shared, fate, lock};
+use crate::environment::Instant;
 use crate::history::{Handle, What};
 use crate::target::{Client, Outcome};
 use crate::workload::{UnderWay, may_be_repeated};
@@ -22,7 +24,7 @@ const CUT_OFF_STEP: Duration = Duration::from_millis(20);
 const RESET_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn exchange(
-    mut request: Request<Bytes>,
+    (mut request, came_at): (Request<Bytes>, Instant),
     shared: &Arc<Shared>,
 ) -> Result<Response<Body>, Reset> {
     let (client, number) = shared.number(&request);
@@ -33,6 +35,7 @@ pub(super) async fn exchange(
     // The target's own name, and a connection of its own.
     request.headers_mut().remove(header::HOST);
     request.headers_mut().remove(header::CONNECTION);
+    let until = came_at.plus(shared.setting.held_at_most);
     let strikes = Strikes {
         shared,
         fate,
@@ -46,14 +49,10 @@ pub(super) async fn exchange(
         && may_be_repeated(&under_way, &request)
     {
         strikes.note(NetworkFault::DuplicateRequests);
-        strikes.send_once_more(&request, under_way).await;
+        strikes.send_once_more((&request, until), under_way).await;
     }
-    let outcome = forward(&upstream, request).await;
+    let outcome = upstream.send_until(until, request).await;
     strikes.on_the_way_back(outcome).await
-}
-
-async fn forward(upstream: &Client, request: Request<Bytes>) -> Outcome {
-    upstream.send(request).await
 }
 
 struct Strikes<'a> {
@@ -83,7 +82,8 @@ impl Strikes<'_> {
     fn note(&self, fault: NetworkFault) {
         self.shared.struck.fetch_add(1, Ordering::Relaxed);
         let (client, number) = (self.client, self.number);
-        let fault = format!("{} process {client} request {number}", fault.word());
+        let spares = fault.spares();
+        let fault = format!("{} process {client} request {number}{spares}", fault.word());
         let (world, recorder) = (&self.shared.setting.world, &self.shared.setting.recorder);
         recorder.add(
             world,
@@ -123,10 +123,9 @@ impl Strikes<'_> {
         }
         if self.force(NetworkFault::ResetRequests).is_some() {
             self.note(NetworkFault::ResetRequests);
-            let target = lock(&self.shared.upstream).endpoint().address.clone();
-            let target = (target.host.as_str(), target.port);
+            let upstream = Arc::clone(&lock(&self.shared.upstream));
             // That the target is gone makes no difference to a request that never arrives.
-            drop(send_half(target, request).await);
+            drop(send_half(&upstream, request).await);
             return Err(Reset);
         }
         Ok(())
@@ -134,7 +133,11 @@ impl Strikes<'_> {
 
     /// Sends `request` for the first of two times. In the history that is a process of its own, of which
     /// nobody knows what it was told: its answer goes to nobody.
-    async fn send_once_more(&self, request: &Request<Bytes>, under_way: UnderWay) {
+    async fn send_once_more(
+        &self,
+        (request, until): (&Request<Bytes>, Instant),
+        under_way: UnderWay,
+    ) {
         let UnderWay {
             project, operation, ..
         } = under_way;
@@ -144,7 +147,7 @@ impl Strikes<'_> {
         let pen = Handle::new(recorder, REPEATED_FROM + number).in_project(&project);
         pen.invoke(&setting.world, operation);
         let upstream = Arc::clone(&lock(&self.shared.upstream));
-        drop(forward(&upstream, request.clone()).await);
+        drop(upstream.send_until(until, request.clone()).await);
         let why = format!("the first answer to process {} went to nobody", self.client);
         pen.unclear(&setting.world, why);
     }
@@ -174,11 +177,14 @@ impl Strikes<'_> {
 
 /// Sends the head and the first half of the body, and resets the connection. A request without a body
 /// loses the end of its head.
-async fn send_half(target: (&str, u16), request: &Request<Bytes>) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect(target).await?;
+async fn send_half(upstream: &Client, request: &Request<Bytes>) -> std::io::Result<()> {
+    let address = &upstream.endpoint().address;
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
     stream.set_zero_linger()?;
+    let stream = upstream.secure(Box::new(TokioIo::new(stream))).await;
+    let mut stream = TokioIo::new(stream.map_err(std::io::Error::other)?);
     let (method, path) = (request.method(), request.uri());
-    let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", target.0).into_bytes();
+    let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n").into_bytes();
     for (name, value) in request.headers() {
         if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING {
             continue;

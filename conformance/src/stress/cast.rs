@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinHandle;
 
 use super::Plan;
+use super::route::Route;
 use crate::environment::{Instant, World};
 use crate::history::Recorder;
 use crate::target::{Endpoint, Session};
@@ -21,6 +22,8 @@ const OPEN_LOOP_CLIENTS_MAX: usize = 5_000;
 /// Everybody who sends requests.
 pub(super) struct Cast {
     pub(super) world: World,
+    /// Where the target is, if no proxy knows.
+    pub(super) route: Arc<Route>,
     pub(super) plan: Arc<Plan>,
     pub(super) recorder: Arc<Recorder>,
     pub(super) board: Arc<Board>,
@@ -37,12 +40,13 @@ pub(super) struct Cast {
 
 impl Cast {
     pub(super) fn new(
-        (world, endpoint): (World, Endpoint),
+        (world, route, endpoint): (World, Arc<Route>, Endpoint),
         (plan, session): (Arc<Plan>, Option<Arc<Session>>),
         (recorder, board): (Arc<Recorder>, Arc<Board>),
     ) -> Arc<Self> {
         Arc::new(Self {
             world,
+            route,
             plan,
             recorder,
             board,
@@ -149,20 +153,19 @@ impl Cast {
         }
     }
 
-    /// Waits until everybody has finished, for `span` at most; who has not by then is sent away.
+    /// Waits until everybody has finished, for `span` at most; who has not by then is sent away, and so is everybody
+    /// for whom nobody waits any more.
     pub(super) async fn curtain(&self, span: Duration) {
         let deadline = self.world.now().plus(span);
         loop {
             let next = self.at_work().pop_first();
-            let Some((_, mut task)) = next else {
+            let Some((_, task)) = next else {
                 return;
             };
             let left = deadline.since(self.world.now());
             // A client that was killed, or has panicked, has nothing to say.
-            let done = crate::environment::within(&*self.world, left, &mut task).await;
-            if done.is_none() {
-                task.abort();
-            }
+            let mut leaving = Leaving(task);
+            drop(crate::environment::within(&*self.world, left, &mut leaving.0).await);
         }
     }
 
@@ -178,6 +181,15 @@ impl Cast {
 
     fn at_work(&self) -> MutexGuard<'_, BTreeMap<u64, JoinHandle<()>>> {
         lock(&self.at_work)
+    }
+}
+
+/// A client that is waited for. When nobody waits any more, it goes.
+struct Leaving(JoinHandle<()>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -71,7 +71,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network { kind, share } => {
-                write!(f, "{} {:.0}%", kind.word(), share * 100.0)
+                write!(f, "{} {:.0}%{}", kind.word(), share * 100.0, kind.spares())
             }
             Self::KillClients { share } => write!(f, "kill-clients {:.0}%", share * 100.0),
             Self::Kill { process } => write!(f, "kill {process}"),
@@ -85,7 +85,7 @@ impl fmt::Display for Fault {
 
 impl Fault {
     /// Whether it is a command's doing: two of those at once would undo each other.
-    fn is_ordered(&self) -> bool {
+    pub(super) fn is_ordered(&self) -> bool {
         match self {
             Self::Network { .. } | Self::KillClients { .. } => false,
             Self::Kill { .. }

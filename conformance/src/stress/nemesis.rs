@@ -22,6 +22,8 @@ pub(super) struct Nemesis {
     /// When the work ends: replaced clients work until then.
     pub(super) until: Instant,
     state: Mutex<State>,
+    /// Held by whoever brings a process of the target back: nobody may do so twice.
+    mending: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -29,6 +31,8 @@ struct State {
     /// Faults in force, with how many clients each killed.
     in_force: BTreeMap<usize, (Fault, usize)>,
     injected: u64,
+    /// The process that a rolling restart has killed, until it is started.
+    is_down: Option<String>,
     /// Commands that did not do what they should.
     failures: Vec<String>,
     is_over: bool,
@@ -49,6 +53,7 @@ impl Nemesis {
             ordered,
             until,
             state: Mutex::default(),
+            mending: tokio::sync::Mutex::default(),
         })
     }
 
@@ -132,9 +137,16 @@ impl Nemesis {
         }
     }
 
-    /// Ends fault `number`, unless somebody did already.
+    /// Ends fault `number`, unless somebody did already. It is in force until its command has ended: whoever is
+    /// stopped meanwhile leaves that to the next.
     async fn heal(&self, number: usize) {
-        let Some((fault, killed)) = self.state().in_force.remove(&number) else {
+        let is_ordered = |(fault, _): &(Fault, usize)| fault.is_ordered();
+        let is_ordered = self.state().in_force.get(&number).is_some_and(is_ordered);
+        let _turn = match is_ordered {
+            true => Some(self.mending.lock().await),
+            false => None,
+        };
+        let Some((fault, killed)) = self.state().in_force.get(&number).cloned() else {
             return;
         };
         match &fault {
@@ -150,9 +162,18 @@ impl Nemesis {
                 let pair = self.of(process).stop_and_continue.as_ref();
                 self.order(pair.map(|(_, go_on)| go_on)).await;
             }
-            Fault::Restart { .. } | Fault::RollingRestart => {}
+            Fault::Restart { .. } => {}
+            Fault::RollingRestart => {
+                let down = self.state().is_down.clone();
+                if let Some(process) = down {
+                    let pair = self.of(&process).kill_and_start.as_ref();
+                    self.order(pair.map(|(_, start)| start)).await;
+                    self.state().is_down = None;
+                }
+            }
             Fault::Custom { name } => self.order(self.pair(name).map(|(_, heal)| heal)).await,
         }
+        self.state().in_force.remove(&number);
         self.note(What::Heal {
             fault: fault.to_string(),
         });
@@ -167,8 +188,10 @@ impl Nemesis {
             if let Some(restart) = &process.restart {
                 self.order(Some(restart)).await;
             } else if let Some((kill, start)) = &process.kill_and_start {
+                self.state().is_down = Some(process.name.clone());
                 self.order(Some(kill)).await;
                 self.order(Some(start)).await;
+                self.state().is_down = None;
             }
             self.cast.world.sleep(scheduled.lasts() / (count * 2)).await;
         }
@@ -194,9 +217,10 @@ impl Nemesis {
             Ok(None) => {}
             Ok(Some(endpoint)) => {
                 lock(&self.ordered).endpoint = endpoint.clone();
-                self.proxy
-                    .iter()
-                    .for_each(|proxy| proxy.lead_to(endpoint.clone()));
+                match &self.proxy {
+                    Some(proxy) => proxy.lead_to(endpoint),
+                    None => self.cast.route.lead_to(endpoint.address),
+                }
             }
             Err(error) => self.state().failures.push(error.to_string()),
         }

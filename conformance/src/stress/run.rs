@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
 
 use super::cast::Cast;
 use super::nemesis::Nemesis;
+use super::route::Route;
 use super::{Plan, begin, sink};
 use crate::environment::{Instant, World};
 use crate::history::{Operation, Phase, Recorder};
 use crate::proxy::{Proxy, Setting};
 use crate::target::{Description, Endpoint, Ordered};
-use crate::workload::{Board, Drained, Process, drain_place, names_behind_a_login};
+use crate::workload::{Board, Drained, NotDone, Process, drain_place, names_behind_a_login};
 
 /// How often somebody looks how it goes, in real time or whatever the world has for it.
 const TICKS_A_SECOND: u32 = 4;
@@ -94,14 +96,36 @@ pub enum StressError {
         "`{0}` has tenants of several projects, and a login is for one: choose another workload"
     )]
     Tenants(&'static str),
-    /// The target does not do what the workload needs.
-    #[error("`{workload}` needs {what}, which the target did not do")]
+    /// The target refuses what the workload needs.
+    #[error("`{workload}` needs {what}, which the target refused with status {status}")]
+    Refused {
+        /// The workload's name.
+        workload: &'static str,
+        /// What was asked for.
+        what: String,
+        /// The answer's.
+        status: u16,
+    },
+    /// The target cannot do what the workload needs, though it does not refuse it.
+    #[error("`{workload}` needs {what}, which the target did not do: {why}")]
     SetUp {
         /// The workload's name.
         workload: &'static str,
         /// What was asked for.
         what: String,
+        /// What came of it.
+        why: String,
     },
+}
+
+impl StressError {
+    /// Whether somebody asked for what cannot be: otherwise the target, or this machine, failed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Tenants(_) | Self::Refused { .. } => true,
+            Self::Listen(_) | Self::SetUp { .. } => false,
+        }
+    }
 }
 
 /// Why the run should end at once.
@@ -129,6 +153,9 @@ async fn play(
     if stage.target.session.is_some() && plan.projects().len() > 1 {
         return Err(StressError::Tenants(plan.workload.kind.name));
     }
+    let route = Route::before(Arc::clone(&stage.world), stage.endpoint.address.clone());
+    let mut stage = stage;
+    stage.world = Arc::<Route>::clone(&route);
     let world = Arc::clone(&stage.world);
     let recorder = Recorder::new(plan.header(&stage.target, stage.slack));
     let board = Arc::<Board>::default();
@@ -136,26 +163,18 @@ async fn play(
     let mut plan = Plan::clone(&plan);
     plan.workload.settings.sink = sink.as_ref().map(|(url, _)| url.clone());
     let plan = Arc::new(plan);
-    let proxy = if plan.has_proxy {
-        let setting = Setting {
-            world: Arc::clone(&world),
-            recorder: Arc::clone(&recorder),
-            board: Arc::clone(&board),
-            seed: plan.seed,
-            patience: plan.patience,
-        };
-        Some(Proxy::open(setting, stage.endpoint.clone()).await?)
-    } else {
-        None
-    };
+    let proxy = open_proxy(&stage, &plan, (&recorder, &board)).await?;
     let front = proxy.as_ref().map(|proxy| proxy.endpoint().clone());
     let front = front.unwrap_or_else(|| stage.endpoint.clone());
     let cast = Cast::new(
-        (Arc::clone(&world), front),
+        (Arc::clone(&world), route, front),
         (Arc::clone(&plan), stage.target.session.clone()),
         (Arc::clone(&recorder), board),
     );
-    set_up(&cast, &stage.endpoint).await?;
+    if let Err(error) = set_up(&cast, &stage.endpoint).await {
+        not_begun(&stage, &cast, watch).await;
+        return Err(error);
+    }
     let until = world.now().plus(plan.work);
     let ordered = Ordered {
         endpoint: stage.endpoint.clone(),
@@ -175,9 +194,11 @@ async fn play(
     };
     let ended = run.whole(until).await;
     let progress = run.progress();
-    run.clean_up(&ended).await;
     if let Some((_, listening)) = sink {
         listening.abort();
+    }
+    if !matches!(ended, Ended::Dead(_)) {
+        clean_up(&run.stage, &cast.plan, &run.endpoint()).await;
     }
     Ok(Played {
         recorder,
@@ -187,11 +208,31 @@ async fn play(
     })
 }
 
+async fn open_proxy(
+    stage: &Stage,
+    plan: &Plan,
+    (recorder, board): (&Arc<Recorder>, &Arc<Board>),
+) -> std::io::Result<Option<Proxy>> {
+    if !plan.has_proxy {
+        return Ok(None);
+    }
+    let setting = Setting {
+        world: Arc::clone(&stage.world),
+        recorder: Arc::clone(recorder),
+        board: Arc::clone(board),
+        seed: plan.seed,
+        patience: plan.patience,
+        held_at_most: plan.held_at_most(),
+    };
+    let opened = Proxy::open(setting, stage.endpoint.clone()).await;
+    opened.map(Some)
+}
+
 async fn open_sink(
     stage: &Stage,
     plan: &Plan,
     recorder: &Arc<Recorder>,
-) -> std::io::Result<Option<(String, tokio::task::JoinHandle<()>)>> {
+) -> std::io::Result<Option<(String, JoinHandle<()>)>> {
     if !plan.workload.needs_sink() {
         return Ok(None);
     }
@@ -212,12 +253,40 @@ async fn set_up(cast: &Cast, endpoint: &Endpoint) -> Result<(), StressError> {
             format!("the queue `{}`", operation.queue())
         };
         let process = cast.process(endpoint.clone(), &project);
-        if process.perform(operation).await.is_none() {
+        if let Err(why) = process.ask(operation).await {
             let workload = workload.kind.name;
-            return Err(StressError::SetUp { workload, what });
+            return Err(match why {
+                NotDone::Refused(status) => StressError::Refused {
+                    workload,
+                    what,
+                    status,
+                },
+                NotDone::Unclear(why) => StressError::SetUp {
+                    workload,
+                    what,
+                    why,
+                },
+            });
         }
     }
     Ok(())
+}
+
+/// Writes down what was asked for in a run that cannot begin, if that can be, and takes it away.
+async fn not_begun(stage: &Stage, cast: &Cast, watch: Watch<'_>) {
+    cast.recorder.seal();
+    let progress = Progress {
+        phase: Phase::Work,
+        now: stage.world.now(),
+        asked: cast.board.asked(),
+        answered: cast.board.answered(),
+        faults: 0,
+        struck: 0,
+        recorder: Arc::clone(&cast.recorder),
+    };
+    // That the run did not begin is told in any case.
+    drop(watch(&progress));
+    clean_up(stage, &cast.plan, &stage.endpoint).await;
 }
 
 struct Run<'a> {
@@ -249,6 +318,7 @@ impl Run<'_> {
             }
         };
         begin(Phase::End, &self.cast.recorder, &self.stage.world);
+        self.cast.recorder.seal();
         self.phase = Phase::End;
         // The last word, so that nothing is left unwritten.
         let progress = self.progress();
@@ -272,15 +342,17 @@ impl Run<'_> {
         let span = until.since(cast.world.now());
         let world = Arc::clone(&cast.world);
         let ended = self.watching(async { world.sleep(span).await }).await;
-        for strike in &strikes {
-            if ended.is_err() {
-                strike.abort();
-            }
-        }
         if let Some(offering) = offering {
             offering.abort();
         }
-        ended?;
+        if ended.is_err() {
+            strikes.iter().for_each(JoinHandle::abort);
+            // Nobody strikes, or mends, from here on but who ends it.
+            for strike in strikes {
+                drop(strike.await);
+            }
+            return ended;
+        }
         // Commands take their time: a fault may end a little after the work does.
         let all = async {
             for strike in strikes {
@@ -371,26 +443,26 @@ impl Run<'_> {
         let ordered = ordered.expect("no holder of this lock panics");
         ordered.endpoint.clone()
     }
+}
 
-    /// Deletes the queues of the run; what becomes of that is in no history.
-    async fn clean_up(&mut self, ended: &Ended) {
-        if matches!(ended, Ended::Dead(_)) {
-            return;
+/// Deletes the queues of the run; what becomes of that is in no history. A target that does not answer is not asked
+/// for the next.
+async fn clean_up(stage: &Stage, plan: &Plan, endpoint: &Endpoint) {
+    let unheard = Recorder::new(plan.header(&stage.target, stage.slack));
+    let mut processes: Vec<(String, Process)> = Vec::new();
+    for (project, queue) in plan.workload.places() {
+        if processes.last().is_none_or(|(last, _)| *last != project) {
+            let world = Arc::clone(&stage.world);
+            let pen = (Arc::clone(&unheard), 1);
+            let process = Process::new(world, (endpoint.clone(), plan.patience), pen);
+            let process = process.logged_in(stage.target.session.clone());
+            let process = process.in_realm(&plan.realm).in_project(&project);
+            processes.push((project, process));
         }
-        let plan = &self.cast.plan;
-        let unheard = Recorder::new(plan.header(&self.stage.target, self.stage.slack));
-        let mut processes: Vec<(String, Process)> = Vec::new();
-        for (project, queue) in plan.workload.places() {
-            if processes.last().is_none_or(|(last, _)| *last != project) {
-                let world = Arc::clone(&self.stage.world);
-                let pen = (Arc::clone(&unheard), 1);
-                let process = Process::new(world, (self.endpoint(), plan.patience), pen);
-                let process = process.logged_in(self.stage.target.session.clone());
-                let process = process.in_realm(&plan.realm).in_project(&project);
-                processes.push((project, process));
-            }
-            if let Some((_, process)) = processes.last() {
-                process.perform(Operation::DeleteQueue { queue }).await;
+        if let Some((_, process)) = processes.last() {
+            let deleted = process.ask(Operation::DeleteQueue { queue }).await;
+            if matches!(deleted, Err(NotDone::Unclear(_))) {
+                return;
             }
         }
     }

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::description::Description;
 use super::keystone::Session;
 use super::tls::{Authorities, Connector};
-use crate::environment::{Address, Stream, World, within};
+use crate::environment::{Address, Instant, Stream, World, within};
 
 /// Largest body of an answer that is read, in bytes. More is *no answer*.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -260,7 +260,17 @@ impl Client {
     /// # Errors
     ///
     /// [`NotAnswered`]: not sent, or no answer.
-    pub async fn send(&self, mut request: Request<Bytes>) -> Outcome {
+    pub async fn send(&self, request: Request<Bytes>) -> Outcome {
+        self.send_until(Instant::NEVER, request).await
+    }
+
+    /// As [`Self::send`], if it can be begun by `until`: later it is not sent. It may wait for a connection as long as
+    /// ever: twice, if one that was kept takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn send_until(&self, until: Instant, mut request: Request<Bytes>) -> Outcome {
         if let Some(session) = &self.session
             && !request.headers().contains_key(TOKEN)
         {
@@ -268,16 +278,16 @@ impl Client {
                 .map_err(|_| NotAnswered::NotSent("the token is no header value".to_owned()))?;
             request.headers_mut().insert(TOKEN, token);
         }
-        self.send_as_it_is(request).await
+        self.send_as_it_is(until, request).await
     }
 
-    /// As [`Self::send`], but without a token: this is how one is got.
-    pub(super) async fn send_as_it_is(&self, request: Request<Bytes>) -> Outcome {
-        let _permit = self
-            .in_flight
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
+    /// As [`Self::send_until`], but without a token: this is how one is got.
+    pub(super) async fn send_as_it_is(&self, until: Instant, request: Request<Bytes>) -> Outcome {
+        let turn = self.in_flight.acquire().await;
+        let _turn = turn.expect("the semaphore is never closed");
+        if until < self.world.now() {
+            return Err(NotAnswered::NotSent("it is too late".to_owned()));
+        }
         let (parts, body) = request.into_parts();
         let uri = if self.endpoint.prefix.is_empty() {
             parts.uri
@@ -328,13 +338,7 @@ impl Client {
             let address = &self.endpoint.address;
             let stream = self.world.connect(address).await;
             let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
-            match &self.connector {
-                None => Ok(stream),
-                Some(connector) => connector
-                    .secure(&address.host, stream)
-                    .await
-                    .map_err(|error| format!("no TLS: {error}")),
-            }
+            self.secure(stream).await
         };
         let stream = within(&*self.world, self.patience, connect)
             .await
@@ -354,6 +358,17 @@ impl Client {
             drop(connection.await);
         }));
         Ok(Connection { sender, outgoing })
+    }
+
+    /// `stream` to the endpoint, as it is to be spoken on: behind TLS, if that is wanted.
+    pub(crate) async fn secure(&self, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, String> {
+        match &self.connector {
+            None => Ok(stream),
+            Some(connector) => connector
+                .secure(&self.endpoint.address.host, stream)
+                .await
+                .map_err(|error| format!("no TLS: {error}")),
+        }
     }
 
     async fn exchange(&self, mut connection: Connection, request: Request<Full<Bytes>>) -> Outcome {

@@ -140,7 +140,7 @@ async fn fetch(
     request.headers_mut().insert(header::ACCEPT, json);
     let asked_at = world.now();
     let answer = client
-        .send_as_it_is(request)
+        .send_as_it_is(Instant::NEVER, request)
         .await
         .map_err(|error| error.to_string())?;
     let document: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -25,6 +25,25 @@ pub struct Board {
     under_way: Mutex<BTreeMap<u64, UnderWay>>,
 }
 
+/// What a process waits for, on the board as long as it does.
+pub(super) struct Entry<'b> {
+    board: &'b Board,
+    process: u64,
+}
+
+impl Entry<'_> {
+    /// There is an answer, whatever it says.
+    pub(super) fn answered(self) {
+        self.board.answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.board.lock().remove(&self.process);
+    }
+}
+
 impl Board {
     /// Operations that were begun.
     pub fn asked(&self) -> u64 {
@@ -46,15 +65,13 @@ impl Board {
         self.lock().get(&process).cloned()
     }
 
-    pub(super) fn begin(&self, process: u64, under_way: UnderWay) {
+    /// Shows what `process` asks for, until that ends or the process dies.
+    pub(super) fn begin(&self, process: u64, under_way: UnderWay) -> Entry<'_> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(process, under_way);
-    }
-
-    pub(super) fn end(&self, process: u64, is_answered: bool) {
-        self.lock().remove(&process);
-        if is_answered {
-            self.answered.fetch_add(1, Ordering::Relaxed);
+        Entry {
+            board: self,
+            process,
         }
     }
 
@@ -62,5 +79,28 @@ impl Board {
         self.under_way
             .lock()
             .expect("no holder of this lock panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_any_more_who_was_answered_or_has_died() {
+        let board = Board::default();
+        let under_way = || UnderWay {
+            project: String::new(),
+            names: String::new(),
+            operation: Operation::Purge {
+                queue: "q".to_owned(),
+            },
+        };
+        let (answered, killed) = (board.begin(1, under_way()), board.begin(2, under_way()));
+        answered.answered();
+        assert!(!board.is_idle() && board.under_way(1).is_none());
+        drop(killed);
+        assert!(board.is_idle());
+        assert_eq!((board.asked(), board.answered()), (2, 1));
     }
 }

@@ -1,9 +1,9 @@
 //! Takes everything that is still there, when every lease has ended and nothing else is under way.
 
-use super::Process;
+use super::{NotDone, Process};
 use crate::history::{Answer, Operation};
 
-/// Messages that a claim of the drain asks for: Zaqar's default limit.
+/// Messages that a claim of the drain asks for, if the target allows as many: Zaqar's default limit.
 const LIMIT: u64 = 20;
 
 /// Most rounds of a drain in which messages still come.
@@ -12,7 +12,7 @@ const ROUNDS_MAX: u32 = 100_000;
 /// Empty answers in a row that end a drain.
 const EMPTY_ANSWERS: u32 = 3;
 
-/// Claims without an answer in a row after which the target counts as dead.
+/// Claims in a row that do not happen for certain, after which the target counts as dead.
 const UNANSWERED_MAX: u32 = 5;
 
 /// How a drain ended.
@@ -20,7 +20,7 @@ const UNANSWERED_MAX: u32 = 5;
 pub enum Drained {
     /// Nothing comes any more.
     Empty,
-    /// Nobody answers any more.
+    /// Nobody answers any more, or whoever does refuses everything.
     Dead,
 }
 
@@ -30,16 +30,16 @@ pub async fn drain_place(
     queue: &str,
     (ttl_secs, grace_secs): (u64, u64),
 ) -> Drained {
-    let (mut empty, mut unanswered) = (0, 0);
+    let (mut empty, mut unanswered, mut limit) = (0, 0, LIMIT);
     for _ in 0..ROUNDS_MAX {
         let claim = Operation::Claim {
             queue: queue.to_owned(),
-            limit: LIMIT,
+            limit,
             ttl_secs,
             grace_secs,
         };
-        match process.perform(claim).await {
-            Some(Answer::Claim {
+        match process.ask(claim).await {
+            Ok(Answer::Claim {
                 claim: Some(claim),
                 messages,
             }) => {
@@ -53,8 +53,10 @@ pub async fn drain_place(
                     process.perform(delete).await;
                 }
             }
-            Some(_) => empty += 1,
-            None => unanswered += 1,
+            Ok(_) => (empty, unanswered) = (empty + 1, 0),
+            // A target may allow fewer messages a claim.
+            Err(NotDone::Refused(_)) if limit > 1 => limit /= 2,
+            Err(_) => unanswered += 1,
         }
         if empty == EMPTY_ANSWERS {
             return Drained::Empty;

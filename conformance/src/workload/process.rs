@@ -21,6 +21,15 @@ pub(crate) fn names_behind_a_login(realm: &str, project: &str) -> String {
     format!("{realm}{project}-")
 }
 
+/// Why an operation did not happen for certain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotDone {
+    /// It certainly did not: the service refused it with that status, of the client's errors.
+    Refused(u16),
+    /// Nobody knows: no answer, an error of the server, or an answer that nobody understands.
+    Unclear(String),
+}
+
 /// One client of the target, with one operation under way at a time.
 pub struct Process {
     world: World,
@@ -128,44 +137,56 @@ impl Process {
 
     /// Sends `operation`. The answer, if it happened for certain.
     pub async fn perform(&self, operation: Operation) -> Option<Answer> {
+        self.ask(operation).await.ok()
+    }
+
+    /// Sends `operation`. The answer, if it happened for certain.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone`]: refused, or nobody knows.
+    pub async fn ask(&self, operation: Operation) -> Result<Answer, NotDone> {
         let request = self.request(&operation);
         let under_way = UnderWay {
             project: self.tenant.clone(),
             names: self.names.clone(),
             operation: operation.clone(),
         };
-        self.board.begin(self.number, under_way);
+        let entry = self.board.begin(self.number, under_way);
         self.handle.invoke(&self.world, operation.clone());
         let outcome = self.client.send(request).await;
-        self.board.end(self.number, outcome.is_ok());
+        if outcome.is_ok() {
+            entry.answered();
+        } else {
+            drop(entry);
+        }
         let answer = match outcome {
             Ok(answer) => answer,
             Err(not_answered) => {
+                let why = not_answered.to_string();
                 self.handle.not_answered(&self.world, not_answered);
-                return None;
+                return Err(NotDone::Unclear(why));
             }
         };
+        let unclear = |why: String| {
+            self.handle.unclear(&self.world, why.clone());
+            Err(NotDone::Unclear(why))
+        };
+        let status = answer.status.as_u16();
         if answer.status.is_server_error() {
-            self.handle
-                .unclear(&self.world, format!("status {}", answer.status.as_u16()));
-            return None;
+            return unclear(format!("status {status}"));
         }
         if let Some(understood) =
             understand(&operation, answer.status, &answer.headers, &answer.body)
         {
             self.handle.ok(&self.world, understood.clone());
-            return Some(understood);
+            return Ok(understood);
         }
         if answer.status.is_client_error() {
-            self.handle.refused(&self.world, answer.status.as_u16());
-        } else {
-            let why = format!(
-                "status {} with an answer nobody understands",
-                answer.status.as_u16()
-            );
-            self.handle.unclear(&self.world, why);
+            self.handle.refused(&self.world, status);
+            return Err(NotDone::Refused(status));
         }
-        None
+        unclear(format!("status {status} with an answer nobody understands"))
     }
 
     fn request(&self, operation: &Operation) -> Request<Bytes> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use nanshe_conformance::environment::{TokioEnvironment, World};
+use nanshe_conformance::environment::{Instant, TokioEnvironment, World};
 use nanshe_conformance::history::{self, Operation, Outcome, Recorder};
 use nanshe_conformance::proxy::{NetworkFault, Proxy, REPEATED_FROM, Setting, Strike};
 use nanshe_conformance::target::{Answer, Client, Endpoint, NotAnswered};
@@ -90,7 +90,15 @@ struct Stage {
 impl Stage {
     /// A proxy before a server, with `fault` in force for every request.
     async fn set(fault: NetworkFault, patience: Duration) -> Self {
-        let (endpoint, saw) = server().await;
+        Self::of(server().await, fault, (patience, LONG)).await
+    }
+
+    /// The same, if the proxy holds a request for so long.
+    async fn of(
+        (endpoint, saw): (Endpoint, Saw),
+        fault: NetworkFault,
+        (patience, held_at_most): (Duration, Duration),
+    ) -> Self {
         let world: World = Arc::new(TokioEnvironment::new());
         let (recorder, board) = (Recorder::new(header()), Arc::<Board>::default());
         let setting = Setting {
@@ -99,6 +107,7 @@ impl Stage {
             board: Arc::clone(&board),
             seed: 1,
             patience,
+            held_at_most,
         };
         let proxy = Proxy::open(setting, endpoint).await.unwrap();
         proxy.inject(0, Strike { fault, share: 1.0 });
@@ -227,7 +236,10 @@ async fn repeated_request_arrives_twice_and_stands_in_the_history_as_one_that_no
     let stage = Stage::set(NetworkFault::DuplicateRequests, LONG).await;
     delete(&stage).await;
     assert_eq!(stage.saw(), [true, true]);
-    assert_eq!(stage.faults(), ["duplicate-requests process 7 request 1"]);
+    assert_eq!(
+        stage.faults(),
+        ["duplicate-requests process 7 request 1 (not posts)"]
+    );
     let history = stage.recorder.history();
     let [own, repeated] = history.records.as_slice() else {
         panic!("{:?}", history.records);
@@ -259,6 +271,65 @@ async fn client_that_is_cut_off_reaches_nobody_until_the_heal_and_then_all_it_se
     assert_eq!(stage.seen(2).await, [true, true]);
     assert!(stage.post(LONG).await.is_ok());
     assert_eq!(stage.proxy.struck(), 2);
+}
+
+#[tokio::test]
+async fn request_that_is_held_for_too_long_never_arrives() {
+    let held = Duration::from_millis(20);
+    let server = server().await;
+    let stage = Stage::of(server, NetworkFault::CutOff, (LONG, held)).await;
+    assert!(is_no_answer(&stage.post(Duration::from_millis(200)).await));
+    stage.proxy.heal(0);
+    // What comes now is not held, and arrives alone.
+    assert!(stage.post(LONG).await.is_ok());
+    assert_eq!(stage.saw(), [true]);
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_a_server_that_answers_nobody_are_lost_in_time() {
+    /// More than the proxy has under way at once.
+    const REQUESTS: usize = 1_300;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let came = Arc::<Mutex<Vec<Instant>>>::default();
+    let coming = Arc::clone(&came);
+    let world: World = Arc::new(TokioEnvironment::new());
+    let clock = Arc::clone(&world);
+    drop(tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            coming.lock().unwrap().push(clock.now());
+            streams.push(stream);
+        }
+    }));
+    let server = (Endpoint::parse(&url).unwrap(), Saw::default());
+    let patience = Duration::from_secs(2);
+    let held = Duration::from_millis(500);
+    let stage = Stage::of(server, NetworkFault::DropRequests, (patience, held)).await;
+    stage.proxy.heal(0);
+    let all = (0..REQUESTS).map(|_| stage.post(Duration::from_secs(1)));
+    for outcome in futures_util::future::join_all(all).await {
+        assert!(outcome.is_err());
+    }
+    // The first have gone by then, and others could have their turns.
+    stage.world.sleep(patience + held).await;
+    assert!(came.lock().unwrap().len() < REQUESTS);
+}
+
+#[tokio::test]
+async fn reset_request_to_a_target_behind_tls_shows_nobody_what_it_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let target = (Endpoint::parse(&url).unwrap(), Saw::default());
+    let stage = Stage::of(target, NetworkFault::ResetRequests, (PATIENCE, LONG)).await;
+    let first = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap()
+    };
+    let (outcome, first) = tokio::join!(stage.post(LONG), first);
+    assert!(is_no_answer(&outcome), "{outcome:?}");
+    // A handshake (RFC 8446, 5.1).
+    assert_eq!(first, 22);
 }
 
 #[tokio::test]

@@ -45,6 +45,10 @@ enum Flaw {
     IsSlow(Duration),
     /// The first request is never answered.
     SwallowsTheFirst,
+    /// Queues are created by nobody: this is what is said.
+    HasNoQueues(u16),
+    /// Claims of more messages are refused.
+    ClaimsAtMost(u64),
 }
 
 impl Liar {
@@ -94,7 +98,25 @@ impl tower_service::Service<Request<Incoming>> for Liar {
                 Flaw::SwallowsTheFirst if liar.count.fetch_add(1, Ordering::Relaxed) == 0 => {
                     pending::<()>().await;
                 }
-                Flaw::Forgets(_) | Flaw::DiesAfter(_) | Flaw::SwallowsTheFirst => {}
+                Flaw::HasNoQueues(status) if head.method == Method::PUT => {
+                    let mut answer = Response::new(Full::default());
+                    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+                    return Ok(answer);
+                }
+                Flaw::ClaimsAtMost(most) if head.uri.path().ends_with("/claims") => {
+                    let query = head.uri.query().unwrap();
+                    let limit = query.strip_prefix("limit=").unwrap();
+                    if limit.parse::<u64>().unwrap() > most {
+                        let mut answer = Response::new(Full::default());
+                        *answer.status_mut() = StatusCode::BAD_REQUEST;
+                        return Ok(answer);
+                    }
+                }
+                Flaw::Forgets(_)
+                | Flaw::DiesAfter(_)
+                | Flaw::SwallowsTheFirst
+                | Flaw::HasNoQueues(_)
+                | Flaw::ClaimsAtMost(_) => {}
             }
             let request = Request::from_parts(head, Full::new(body));
             tower_service::Service::call(&mut liar.reference, request).await
@@ -288,6 +310,54 @@ async fn run_that_is_stopped_keeps_what_it_has_and_one_that_nobody_can_store_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn run_that_is_stopped_ends_soon_although_nobody_answers() {
+    let dies = Liar::new(Flaw::DiesAfter(Instant::now() + Duration::from_secs(10)));
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        "enough".to_owned()
+    };
+    let began = Instant::now();
+    // This one has many queues, which are to be deleted in the end.
+    let plan = plan("tenants", 1);
+    assert!(plan.workload.places().len() > 20);
+    let played = play(stage(dies, target("")), plan, stop, |_| Ok(())).await;
+    let ended = played.unwrap().ended;
+    assert_eq!(ended, Ended::Stopped("enough".to_owned()));
+    assert!(began.elapsed() < Duration::from_secs(40));
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_that_cannot_begin_says_why_and_keeps_what_it_has() {
+    for (status, is_usage) in [(503, false), (403, true)] {
+        let target_without = Liar::new(Flaw::HasNoQueues(status));
+        let mut lines = Vec::new();
+        let watch = |progress: &Progress| {
+            lines = progress.recorder.lines();
+            Ok(())
+        };
+        let stage = stage(target_without, target(""));
+        let played = play(stage, plan("dead-letters", 1), pending(), watch).await;
+        let error = played.unwrap_err();
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        assert_eq!(error.is_usage(), is_usage);
+        let history = history::read(lines.as_slice()).unwrap();
+        assert_eq!(history.records.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_asks_for_as_many_as_the_target_allows() {
+    let strict = Liar::new(Flaw::ClaimsAtMost(5));
+    let mut plan = plan("competing-consumers", 1);
+    plan.workload.settings.batch_max = 5;
+    let played = undisturbed(stage(strict, target("")), plan).await;
+    assert_eq!(played.ended, Ended::Whole);
+    let verdicts = judged(&played);
+    let lost = verdicts.rule("delivery/lost").unwrap();
+    assert_eq!(lost.verdict, Verdict::Valid, "{lost:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn open_loop_offers_the_same_load_to_a_slow_server_and_a_closed_one_does_not() {
     let mut counts = Vec::new();
     for rate in [Some(5.0), None] {
@@ -377,6 +447,34 @@ async fn commands_of_the_target_file_strike_and_heal_in_turn() {
     assert_eq!(faults, ["stop store", "slow-disk"]);
     assert_eq!(history.heals.len(), 2);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn command_that_heals_is_done_to_its_end_although_the_run_is_stopped() {
+    let name = format!("nanshe-stress-heals-{}", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let text = format!(
+        "[[stress.fault]]\nname = 'odd'\ninject = ['true']\n\
+         heal = ['sh', '-c', 'echo begins >> {0}; sleep 0.3; echo healed >> {0}']\n",
+        file.display()
+    );
+    let target = target(&text);
+    let mut plan = plan("pop-storm", 1);
+    plan.work = Duration::from_secs(5);
+    let menu = Menu::of(&["odd".to_owned()], &target.control).unwrap();
+    plan.schedule = menu.draw(1, Duration::from_millis(200), LASTS_MAX);
+    let noted = || std::fs::read_to_string(&file).unwrap_or_default();
+    let stop = async {
+        while !noted().contains("begins") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        "enough".to_owned()
+    };
+    let played = play(stage(reference(), target), plan, stop, |_| Ok(())).await;
+    assert!(matches!(played.unwrap().ended, Ended::Stopped(_)));
+    let noted = noted();
+    std::fs::remove_file(&file).unwrap();
+    assert!(noted.ends_with("healed\n"), "{noted}");
 }
 
 #[tokio::test]

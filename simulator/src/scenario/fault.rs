@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use nanshe_conformance::history::NOT_POSTS;
 use serde::{Deserialize, Serialize};
 
 /// Something that goes wrong for a while. Begin and length are drawn from the seed, between the two
@@ -219,7 +220,8 @@ impl fmt::Display for FaultKind {
                 Loss::Reset => write!(f, " {share} reset"),
                 Loss::Hang => write!(f, " {share} hang"),
             },
-            Self::Duplicate { share } | Self::ReadErrors { share, .. } => write!(f, " {share}"),
+            Self::Duplicate { share } => write!(f, " {share} ({NOT_POSTS})"),
+            Self::ReadErrors { share, .. } => write!(f, " {share}"),
             Self::Partition { direction, .. } => match direction {
                 Direction::Both => Ok(()),
                 Direction::In => f.write_str(" in"),

@@ -360,7 +360,10 @@ mod tests {
                 "kind = 'lose-answers'\nshare = 0.3\nhow = 'hang'",
                 "drop-answers 30%",
             ),
-            ("kind = 'duplicate'\nshare = 0.3", "duplicate-requests 30%"),
+            (
+                "kind = 'duplicate'\nshare = 0.3",
+                "duplicate-requests 30% (not posts)",
+            ),
             ("kind = 'partition'\nnode = 'server-0'", "cut-off 100%"),
             (
                 "kind = 'kill'\nnode = 'client-1'",

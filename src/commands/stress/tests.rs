@@ -32,6 +32,11 @@ fn bad_usage_is_one_line_and_exits_2() {
         "{error}"
     );
     assert_eq!(error.lines().count(), 1);
+    let error = refused(&[NOWHERE, "--duration", "604800", "--dry-run"]);
+    assert!(
+        error.starts_with("nanshe: --duration: messages would have to live 121"),
+        "{error}"
+    );
     assert!(refused(&["ftp://x"]).contains("is not a target URL"));
     assert!(refused(&[NOWHERE, "--rate", "0"]).contains("expected more than 0"));
     assert!(refused(&["no.toml"]).contains("there is no such file"));
