@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::fit::{Jump, jump};
-use super::judge::{begun, figure, late};
+use super::fit::jump;
+use super::judge::{Judge, begun, figure, late};
 use super::load::{closed, open};
 use super::outcome::{Outcome, Step, median};
 use super::rig::{Client, Rig};
@@ -37,6 +37,16 @@ const CLIENTS_MAX: u32 = 512;
 
 const QUEUE: &str = "ramp";
 
+/// The ramp, in turns a second.
+struct Ramp {
+    /// Where it ends.
+    top: f64,
+    /// What the target can, as many operations as it did of those that a turn is made of.
+    capacity: f64,
+    /// Whole turns that it did while it was asked for as many as it can: fewer, if it turned operations away.
+    shown: f64,
+}
+
 #[derive(Default)]
 struct Bin {
     sample: Sample,
@@ -47,21 +57,8 @@ struct Bin {
 /// Climbs the ramp.
 pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
     let span = rig.options.span;
-    // What it does at most, if nobody holds anything: two rounds, and the second counts.
-    let mut capacity = 0.0;
-    let mut clients = crew(rig, QUEUE, rig.options.clients_max);
-    for _ in 0..2 {
-        let (worked, most) = closed(rig, clients, span, |client, _| {
-            async move {
-                turn(client, Duration::ZERO).await;
-            }
-            .boxed()
-        })
-        .await;
-        clients = worked;
-        capacity = count(most.sample.operations()) / OPERATIONS / span.as_secs_f64();
-    }
-    let top = (capacity * TOP).min(rig.options.rate_max);
+    let (mut clients, ramp) = measured(rig).await;
+    let top = ramp.top;
     let needed = clients_for(top).saturating_sub(rig.options.clients_max);
     clients.extend(crew(rig, QUEUE, needed));
     let mut bins: Vec<Bin> = (0..BINS).map(|_| Bin::default()).collect();
@@ -69,7 +66,7 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
     let up = 0..bins.len();
     let way: Vec<usize> = up.clone().chain(up.rev()).collect();
     for _ in 0..rig.options.rounds.0.div_ceil(2) {
-        if rig.is_stopped() {
+        if rig.is_stopped() || top <= 0.0 {
             break;
         }
         for place in &way {
@@ -80,19 +77,43 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
             .await;
             clients = back;
             lag_us = lag_us.max(loaded.lag_us);
-            if loaded.sample.operations() == 0 {
+            if loaded.turns.operations() == 0 {
                 continue;
             }
             let bin = &mut bins[*place];
-            bin.errors.push(loaded.sample.error_share());
-            bin.latencies.push(loaded.sample.latency().p50);
-            bin.sample.merge(&loaded.sample);
+            bin.errors.push(loaded.turns.error_share());
+            bin.latencies.push(loaded.turns.latency().p50);
+            bin.sample.merge(&loaded.turns);
         }
     }
     for client in clients.iter_mut().take(1) {
         client.remove(QUEUE).await;
     }
-    vec![judged(rig, &bins, (top, capacity), lag_us)]
+    vec![judged(&rig.judge, &bins, &ramp, (span, lag_us))]
+}
+
+/// How high a ramp is fair: what the target does at most, if nobody holds anything. Two rounds, and the second counts.
+async fn measured(rig: &Arc<Rig>) -> (Vec<Client>, Ramp) {
+    let mut clients = crew(rig, QUEUE, rig.options.clients_max);
+    let (mut capacity, mut shown) = (0.0, 0.0);
+    for _ in 0..2 {
+        let (worked, most) = closed(rig, clients, rig.options.span, |client, _| {
+            turn(client, Duration::ZERO).boxed()
+        })
+        .await;
+        clients = worked;
+        let secs = most.took.as_secs_f64();
+        // What was refused took nothing: who sheds load can do that far more often than what it is for.
+        capacity = count(most.operations.done()) / OPERATIONS / secs;
+        shown = count(most.turns.done()) / secs;
+    }
+    let top = (capacity * TOP).min(rig.options.rate_max);
+    let ramp = Ramp {
+        top,
+        capacity,
+        shown,
+    };
+    (clients, ramp)
 }
 
 /// Clients that are under way at so many turns a second, if each takes twice as long as it holds its message.
@@ -124,66 +145,87 @@ fn onset(errors: &[f64], most: f64) -> Option<usize> {
     (clean && errors.len() - at >= REFUSING_MIN).then_some(at)
 }
 
-fn judged(rig: &Rig, bins: &[Bin], (top, capacity): (f64, f64), lag_us: f64) -> Outcome {
+fn judged(judge: &Judge, bins: &[Bin], ramp: &Ramp, (span, lag_us): (Duration, f64)) -> Outcome {
     let steps = bins.iter().enumerate().map(|(place, bin)| {
         let rounds = bin.latencies.clone();
-        bin.sample.step(rate(place, top), rounds, rig.options.span)
+        bin.sample.step(rate(place, ramp.top), rounds, span)
     });
     let steps: Vec<Step> = steps.collect();
-    let typical = |of: fn(&Bin) -> &Vec<f64>| bins.iter().map(|bin| median(of(bin))).collect();
-    let errors: Vec<f64> = typical(|bin| &bin.errors);
-    let latencies: Vec<f64> = typical(|bin| &bin.latencies);
-    let mut random = rig.random(QUEUE);
-    let bounds = &rig.judge.bounds;
-    let refused = onset(&errors, bounds.errors_jump_max);
-    let slowed = jump(&latencies, &mut random).filter(|jump| {
-        let (low, high) = (jump.before.min(jump.after), jump.before.max(jump.after));
-        high > low * bounds.latency_jump_max
-    });
-    let at = |jump: &Jump| format!("{:.0} turns/s", rate(jump.at, top));
-    let share = |share: f64| format!("{:.0} %", share * 100.0);
-    let within = format!(
-        "{} of the {capacity:.0} turns/s that it can",
-        share(top / capacity)
-    );
-    let (verdict, why) = if bins.iter().any(|bin| bin.errors.is_empty()) {
-        (
-            Verdict::Unknown,
-            "the ramp was not climbed to its top".to_owned(),
-        )
-    } else if let Some(why) = late(lag_us) {
+    let (verdict, why) = if let Some(why) = late(lag_us) {
         (Verdict::Unknown, why)
-    } else if let Some(at) = refused {
-        let (load, most) = (rate(at, top), share(errors[errors.len() - 1]));
-        let why = format!(
-            "refusals set in at {load:.0} turns/s and are {most} in the end; the ramp ends at {within}"
-        );
-        (Verdict::Violation, why)
-    } else if let Some(jump) = &slowed {
-        let (from, to) = (figure(jump.before, "µs"), figure(jump.after, "µs"));
-        let why = format!(
-            "latency jumps from {from} to {to} at {}; the ramp ends at {within}",
-            at(jump)
-        );
-        (Verdict::Violation, why)
-    } else if errors.iter().any(|share| *share > bounds.errors_jump_max) {
-        (
-            Verdict::Unknown,
-            "operations were refused at every load, or here and there".to_owned(),
-        )
     } else {
-        (
-            Verdict::Valid,
-            format!("no jump up to {top:.0} turns/s, {within}"),
-        )
+        ramp.verdict(judge, bins)
     };
-    let verified = (verdict == Verdict::Valid).then(|| format!("no jump to {top:.0} turns/s"));
+    let verified =
+        (verdict == Verdict::Valid).then(|| format!("no jump to {:.0} turns/s", ramp.top));
     Outcome {
         verdict,
         verified,
         why,
         ..begun("scaling/continuous", "offered load, turns/s", "turn", steps)
     }
+}
+
+impl Ramp {
+    fn verdict(&self, judge: &Judge, bins: &[Bin]) -> (Verdict, String) {
+        let unknown = |why: &str| (Verdict::Unknown, why.to_owned());
+        if self.top <= 0.0 {
+            return unknown("nothing was done, so there is no load to begin with");
+        }
+        if bins.iter().any(|bin| bin.errors.is_empty()) {
+            return unknown("the ramp was not climbed to its top");
+        }
+        let typical = |of: fn(&Bin) -> &Vec<f64>| bins.iter().map(|bin| median(of(bin))).collect();
+        let errors: Vec<f64> = typical(|bin| &bin.errors);
+        let latencies: Vec<f64> = typical(|bin| &bin.latencies);
+        let most = judge.bounds.errors_jump_max;
+        if let Some(at) = onset(&errors, most) {
+            let (load, most) = (rate(at, self.top), share(errors[errors.len() - 1]));
+            let told = format!("refusals set in at {load:.0} turns/s and are {most} in the end");
+            return self.blamed(load, &told);
+        }
+        let times = judge.bounds.latency_jump_max;
+        let slowed = jump(&latencies, &mut judge.random(QUEUE))
+            .filter(|jump| are_apart(jump.before, jump.after, times));
+        if let Some(jump) = slowed {
+            let (from, to) = (figure(jump.before, "µs"), figure(jump.after, "µs"));
+            let load = rate(jump.at, self.top);
+            let told = format!("latency jumps from {from} to {to} at {load:.0} turns/s");
+            return self.blamed(load, &told);
+        }
+        if errors.iter().any(|share| *share > most) {
+            return unknown("operations were refused at every load, or here and there");
+        }
+        let why = format!("no jump up to {:.0} turns/s, {}", self.top, self.within());
+        (Verdict::Valid, why)
+    }
+
+    /// The verdict on a jump at `load`: what the target was never seen to do, nobody can blame it for.
+    fn blamed(&self, load: f64, told: &str) -> (Verdict, String) {
+        let within = self.within();
+        if load <= self.shown {
+            let why = format!("{told}; the ramp ends at {within}");
+            return (Verdict::Violation, why);
+        }
+        let shown = self.shown;
+        let why =
+            format!("{told}; the ramp ends at {within}, of which it did {shown:.0} as a whole");
+        (Verdict::Unknown, why)
+    }
+
+    fn within(&self) -> String {
+        let (share, capacity) = (share(self.top / self.capacity), self.capacity);
+        format!("{share} of the {capacity:.0} turns/s that it can")
+    }
+}
+
+/// Whether one level is more than so many `times` the other.
+fn are_apart(one: f64, other: f64, times: f64) -> bool {
+    one.max(other) > one.min(other) * times
+}
+
+fn share(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }
 
 #[cfg(test)]

@@ -168,20 +168,17 @@ async fn visit(rig: &Rig, ground: &mut Ground, measured: &mut Measured) -> Resul
         ground.turn().await;
     }
     let timed = ground.client().timed();
-    if !timed.all.iter().any(|(_, _, done, _)| *done) {
+    if !timed.all.iter().any(|took| took.done) {
         return Err(Fell("nothing was done any more".to_owned()));
     }
     let mut seen: BTreeMap<&'static str, (Vec<Duration>, Vec<u64>)> = BTreeMap::new();
-    for (name, latency, done, examined) in &timed.all {
-        if ground.measures(name) {
-            measured
-                .samples
-                .entry(name)
-                .or_default()
-                .add(*latency, *done);
-            let (latencies, looked_at) = seen.entry(name).or_default();
-            latencies.push(*latency);
-            looked_at.push(*examined);
+    for took in &timed.all {
+        if ground.measures(took.name) {
+            let sample = measured.samples.entry(took.name).or_default();
+            sample.add(took.latency, took.done);
+            let (latencies, looked_at) = seen.entry(took.name).or_default();
+            latencies.push(took.latency);
+            looked_at.push(took.examined);
         }
     }
     for (name, (latencies, looked_at)) in seen {

@@ -44,17 +44,14 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
     for _ in 0..2 {
         let begun = rig.now();
         let (worked, loaded) = closed(rig, hot, rig.options.span, |client, _| {
-            async move {
-                hot_turn(client).await;
-            }
-            .boxed()
+            hot_turn(client).boxed()
         })
         .await;
         hot = worked;
         // A post, and of every claim the claim itself, its deletions and its end.
         let each = 1.0 + count(HOT_BATCH) + 2.0 * count(HOT_BATCH / HOT_CLAIM);
         let span = rig.now().since(begun).as_secs_f64();
-        capacity = count(loaded.sample.operations()) / each / span;
+        capacity = count(loaded.operations.operations()) / each / span;
     }
     let mut measured: Vec<(Sample, Vec<f64>)> = SHARES
         .iter()
@@ -109,10 +106,7 @@ async fn visit(rig: &Arc<Rig>, (hot, cold): Crews, rate: f64) -> (Crews, Sample,
         if rate <= 0.0 {
             return (hot, 0.0);
         }
-        let (hot, loaded) = open(rig, hot, (rate, span), |client| {
-            async move { hot_turn(client).await }.boxed()
-        })
-        .await;
+        let (hot, loaded) = open(rig, hot, (rate, span), |client| hot_turn(client).boxed()).await;
         (hot, loaded.lag_us)
     };
     let using = open(rig, cold, (COLD_RATE, span), |client| {
@@ -120,7 +114,7 @@ async fn visit(rig: &Arc<Rig>, (hot, cold): Crews, rate: f64) -> (Crews, Sample,
             .boxed()
     });
     let ((hot, late), (cold, loaded)) = futures_util::future::join(heating, using).await;
-    ((hot, cold), loaded.sample, late.max(loaded.lag_us))
+    ((hot, cold), loaded.turns, late.max(loaded.lag_us))
 }
 
 /// Posts a batch, claims as many, deletes them one by one and ends the claims.

@@ -15,10 +15,25 @@ use crate::environment::nanos;
 const TICK: Duration = Duration::from_millis(2);
 
 /// What clients did together, and how late the generator was.
+#[derive(Default)]
 pub(super) struct Loaded {
-    pub(super) sample: Sample,
+    /// Their operations.
+    pub(super) operations: Sample,
+    /// Those that ended before the span was over: of what was under way then, nobody knows how much was done.
+    pub(super) in_time: Sample,
+    /// Their turns; in an open loop each from when it was due.
+    pub(super) turns: Sample,
+    /// How long all of it took: a turn that was begun within the span may end after it.
+    pub(super) took: Duration,
     /// Nineteen in twenty looks at the clock were less late, in microseconds.
     pub(super) lag_us: f64,
+}
+
+/// What one of them did.
+struct Worked {
+    client: Client,
+    /// How long each turn took, and whether it was done.
+    turns: Vec<(Duration, bool)>,
 }
 
 /// Each of `clients` works until `span` is over, one turn after the other; they come back as they are.
@@ -29,18 +44,22 @@ pub(super) async fn closed<F>(
     turn: F,
 ) -> (Vec<Client>, Loaded)
 where
-    F: for<'a> Fn(&'a mut Client, usize) -> BoxFuture<'a, ()> + Clone + Send + Sync + 'static,
+    F: for<'a> Fn(&'a mut Client, usize) -> BoxFuture<'a, bool> + Clone + Send + Sync + 'static,
 {
     let until = rig.now().plus(span);
     let working = clients.into_iter().enumerate().map(|(number, mut client)| {
         let turn = turn.clone();
         async move {
             client.take_time();
-            while client.rig.now() < until {
-                turn(&mut client, number).await;
+            let mut turns = Vec::new();
+            let mut begun = client.rig.now();
+            while begun < until {
+                let done = turn(&mut client, number).await;
+                let ended = client.rig.now();
+                turns.push((ended.since(begun), done));
+                begun = ended;
             }
-            let sample = client.timed().sample(None);
-            (client, sample)
+            Worked { client, turns }
         }
         .boxed()
     });
@@ -64,11 +83,12 @@ where
     let working = clients.into_iter().map(|mut client| {
         let (turn, next) = (turn.clone(), Arc::clone(&next));
         async move {
-            let mut sample = Sample::default();
+            client.take_time();
+            let mut turns = Vec::new();
             loop {
                 let due = gap * count(next.fetch_add(1, Ordering::Relaxed));
                 if due >= span.as_secs_f64() {
-                    return (client, sample);
+                    return Worked { client, turns };
                 }
                 let due = begin.plus(Duration::from_secs_f64(due));
                 let early = due.since(client.rig.now());
@@ -76,7 +96,7 @@ where
                     client.rig.sleep(early).await;
                 }
                 let done = turn(&mut client).await;
-                sample.add(client.rig.now().since(due), done);
+                turns.push((client.rig.now().since(due), done));
             }
         }
         .boxed()
@@ -87,20 +107,32 @@ where
 /// Lets clients work beside each other for `span`, and watches how late the generator is meanwhile.
 async fn beside(
     rig: &Arc<Rig>,
-    working: impl Iterator<Item = BoxFuture<'static, (Client, Sample)>>,
+    working: impl Iterator<Item = BoxFuture<'static, Worked>>,
     span: Duration,
 ) -> (Vec<Client>, Loaded) {
+    let begin = rig.now();
     let watch = Arc::clone(rig);
     let watching = async move { lag(&watch, span).await };
     let (worked, lag_us) = futures_util::future::join(rig.all(working), rig.all([watching])).await;
-    let mut sample = Sample::default();
+    let mut loaded = Loaded {
+        took: rig.now().since(begin),
+        lag_us: lag_us.first().copied().unwrap_or(0.0),
+        ..Loaded::default()
+    };
     let mut clients = Vec::new();
-    for (client, of) in worked {
-        sample.merge(&of);
+    for Worked { mut client, turns } in worked {
+        for took in client.timed().all {
+            loaded.operations.add(took.latency, took.done);
+            if took.ended_at <= begin.plus(span) {
+                loaded.in_time.add(took.latency, took.done);
+            }
+        }
+        for (latency, done) in turns {
+            loaded.turns.add(latency, done);
+        }
         clients.push(client);
     }
-    let lag_us = lag_us.first().copied().unwrap_or(0.0);
-    (clients, Loaded { sample, lag_us })
+    (clients, loaded)
 }
 
 /// How late the generator wakes up, in microseconds: nineteen in twenty times it is less.

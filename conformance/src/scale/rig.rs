@@ -220,8 +220,19 @@ pub(super) struct Client {
 /// What a client measured, one operation after the other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timed {
-    /// The operation's name, how long it took, whether it was done, and what was examined for it.
-    pub(super) all: Vec<(&'static str, Duration, bool, u64)>,
+    pub(super) all: Vec<Took>,
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub(super) struct Took {
+    pub(super) name: &'static str,
+    pub(super) latency: Duration,
+    /// Whether it was done.
+    pub(super) done: bool,
+    /// What was examined for it.
+    pub(super) examined: u64,
+    pub(super) ended_at: Instant,
 }
 
 /// Clients that grow something beside each other.
@@ -258,10 +269,16 @@ impl Client {
         let before = examined.as_ref().map_or(0, |examined| examined());
         let begun = self.rig.now();
         let answer = self.process.perform(operation).await;
-        let latency = self.rig.now().since(begun);
+        let ended_at = self.rig.now();
         let looked_at = examined.map_or(0, |examined| examined().saturating_sub(before));
         if let Some(timed) = &mut self.timed {
-            timed.all.push((name, latency, answer.is_some(), looked_at));
+            timed.all.push(Took {
+                name,
+                latency: ended_at.since(begun),
+                done: answer.is_some(),
+                examined: looked_at,
+                ended_at,
+            });
         }
         answer
     }
@@ -422,9 +439,9 @@ impl Timed {
     /// All latencies of the operations called `name`, or of all if it is `None`.
     pub(super) fn sample(&self, name: Option<&str>) -> Sample {
         let mut sample = Sample::default();
-        for (of, latency, done, _) in &self.all {
-            if name.is_none_or(|name| name == *of) {
-                sample.add(*latency, *done);
+        for took in &self.all {
+            if name.is_none_or(|name| name == took.name) {
+                sample.add(took.latency, took.done);
             }
         }
         sample

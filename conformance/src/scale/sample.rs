@@ -50,6 +50,11 @@ impl Sample {
         self.histogram.len()
     }
 
+    /// Operations that were done.
+    pub(super) fn done(&self) -> u64 {
+        self.operations() - self.errors
+    }
+
     /// The share of operations that failed; 0 of none.
     pub(super) fn error_share(&self) -> f64 {
         if self.operations() == 0 {
@@ -77,11 +82,10 @@ impl Sample {
 
     /// A step of which this is all, done within `span`.
     pub(super) fn step(&self, n: f64, rounds: Vec<f64>, span: Duration) -> Step {
-        let done = self.operations() - self.errors;
         let throughput = if span.is_zero() {
             0.0
         } else {
-            count(done) / span.as_secs_f64()
+            count(self.done()) / span.as_secs_f64()
         };
         Step {
             n,
@@ -116,7 +120,7 @@ mod tests {
         assert!((latency.p50 - 50_000.0).abs() < 100.0, "{latency:?}");
         assert!((latency.p90 - 90_000.0).abs() < 100.0, "{latency:?}");
         assert!(latency.max > 3.5e9, "{latency:?}");
-        assert_eq!((one.operations(), one.errors), (100, 1));
+        assert_eq!((one.operations(), one.done(), one.errors), (100, 99, 1));
         assert!((one.error_share() - 0.01).abs() < 1e-9);
         let step = one.step(3.0, vec![1.0], Duration::from_secs(10));
         assert!((step.throughput - 9.9).abs() < 1e-9);

@@ -81,9 +81,9 @@ async fn climbed(rig: &Arc<Rig>, visits: &[Visit]) -> (Vec<Step>, f64) {
                 continue;
             }
             let of = measured.entry(visit.n).or_default();
-            let done = loaded.sample.step(0.0, Vec::new(), rig.options.span);
+            let done = loaded.operations.step(0.0, Vec::new(), rig.options.span);
             of.rounds.push(done.throughput);
-            of.sample.merge(&loaded.sample);
+            of.sample.merge(&loaded.operations);
             of.span += rig.options.span;
             lag_us = lag_us.max(loaded.lag_us);
         }
@@ -143,9 +143,8 @@ fn queue(queues: &str, number: usize) -> String {
 }
 
 /// Posts a message, claims it, deletes it and ends the claim.
-async fn turn(client: &mut Client, queue: &str) {
-    client.post(queue, None).await;
-    client.consume(queue, 10, Duration::ZERO).await;
+async fn turn(client: &mut Client, queue: &str) -> bool {
+    client.post(queue, None).await & client.consume(queue, 10, Duration::ZERO).await
 }
 
 #[cfg(test)]

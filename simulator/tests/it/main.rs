@@ -5,6 +5,7 @@
 
 mod conforming;
 mod determinism;
+mod ladder_loads;
 mod ladders;
 mod lawful;
 mod modeling;

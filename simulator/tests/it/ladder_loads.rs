@@ -1,0 +1,88 @@
+//! What the ladders of load say of servers that shed load: the reference, behind something that does so.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use nanshe_conformance::scale::{Bounds, Ladder, Options, Outcome};
+use nanshe_conformance::verdict::Verdict;
+use nanshe_simulator::implementation::{Answer, Answering};
+use nanshe_simulator::{Implementation, NodeContext, implementations, scale};
+
+/// One ladder, a short one.
+fn options(ladder: Ladder) -> Options {
+    Options {
+        ladders: vec![ladder],
+        span: Duration::from_millis(500),
+        rounds: (3, 3),
+        clients_max: 8,
+        rate_max: 150.0,
+        seed: 1,
+        ..Options::in_virtual_time()
+    }
+}
+
+/// The reference, started like this.
+fn started(name: &'static str, start: fn(NodeContext) -> Answering) -> Implementation {
+    Implementation {
+        name,
+        variants: &[],
+        start,
+        ..implementations().next().unwrap()
+    }
+}
+
+/// The reference itself.
+fn reference(context: NodeContext) -> Answering {
+    (implementations().next().unwrap().start)(context)
+}
+
+/// What the ladder says of it by clients or by load.
+fn climb(implementation: Implementation, options: Options) -> Outcome {
+    let stop = Arc::default();
+    let report = scale(implementation, (options, Bounds::default()), stop, |_| {}).unwrap();
+    report.outcomes.into_iter().next().unwrap()
+}
+
+fn unavailable() -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer
+}
+
+/// Operations that a quota grants in a second, and at once.
+const QUOTA: (f64, f64) = (400.0, 10.0);
+
+/// Answers 503 at once to what is beyond its quota.
+fn shedding(context: NodeContext) -> Answering {
+    let world = Arc::clone(&context.environment);
+    let inner = reference(context);
+    let bucket = Mutex::new((QUOTA.1, world.now()));
+    Arc::new(move |request| {
+        let mut bucket = bucket.lock().unwrap();
+        let now = world.now();
+        let more = now.since(bucket.1).as_secs_f64() * QUOTA.0;
+        *bucket = ((bucket.0 + more).min(QUOTA.1), now);
+        if bucket.0 < 1.0 {
+            return Box::pin(async { unavailable() });
+        }
+        bucket.0 -= 1.0;
+        inner(request)
+    })
+}
+
+#[test]
+fn server_that_sheds_what_is_beyond_its_quota_is_not_condemned_for_it() {
+    // Long enough that the quota of the time between two loads does not make up for the load.
+    let options = Options {
+        span: Duration::from_secs(1),
+        rate_max: 300.0,
+        ..options(Ladder::Continuous)
+    };
+    let outcome = climb(started("shedding", shedding), options);
+    assert_eq!(outcome.verdict, Verdict::Valid, "{}", outcome.why);
+    // Seven tenths of a quarter of its quota: a turn is four operations.
+    let top = outcome.steps.last().unwrap().n;
+    assert!((50.0..=80.0).contains(&top), "{}", outcome.why);
+}
