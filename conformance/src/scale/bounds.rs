@@ -16,7 +16,7 @@ pub struct Bounds {
     pub decline_max: f64,
     /// The share of refused or unanswered turns up to which a load on a ramp counts as served, 0 to 1.
     pub errors_jump_max: f64,
-    /// How many times as long an operation may take on one side of a jump as on the other.
+    /// How many times as long a turn's operations may take on one side of a jump as on the other.
     pub latency_jump_max: f64,
     /// How many times as long a cold queue's operations may take while another queue is hot.
     pub isolation_max: f64,

@@ -21,7 +21,7 @@ pub(super) struct Loaded {
     pub(super) operations: Sample,
     /// Those that ended before the span was over: of what was under way then, nobody knows how much was done.
     pub(super) in_time: Sample,
-    /// Their turns; in an open loop each from when it was due.
+    /// Their turns; in an open loop each from when it was due, less what its client held what it had claimed.
     pub(super) turns: Sample,
     /// How long all of it took: a turn that was begun within the span may end after it.
     pub(super) took: Duration,
@@ -66,8 +66,9 @@ where
     beside(rig, working, span).await
 }
 
-/// Begins turns `1 / rate` seconds apart until `span` is over, whatever becomes of those before; a turn's latency counts
-/// from when it was due. At most `clients` are under way at once.
+/// Begins turns `1 / rate` seconds apart until `span` is over, whatever becomes of those before. A turn's latency
+/// counts from when it was due, less the time for which its client held what it had claimed. At most `clients` are
+/// under way at once.
 pub(super) async fn open<F>(
     rig: &Arc<Rig>,
     clients: Vec<Client>,
@@ -95,8 +96,11 @@ where
                 if !early.is_zero() {
                     client.rig.sleep(early).await;
                 }
+                let held = client.held();
                 let done = turn(&mut client).await;
-                turns.push((client.rig.now().since(due), done));
+                let held = client.held().saturating_sub(held);
+                let latency = client.rig.now().since(due).saturating_sub(held);
+                turns.push((latency, done));
             }
         }
         .boxed()

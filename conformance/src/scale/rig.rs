@@ -130,6 +130,7 @@ impl Rig {
             process,
             serial: 0,
             timed: None,
+            held: Duration::ZERO,
         }
     }
 
@@ -215,6 +216,7 @@ pub(super) struct Client {
     process: Process,
     serial: u64,
     timed: Option<Timed>,
+    held: Duration,
 }
 
 /// What a client measured, one operation after the other.
@@ -261,6 +263,11 @@ impl Client {
     /// What was measured.
     pub(super) fn timed(&mut self) -> Timed {
         self.timed.take().unwrap_or_default()
+    }
+
+    /// How long it has held what it claimed, all in all: time that it did not wait for the target.
+    pub(super) fn held(&self) -> Duration {
+        self.held
     }
 
     /// Asks for `operation`; the answer, if it was done.
@@ -391,7 +398,9 @@ impl Client {
             return true;
         }
         if !held.is_zero() {
+            let begun = self.rig.now();
             self.rig.sleep(held).await;
+            self.held += self.rig.now().since(begun);
         }
         let mut done = true;
         for message in ids {

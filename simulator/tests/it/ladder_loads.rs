@@ -1,13 +1,15 @@
-//! What the ladders of load say of servers that shed load: the reference, behind something that does so.
+//! What the ladders of load say of servers that shed load or slow down at one load: the reference, behind something
+//! that does so.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use nanshe_conformance::scale::{Bounds, Ladder, Options, Outcome};
 use nanshe_conformance::verdict::Verdict;
-use nanshe_simulator::implementation::{Answer, Answering};
+use nanshe_simulator::implementation::{Answer, Answering, Inbound};
 use nanshe_simulator::{Implementation, NodeContext, implementations, scale};
 
 /// One ladder, a short one.
@@ -85,4 +87,50 @@ fn server_that_sheds_what_is_beyond_its_quota_is_not_condemned_for_it() {
     // Seven tenths of a quarter of its quota: a turn is four operations.
     let top = outcome.steps.last().unwrap().n;
     assert!((50.0..=80.0).contains(&top), "{}", outcome.why);
+}
+
+/// Live claims above which the server below looks for a new one's place on a slow disk, and how long.
+const PLACES: u64 = 4;
+const SEARCH: Duration = Duration::from_millis(20);
+
+/// Takes ten times as long for a turn as soon as so many claims live.
+fn spilling(context: NodeContext) -> Answering {
+    let world = Arc::clone(&context.environment);
+    let inner = reference(context);
+    let live = Arc::new(AtomicU64::new(0));
+    Arc::new(move |request: Request<Inbound>| {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (live, world) = (Arc::clone(&live), Arc::clone(&world));
+        let answer = inner(request);
+        Box::pin(async move {
+            let claims = method == Method::POST && path.ends_with("/claims");
+            if claims && live.load(Ordering::Relaxed) >= PLACES {
+                world.sleep(SEARCH).await;
+            }
+            let answer = answer.await;
+            if claims && answer.status() == StatusCode::CREATED {
+                live.fetch_add(1, Ordering::Relaxed);
+            } else if method == Method::DELETE && path.contains("/claims/") {
+                live.fetch_sub(1, Ordering::Relaxed);
+            }
+            answer
+        })
+    })
+}
+
+#[test]
+fn server_that_is_ten_times_slower_from_one_load_on_is_caught_by_its_latency() {
+    let outcome = climb(started("spilling", spilling), options(Ladder::Continuous));
+    assert_eq!(outcome.verdict, Verdict::Violation, "{}", outcome.why);
+    assert!(outcome.why.starts_with("latency jumps"), "{}", outcome.why);
+}
+
+#[test]
+fn turns_of_the_ramp_take_what_their_operations_take_and_not_what_their_clients_hold() {
+    let reference = implementations().next().unwrap();
+    let outcome = climb(reference, options(Ladder::Continuous));
+    assert_eq!(outcome.verdict, Verdict::Valid, "{}", outcome.why);
+    for step in &outcome.steps {
+        assert!((1_000.0..10_000.0).contains(&step.latency.p50), "{step:?}");
+    }
 }
