@@ -148,10 +148,10 @@ pub(super) fn unmeasured(quantity: &'static str) -> Outcome {
     )
 }
 
-/// The verdict on throughput by `quantity`, `clients` or `pools`, if `lag_us` is how late the generator was at worst.
+/// The verdict on throughput by `quantity`, `clients` or `pools`; there may be a doubt, with which figures say nothing.
 pub(super) fn throughput(
     quantity: &str,
-    (steps, lag_us): (Vec<Step>, f64),
+    (steps, doubt): (Vec<Step>, Option<String>),
     judge: &Judge,
 ) -> Outcome {
     let mut judged = begun("scaling/throughput", quantity, "operations", steps);
@@ -159,8 +159,9 @@ pub(super) fn throughput(
     let rounds = by_round(&judged.steps);
     let fitted = universal(&rounds, &mut judge.random("universal"));
     let declined = decline(&rounds, &mut judge.random("decline"));
+    let doubt = doubt.or_else(|| refused(&judged.steps));
     let (Some(fitted), Some(declined)) = (fitted, declined) else {
-        judged.why = too_few(judged.steps.len());
+        judged.why = doubt.unwrap_or_else(|| too_few(judged.steps.len()));
         return judged;
     };
     let top = judged.steps.last().map_or(0.0, |step| step.n);
@@ -170,7 +171,7 @@ pub(super) fn throughput(
         interval("κ", &fitted.kappa, 4),
         declined.estimate,
     );
-    (judged.verdict, judged.why) = match not_judged(&judged.steps, lag_us) {
+    (judged.verdict, judged.why) = match doubt {
         Some(why) => (Verdict::Unknown, format!("{why}; {told}")),
         None => held(&judge.bounds, (&fitted, &declined), told),
     };
@@ -225,11 +226,8 @@ fn interval(name: &str, of: &Interval, digits: usize) -> String {
     format!("{name} {estimate:.digits$} [{low:.digits$}, {high:.digits$}]")
 }
 
-/// Why figures say nothing about the target: the load generator is what was measured, or much was refused.
-fn not_judged(steps: &[Step], lag_us: f64) -> Option<String> {
-    if let Some(why) = late(lag_us) {
-        return Some(why);
-    }
+/// Why figures say nothing about the target, if much was refused.
+fn refused(steps: &[Step]) -> Option<String> {
     let refused = steps.iter().find(|step| errors(step) > ERRORS_MAX)?;
     let share = errors(refused) * 100.0;
     Some(format!("{share:.0} % was refused at {}", power(refused.n)))
@@ -281,7 +279,8 @@ pub(super) fn rise(rise: &Rise, steps: Vec<Step>, lag_us: f64, judge: &Judge) ->
         "{:.2} times as long [{:.2}, {:.2}]; the bound is {most}",
         grown.estimate, grown.low, grown.high
     );
-    (judged.verdict, judged.why) = match not_judged(&judged.steps, lag_us) {
+    let doubt = late(lag_us).or_else(|| refused(&judged.steps));
+    (judged.verdict, judged.why) = match doubt {
         Some(why) => (Verdict::Unknown, format!("{why}; {told}")),
         None if grown.low > most => (Verdict::Violation, told),
         None if grown.high <= most => {
@@ -432,15 +431,15 @@ mod tests {
                 x / shaken(round)
             }
         };
-        let retrograde = throughput("clients", (steps(&CLIENTS, law(0.1, 0.05)), 0.0), &judge());
+        let retrograde = throughput("clients", (steps(&CLIENTS, law(0.1, 0.05)), None), &judge());
         assert_eq!(retrograde.verdict, Verdict::Violation, "{}", retrograde.why);
         let saturated = |n: f64, round: usize| (1_000.0 * n).min(3_500.0) / shaken(round);
-        let saturated = throughput("clients", (steps(&CLIENTS, saturated), 0.0), &judge());
+        let saturated = throughput("clients", (steps(&CLIENTS, saturated), None), &judge());
         assert_eq!(saturated.verdict, Verdict::Valid, "{}", saturated.why);
         // A generator that was late measured itself.
         let late = throughput(
             "clients",
-            (steps(&CLIENTS, law(0.1, 0.05)), 50_000.0),
+            (steps(&CLIENTS, law(0.1, 0.05)), late(50_000.0)),
             &judge(),
         );
         assert_eq!(late.verdict, Verdict::Unknown, "{}", late.why);
@@ -451,9 +450,9 @@ mod tests {
         let mut strict = judge();
         strict.bounds.sigma_max = Some(0.3);
         let serial = |_: f64, _: usize| 1_000.0;
-        let told = throughput("clients", (steps(&CLIENTS, serial), 0.0), &judge());
+        let told = throughput("clients", (steps(&CLIENTS, serial), None), &judge());
         assert_ne!(told.verdict, Verdict::Violation, "{}", told.why);
-        let held = throughput("clients", (steps(&CLIENTS, serial), 0.0), &strict);
+        let held = throughput("clients", (steps(&CLIENTS, serial), None), &strict);
         assert_eq!(held.verdict, Verdict::Violation, "{}", held.why);
     }
 

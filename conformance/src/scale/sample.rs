@@ -82,19 +82,22 @@ impl Sample {
 
     /// A step of which this is all, done within `span`.
     pub(super) fn step(&self, n: f64, rounds: Vec<f64>, span: Duration) -> Step {
-        let throughput = if span.is_zero() {
-            0.0
-        } else {
-            count(self.done()) / span.as_secs_f64()
-        };
         Step {
             n,
             rounds,
             operations: self.operations(),
             errors: self.errors,
-            throughput,
+            throughput: self.throughput(span),
             latency: self.latency(),
         }
+    }
+
+    /// How many were done in a second, if this is all that was done within `span`; 0 within none.
+    pub(super) fn throughput(&self, span: Duration) -> f64 {
+        if span.is_zero() {
+            return 0.0;
+        }
+        count(self.done()) / span.as_secs_f64()
     }
 }
 

@@ -18,6 +18,10 @@ mod pools;
 /// Which part of a visit's time goes before it, unmeasured.
 const SETTLING: u32 = 3;
 
+/// Which part of a visit a turn takes at most. All clients begin a visit with a post: if it is over before they are
+/// through, their posts are what was measured.
+const TURN: u32 = 5;
+
 const PROJECT: &str = "throughput";
 
 /// One step of an axis: so many clients, each on its own queue of those called like that.
@@ -31,9 +35,18 @@ struct Visit {
 /// What was measured at one step.
 #[derive(Default)]
 struct Measured {
-    sample: Sample,
+    operations: Sample,
+    in_time: Sample,
+    turns: Sample,
     rounds: Vec<f64>,
     span: Duration,
+}
+
+/// What was measured of a ladder.
+struct Climbed {
+    steps: Vec<Step>,
+    /// Why nothing follows from it, if nothing does.
+    doubt: Option<String>,
 }
 
 /// Climbs the ladder: by clients, then by pools where there are any.
@@ -46,15 +59,15 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
             queues: "throughput".to_owned(),
         })
         .collect();
-    let (steps, lag_us) = climbed(rig, &visits).await;
+    let Climbed { steps, doubt } = climbed(rig, &visits).await;
     remove(rig, &visits).await;
-    let mut outcomes = vec![judge::throughput("clients", (steps, lag_us), &rig.judge)];
+    let mut outcomes = vec![judge::throughput("clients", (steps, doubt), &rig.judge)];
     outcomes.extend(pools::climb(rig).await);
     outcomes
 }
 
-/// Visits the steps in rounds, each in another order: what was measured, and how late the generator was at worst.
-async fn climbed(rig: &Arc<Rig>, visits: &[Visit]) -> (Vec<Step>, f64) {
+/// Visits the steps in rounds, each in another order.
+async fn climbed(rig: &Arc<Rig>, visits: &[Visit]) -> Climbed {
     let mut measured: BTreeMap<usize, Measured> = BTreeMap::new();
     let most = visits.iter().map(|visit| visit.clients).max().unwrap_or(0);
     let mut crew = crew(rig, PROJECT, u32::try_from(most).unwrap_or(u32::MAX));
@@ -81,18 +94,42 @@ async fn climbed(rig: &Arc<Rig>, visits: &[Visit]) -> (Vec<Step>, f64) {
                 continue;
             }
             let of = measured.entry(visit.n).or_default();
-            let done = loaded.operations.step(0.0, Vec::new(), rig.options.span);
-            of.rounds.push(done.throughput);
-            of.sample.merge(&loaded.operations);
+            // Each client ends its last turn after the visit: the more clients, the more would be counted besides.
+            of.rounds.push(loaded.in_time.throughput(rig.options.span));
+            of.operations.merge(&loaded.operations);
+            of.in_time.merge(&loaded.in_time);
+            of.turns.merge(&loaded.turns);
             of.span += rig.options.span;
             lag_us = lag_us.max(loaded.lag_us);
         }
     }
-    let steps = measured.into_iter().map(|(n, of)| {
-        let n = u32::try_from(n).unwrap_or(u32::MAX);
-        of.sample.step(f64::from(n), of.rounds, of.span)
-    });
-    (steps.collect(), lag_us)
+    let too_short = || {
+        let mut all = measured.iter();
+        all.find_map(|(n, of)| too_short(rig.options.span, *n, &of.turns))
+    };
+    Climbed {
+        doubt: judge::late(lag_us).or_else(too_short),
+        steps: measured.iter().map(|(n, of)| of.step(*n)).collect(),
+    }
+}
+
+/// Why visits of `span` tell nothing at the step of `n`, if they do not.
+fn too_short(span: Duration, n: usize, turns: &Sample) -> Option<String> {
+    let (most, typical) = ((span / TURN).as_secs_f64() * 1e3, turns.latency().p50 / 1e3);
+    let why = || {
+        format!("a turn took {typical:.0} ms at {n}, more than {most:.0} ms: --span is too short")
+    };
+    (typical > most).then(why)
+}
+
+impl Measured {
+    fn step(&self, n: usize) -> Step {
+        let n = f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+        Step {
+            throughput: self.in_time.throughput(self.span),
+            ..self.operations.step(n, self.rounds.clone(), self.span)
+        }
+    }
 }
 
 /// All of these clients work for a while.

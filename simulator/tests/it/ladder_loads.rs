@@ -1,5 +1,5 @@
-//! What the ladders of load say of servers that shed load or slow down at one load: the reference, behind something
-//! that does so.
+//! What the ladders of load say of servers that shed load, slow down at one load, or do one thing at a time: the
+//! reference, behind something that does so.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use nanshe_conformance::scale::{Bounds, Ladder, Options, Outcome};
+use nanshe_conformance::environment::{Environment, Instant};
+use nanshe_conformance::scale::{Bounds, Ladder, Options, Outcome, Step};
 use nanshe_conformance::verdict::Verdict;
 use nanshe_simulator::implementation::{Answer, Answering, Inbound};
 use nanshe_simulator::{Implementation, NodeContext, implementations, scale};
@@ -133,4 +134,46 @@ fn turns_of_the_ramp_take_what_their_operations_take_and_not_what_their_clients_
     for step in &outcome.steps {
         assert!((1_000.0..10_000.0).contains(&step.latency.p50), "{step:?}");
     }
+}
+
+/// How long the server below works at one operation.
+const EACH: Duration = Duration::from_millis(250);
+
+/// Does one thing at a time.
+fn serial(context: NodeContext) -> Answering {
+    let world: Arc<dyn Environment> = Arc::clone(&context.environment);
+    let inner = reference(context);
+    let free = Mutex::new(Instant::START);
+    Arc::new(move |request| {
+        let now = world.now();
+        let mut free = free.lock().unwrap();
+        *free = (*free).max(now).plus(EACH);
+        let waits = free.since(now);
+        let (world, answer) = (Arc::clone(&world), inner(request));
+        Box::pin(async move {
+            world.sleep(waits).await;
+            answer.await
+        })
+    })
+}
+
+#[test]
+fn server_that_does_one_thing_at_a_time_never_does_more_with_more_clients() {
+    let clients = |span| {
+        let options = Options {
+            clients_max: 16,
+            span: Duration::from_secs(span),
+            ..options(Ladder::Throughput)
+        };
+        climb(started("serial", serial), options)
+    };
+    let grown = |steps: &[Step]| steps[steps.len() - 1].value() / steps[0].value();
+    let short = clients(1);
+    assert_eq!(short.verdict, Verdict::Unknown, "{}", short.why);
+    assert!(short.why.contains("--span"), "{}", short.why);
+    assert!(grown(&short.steps) < 2.0, "{:?}", short.steps);
+    // Sixteen clients wait sixteen seconds for a turn of four operations.
+    let long = clients(100);
+    assert_eq!(long.verdict, Verdict::Valid, "{}", long.why);
+    assert!((0.9..1.1).contains(&grown(&long.steps)), "{:?}", long.steps);
 }

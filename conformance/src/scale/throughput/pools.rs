@@ -9,7 +9,7 @@ use super::super::judge;
 use super::super::operator::{Operator, Pool};
 use super::super::outcome::Outcome;
 use super::super::rig::{Fell, Rig};
-use super::{PROJECT, Visit, climbed, queue, remove};
+use super::{Climbed, PROJECT, Visit, climbed, queue, remove};
 
 /// Pools that are added at most, one after the other: enough for a fit.
 const ADDED_MAX: u32 = 3;
@@ -28,13 +28,13 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Option<Outcome> {
     let operator = Operator::new(rig);
     let pools = operator.pools().await?;
     let (visits, fell) = prepare(rig, &operator, &pools).await;
-    let (steps, lag_us) = climbed(rig, &visits).await;
+    let Climbed { steps, doubt } = climbed(rig, &visits).await;
     remove(rig, &visits).await;
     for number in 0..ADDED_MAX {
         // Those that were never added are refused.
         drop(operator.remove(&operator.name(FIRST_NAME + number)).await);
     }
-    let mut judged = judge::throughput("pools", (steps, lag_us), &rig.judge);
+    let mut judged = judge::throughput("pools", (steps, doubt), &rig.judge);
     if let Some(Fell(why)) = fell {
         let reached = visits.last().map_or(0, |visit| visit.n);
         let next = u64::try_from(reached + 1).unwrap_or(u64::MAX);
