@@ -12,7 +12,7 @@ use super::outcome::{Outcome, Step, by_round};
 use crate::verdict::Verdict;
 
 /// The share of refusals at one step above which its figures say nothing.
-const ERRORS_MAX: f64 = 0.05;
+pub(super) const ERRORS_MAX: f64 = 0.05;
 
 /// How late the load generator may be, in microseconds, before it is what was measured.
 const LAG_US_MAX: f64 = 20_000.0;
@@ -302,6 +302,13 @@ pub(super) fn ended_at(outcome: &mut Outcome, step: u64, why: &str) {
     outcome.why += &told;
     // What was not measured is not known, however flat it was until there.
     outcome.verdict = outcome.verdict.max(Verdict::Unknown);
+}
+
+/// Tells why the figures do not show what they seem to; what they show to be broken is broken all the same.
+pub(super) fn not_shown(outcome: &mut Outcome, why: &str) {
+    outcome.why += &format!("; {why}");
+    outcome.verdict = outcome.verdict.max(Verdict::Unknown);
+    outcome.verified = None;
 }
 
 /// The share that was refused or not answered.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::rig::{Client, Rig};
 use super::sample::{Sample, count};
-use crate::environment::nanos;
+use crate::environment::{Instant, nanos};
 
 /// How often the generator looks at the clock.
 const TICK: Duration = Duration::from_millis(2);
@@ -23,6 +23,8 @@ pub(super) struct Loaded {
     pub(super) in_time: Sample,
     /// Their turns; in an open loop each from when it was due, less what its client held what it had claimed.
     pub(super) turns: Sample,
+    /// Turns that were done, and begun before the span was over: later ones were offered, and not taken.
+    pub(super) kept: u64,
     /// How long all of it took: a turn that was begun within the span may end after it.
     pub(super) took: Duration,
     /// Nineteen in twenty looks at the clock were less late, in microseconds.
@@ -32,8 +34,14 @@ pub(super) struct Loaded {
 /// What one of them did.
 struct Worked {
     client: Client,
-    /// How long each turn took, and whether it was done.
-    turns: Vec<(Duration, bool)>,
+    turns: Vec<Turn>,
+}
+
+/// A turn.
+struct Turn {
+    begun: Instant,
+    latency: Duration,
+    done: bool,
 }
 
 /// Each of `clients` works until `span` is over, one turn after the other; they come back as they are.
@@ -56,7 +64,11 @@ where
             while begun < until {
                 let done = turn(&mut client, number).await;
                 let ended = client.rig.now();
-                turns.push((ended.since(begun), done));
+                turns.push(Turn {
+                    begun,
+                    latency: ended.since(begun),
+                    done,
+                });
                 begun = ended;
             }
             Worked { client, turns }
@@ -96,11 +108,14 @@ where
                 if !early.is_zero() {
                     client.rig.sleep(early).await;
                 }
-                let held = client.held();
+                let (begun, held) = (client.rig.now(), client.held());
                 let done = turn(&mut client).await;
                 let held = client.held().saturating_sub(held);
-                let latency = client.rig.now().since(due).saturating_sub(held);
-                turns.push((latency, done));
+                turns.push(Turn {
+                    begun,
+                    latency: client.rig.now().since(due).saturating_sub(held),
+                    done,
+                });
             }
         }
         .boxed()
@@ -123,16 +138,18 @@ async fn beside(
         lag_us: lag_us.first().copied().unwrap_or(0.0),
         ..Loaded::default()
     };
+    let until = begin.plus(span);
     let mut clients = Vec::new();
     for Worked { mut client, turns } in worked {
         for took in client.timed().all {
             loaded.operations.add(took.latency, took.done);
-            if took.ended_at <= begin.plus(span) {
+            if took.ended_at <= until {
                 loaded.in_time.add(took.latency, took.done);
             }
         }
-        for (latency, done) in turns {
-            loaded.turns.add(latency, done);
+        for turn in turns {
+            loaded.turns.add(turn.latency, turn.done);
+            loaded.kept += u64::from(turn.done && turn.begun <= until);
         }
         clients.push(client);
     }

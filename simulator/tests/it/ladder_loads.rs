@@ -1,5 +1,5 @@
-//! What the ladders of load say of servers that shed load, slow down at one load, or do one thing at a time: the
-//! reference, behind something that does so.
+//! What the ladders of load say of servers that shed load, slow down at one load, do one thing at a time, or refuse
+//! what is to be heavy: the reference, behind something that does so.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -176,4 +176,29 @@ fn server_that_does_one_thing_at_a_time_never_does_more_with_more_clients() {
     let long = clients(100);
     assert_eq!(long.verdict, Verdict::Valid, "{}", long.why);
     assert!((0.9..1.1).contains(&grown(&long.steps)), "{:?}", long.steps);
+}
+
+/// Bytes of a request that the server below takes: of twenty messages, not of a hundred.
+const BYTES_MAX: u64 = 2_000;
+
+/// Refuses every post of more than a few messages.
+fn refusing_batches(context: NodeContext) -> Answering {
+    let inner = reference(context);
+    Arc::new(move |request: Request<Inbound>| {
+        let length = request.headers().get("content-length");
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > BYTES_MAX) {
+            return Box::pin(async { unavailable() });
+        }
+        inner(request)
+    })
+}
+
+#[test]
+fn cold_queue_beside_a_hot_load_that_was_refused_is_not_known_to_be_usable() {
+    let refusing = started("refusing-batches", refusing_batches);
+    let outcome = climb(refusing, options(Ladder::Isolation));
+    assert_eq!(outcome.verdict, Verdict::Unknown, "{}", outcome.why);
+    assert!(outcome.why.contains("hot load"), "{}", outcome.why);
+    assert_eq!(outcome.verified, None);
 }
