@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::fit::jump;
+use super::fit::{SIDE_MIN, jump};
 use super::judge::{Judge, begun, figure, late};
 use super::load::{closed, open};
 use super::outcome::{Outcome, Step, median};
@@ -196,6 +196,17 @@ impl Ramp {
         if errors.iter().any(|share| *share > most) {
             return unknown("operations were refused at every load, or here and there");
         }
+        if let Some((at, before, after)) = apart_at_an_end(&latencies, times) {
+            let (from, to, load) = (
+                figure(before, "µs"),
+                figure(after, "µs"),
+                rate(at, self.top),
+            );
+            let why = format!(
+                "latency goes from {from} to {to} at {load:.0} turns/s, too near to an end of the ramp to tell a jump"
+            );
+            return (Verdict::Unknown, why);
+        }
         let why = format!("no jump up to {:.0} turns/s, {}", self.top, self.within());
         (Verdict::Valid, why)
     }
@@ -219,6 +230,18 @@ impl Ramp {
     }
 }
 
+/// Where latencies before and after are so many `times` apart, and too near to an end of the ramp for `jump` to see:
+/// the place, and the level on either side.
+fn apart_at_an_end(latencies: &[f64], times: f64) -> Option<(usize, f64, f64)> {
+    let size = latencies.len();
+    let mut places = (1..SIDE_MIN).chain(size.saturating_sub(SIDE_MIN) + 1..size);
+    places.find_map(|at| {
+        let before = median(&latencies[at.saturating_sub(SIDE_MIN)..at]);
+        let after = median(&latencies[at..size.min(at + SIDE_MIN)]);
+        are_apart(before, after, times).then_some((at, before, after))
+    })
+}
+
 /// Whether one level is more than so many `times` the other.
 fn are_apart(one: f64, other: f64, times: f64) -> bool {
     one.max(other) > one.min(other) * times
@@ -230,6 +253,7 @@ fn share(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bounds::Bounds;
     use super::*;
 
     #[test]
@@ -241,6 +265,79 @@ mod tests {
         assert_eq!(onset(&[0.5; 6], most), None);
         assert_eq!(onset(&[0.0; 6], most), None);
         assert_eq!(onset(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.5], most), None);
+    }
+
+    /// A ramp that the target can do, at which turns took so long, in microseconds.
+    fn judged_of(latencies: &[f64]) -> Outcome {
+        let bin = |latency: &f64| Bin {
+            errors: vec![0.0; 4],
+            latencies: vec![*latency; 4],
+            ..Bin::default()
+        };
+        let bins: Vec<Bin> = latencies.iter().map(bin).collect();
+        let judge = Judge {
+            bounds: Bounds::default(),
+            seed: 1,
+        };
+        let ramp = Ramp {
+            top: 70.0,
+            capacity: 100.0,
+            shown: 100.0,
+        };
+        judged(&judge, &bins, &ramp, (Duration::from_secs(1), 0.0))
+    }
+
+    /// As many as the ramp has steps: ten times as much from one place on as before.
+    fn cliff_at(place: usize) -> Vec<f64> {
+        let level = |at| if at < place { 2_000.0 } else { 20_000.0 };
+        (0..24).map(level).collect()
+    }
+
+    #[test]
+    fn cliff_is_a_violation_or_too_near_to_an_end_and_never_valid() {
+        for place in 1..24 {
+            let expected = if (5..20).contains(&place) {
+                Verdict::Violation
+            } else {
+                Verdict::Unknown
+            };
+            let outcome = judged_of(&cliff_at(place));
+            assert_eq!(outcome.verdict, expected, "{place}: {}", outcome.why);
+            assert_eq!(outcome.verified, None, "{place}");
+        }
+    }
+
+    #[test]
+    fn latency_that_rises_as_queues_do_is_no_jump_at_the_end_either() {
+        let queue = |place| 2_000.0 / (1.0 - rate(place, 0.7));
+        let queue: Vec<f64> = (0..24).map(queue).collect();
+        let outcome = judged_of(&queue);
+        assert_eq!(outcome.verdict, Verdict::Valid, "{}", outcome.why);
+        assert_eq!(outcome.verified.as_deref(), Some("no jump to 70 turns/s"));
+    }
+
+    #[test]
+    fn jump_above_what_was_ever_done_is_nobodys_fault() {
+        let judge = Judge {
+            bounds: Bounds::default(),
+            seed: 1,
+        };
+        let bin = |place| Bin {
+            errors: vec![if place < 12 { 0.0 } else { 0.5 }],
+            latencies: vec![2_000.0],
+            ..Bin::default()
+        };
+        let bins: Vec<Bin> = (0..24).map(bin).collect();
+        // Refusals set in at 20.5 turns a second.
+        for (shown, expected) in [(21.0, Verdict::Violation), (20.0, Verdict::Unknown)] {
+            let ramp = Ramp {
+                top: 70.0,
+                capacity: 100.0,
+                shown,
+            };
+            let outcome = judged(&judge, &bins, &ramp, (Duration::from_secs(1), 0.0));
+            assert_eq!(outcome.verdict, expected, "{}", outcome.why);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use self::exponent::exponent;
-pub use self::jump::{Jump, jump};
+pub use self::jump::{Jump, SIDE_MIN, jump};
 pub use self::proportional::proportional;
 pub use self::ratio::{decline, growth};
 pub use self::universal::{Universal, universal};

@@ -20,7 +20,7 @@ pub struct Jump {
 }
 
 /// Values without which no jump is seen on either side of it.
-const SIDE_MIN: usize = 5;
+pub const SIDE_MIN: usize = 5;
 
 /// Most values that a line on either side is laid through: a trend is only straight nearby.
 const SIDE_MAX: usize = 20;
