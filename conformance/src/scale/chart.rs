@@ -57,7 +57,7 @@ impl Axes {
     }
 }
 
-/// The curve of an outcome, as SVG; `None` if there are fewer than two steps with figures.
+/// The curve of an outcome, as SVG; `None` if there are fewer than two steps with figures, or all are the same.
 pub(super) fn svg(outcome: &Outcome) -> Option<String> {
     let steps: Vec<&Step> = outcome
         .steps
@@ -67,6 +67,9 @@ pub(super) fn svg(outcome: &Outcome) -> Option<String> {
     let [first, .., last] = steps.as_slice() else {
         return None;
     };
+    if first.n >= last.n {
+        return None;
+    }
     let axes = Axes::of(outcome);
     let wide = axes.place(first.n)..axes.place(last.n);
     let values = steps

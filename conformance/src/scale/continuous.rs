@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 
 use super::fit::{SIDE_MIN, jump};
 use super::judge::{Judge, begun, figure, late};
-use super::load::{closed, open};
+use super::load::{Loaded, closed, open};
 use super::outcome::{Outcome, Step, median};
 use super::rig::{Client, Rig};
 use super::sample::{Sample, count};
@@ -47,9 +47,14 @@ struct Ramp {
     shown: f64,
 }
 
+/// What was measured at one load.
 #[derive(Default)]
 struct Bin {
-    sample: Sample,
+    operations: Sample,
+    turns: Sample,
+    /// How long it was offered, over all visits.
+    offered: Duration,
+    /// The share of turns that were not done, and the median of how long turns took, by visit.
     errors: Vec<f64>,
     latencies: Vec<f64>,
 }
@@ -80,16 +85,13 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
             if loaded.turns.operations() == 0 {
                 continue;
             }
-            let bin = &mut bins[*place];
-            bin.errors.push(loaded.turns.error_share());
-            bin.latencies.push(loaded.turns.latency().p50);
-            bin.sample.merge(&loaded.turns);
+            bins[*place].add(&loaded, span / 2);
         }
     }
     for client in clients.iter_mut().take(1) {
         client.remove(QUEUE).await;
     }
-    vec![judged(&rig.judge, &bins, &ramp, (span, lag_us))]
+    vec![judged(&rig.judge, &bins, &ramp, lag_us)]
 }
 
 /// How high a ramp is fair: what the target does at most, if nobody holds anything. Two rounds, and the second counts.
@@ -145,12 +147,11 @@ fn onset(errors: &[f64], most: f64) -> Option<usize> {
     (clean && errors.len() - at >= REFUSING_MIN).then_some(at)
 }
 
-fn judged(judge: &Judge, bins: &[Bin], ramp: &Ramp, (span, lag_us): (Duration, f64)) -> Outcome {
-    let steps = bins.iter().enumerate().map(|(place, bin)| {
-        let rounds = bin.latencies.clone();
-        bin.sample.step(rate(place, ramp.top), rounds, span)
-    });
-    let steps: Vec<Step> = steps.collect();
+fn judged(judge: &Judge, bins: &[Bin], ramp: &Ramp, lag_us: f64) -> Outcome {
+    let steps = bins.iter().enumerate();
+    let steps: Vec<Step> = steps
+        .map(|(place, bin)| bin.step(rate(place, ramp.top)))
+        .collect();
     let (verdict, why) = if let Some(why) = late(lag_us) {
         (Verdict::Unknown, why)
     } else {
@@ -163,6 +164,27 @@ fn judged(judge: &Judge, bins: &[Bin], ramp: &Ramp, (span, lag_us): (Duration, f
         verified,
         why,
         ..begun("scaling/continuous", "offered load, turns/s", "turn", steps)
+    }
+}
+
+impl Bin {
+    /// What one visit saw, for which the load was offered for `span`.
+    fn add(&mut self, loaded: &Loaded, span: Duration) {
+        self.errors.push(loaded.turns.error_share());
+        self.latencies.push(loaded.turns.latency().p50);
+        self.operations.merge(&loaded.operations);
+        self.turns.merge(&loaded.turns);
+        // What the last turns hold is no time of the target's.
+        self.offered += span.max(loaded.took.saturating_sub(HELD));
+    }
+
+    /// Its operations, and how long its turns took.
+    fn step(&self, load: f64) -> Step {
+        let operations = &self.operations;
+        Step {
+            latency: self.turns.latency(),
+            ..operations.step(load, self.latencies.clone(), self.offered)
+        }
     }
 }
 
@@ -284,7 +306,7 @@ mod tests {
             capacity: 100.0,
             shown: 100.0,
         };
-        judged(&judge, &bins, &ramp, (Duration::from_secs(1), 0.0))
+        judged(&judge, &bins, &ramp, 0.0)
     }
 
     /// As many as the ramp has steps: ten times as much from one place on as before.
@@ -335,9 +357,35 @@ mod tests {
                 capacity: 100.0,
                 shown,
             };
-            let outcome = judged(&judge, &bins, &ramp, (Duration::from_secs(1), 0.0));
+            let outcome = judged(&judge, &bins, &ramp, 0.0);
             assert_eq!(outcome.verdict, expected, "{}", outcome.why);
         }
+    }
+
+    #[test]
+    fn load_is_told_in_operations_over_the_time_of_all_visits() {
+        let mut bin = Bin::default();
+        // Twenty turns of four operations in half a second, three times; the last ones hold something until later.
+        for _ in 0..3 {
+            let mut loaded = Loaded {
+                took: Duration::from_millis(690),
+                ..Loaded::default()
+            };
+            for operation in 0..80 {
+                loaded
+                    .operations
+                    .add(Duration::from_millis(1), operation > 0);
+            }
+            for turn in 0..20 {
+                loaded.turns.add(Duration::from_millis(4), turn > 0);
+            }
+            bin.add(&loaded, Duration::from_millis(500));
+        }
+        let step = bin.step(40.0);
+        assert!((step.throughput - 158.0).abs() < 1e-9, "{step:?}");
+        assert_eq!((step.operations, step.errors), (240, 3));
+        assert!((step.latency.p50 - 4_000.0).abs() < 10.0, "{step:?}");
+        assert!((bin.errors[0] - 0.05).abs() < 1e-9);
     }
 
     #[test]

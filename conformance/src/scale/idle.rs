@@ -77,7 +77,7 @@ fn judged(
         let Some(loaded) = with.operations.get(figure) else {
             continue;
         };
-        let (from, to) = (of.step(1.0), loaded.step(count(idle) + 1.0));
+        let (from, to) = (of.step(0.0), loaded.step(count(idle)));
         let rise = Rise {
             rule: "scaling/idle",
             quantity: neighbour.quantity(),

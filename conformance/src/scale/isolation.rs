@@ -141,7 +141,7 @@ fn judged(
     let mut all = rates.map(per_cent).into_iter().zip(measured);
     let steps = all.clone().map(|(per_cent, of)| {
         let rounds = of.rounds.clone();
-        of.cold.step(1.0 + per_cent, rounds, Duration::ZERO)
+        of.cold.step(per_cent, rounds, Duration::ZERO)
     });
     let top = rates.last().copied().map_or(0.0, per_cent);
     let rise = Rise {

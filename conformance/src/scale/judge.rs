@@ -270,7 +270,10 @@ pub(super) struct Rise {
 /// The verdict on how much longer something takes at the last step than at the first.
 pub(super) fn rise(rise: &Rise, steps: Vec<Step>, lag_us: f64, judge: &Judge) -> Outcome {
     let mut judged = begun(rise.rule, rise.quantity, rise.figure, steps);
-    let Some(grown) = growth(&by_round(&judged.steps), &mut judge.random(rise.rule)) else {
+    // A law of growth knows no step 0: one more at each stands for it.
+    let mut rounds = by_round(&judged.steps);
+    rounds.iter_mut().flatten().for_each(|(n, _)| *n += 1.0);
+    let Some(grown) = growth(&rounds, &mut judge.random(rise.rule)) else {
         "too few steps or rounds for a comparison".clone_into(&mut judged.why);
         return judged;
     };
@@ -450,6 +453,30 @@ mod tests {
             &judge(),
         );
         assert_eq!(late.verdict, Verdict::Unknown, "{}", late.why);
+    }
+
+    #[test]
+    fn rise_may_begin_with_nothing_and_its_steps_are_told_as_they_are() {
+        let of = Rise {
+            rule: "scaling/idle",
+            quantity: "idle queues",
+            figure: "post",
+            verified: "no slower".to_owned(),
+            most: 2.0,
+        };
+        for (times, verdict) in [(1.2, Verdict::Valid), (3.0, Verdict::Violation)] {
+            let cost = |n: f64, round| shaken(round) * if n > 0.0 { times } else { 1.0 };
+            let judged = rise(&of, steps(&[0.0, 10_000.0], cost), 0.0, &judge());
+            assert_eq!(judged.verdict, verdict, "{}", judged.why);
+            assert_eq!(
+                judged
+                    .steps
+                    .iter()
+                    .map(|step| power(step.n))
+                    .collect::<Vec<_>>(),
+                ["0", "10⁴"]
+            );
+        }
     }
 
     #[test]
