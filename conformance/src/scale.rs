@@ -178,6 +178,9 @@ async fn climb_all(
             Ladder::FlatCost => {
                 let mut all = Vec::new();
                 for quantity in flat::Quantity::ALL {
+                    if rig.is_stopped() {
+                        break;
+                    }
                     watch(&format!("{ladder}: {}", quantity.name()));
                     all.extend(flat::climb(&rig, quantity).await);
                 }

@@ -66,6 +66,12 @@ impl fmt::Debug for Place {
 #[error("{0}")]
 pub(super) struct Fell(pub(super) String);
 
+impl Fell {
+    fn stopped() -> Self {
+        Self("the run was stopped".to_owned())
+    }
+}
+
 /// The target, its clients, and the history of what they did.
 pub(super) struct Rig {
     pub(super) place: Place,
@@ -147,6 +153,14 @@ impl Rig {
         self.place.world.sleep(span).await;
     }
 
+    /// Sleeps until `span` is over, or the run should end.
+    pub(super) async fn sleep_unless_stopped(&self, span: Duration) {
+        let until = self.now().plus(span);
+        while !self.is_stopped() && self.now() < until {
+            self.sleep(until.since(self.now()).min(LOOK)).await;
+        }
+    }
+
     /// Runs `tasks` beside each other; what they come to, in their order.
     pub(super) async fn all<T: Send + 'static>(
         &self,
@@ -201,6 +215,9 @@ impl Rig {
         claims: u64,
     ) -> Result<(), Fell> {
         self.side_by_side(project, claims, move |mut client, _| async move {
+            if client.rig.is_stopped() {
+                return Err(Fell::stopped());
+            }
             let claimed = client.claim(queue, 1).await;
             let holds = claimed.is_some_and(|(_, ids)| !ids.is_empty());
             let fell = || Fell("a claim was refused, or came back empty".to_owned());
@@ -242,6 +259,9 @@ const HANDS: u64 = 4;
 
 /// Times that something is tried before the target is held to have fallen over.
 const TRIES: u32 = 3;
+
+/// How often a long sleep looks whether the run should end.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How long a try waits for the next.
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
@@ -303,7 +323,7 @@ impl Client {
         let mut queue = String::new();
         for _ in 0..TRIES {
             if self.rig.is_stopped() {
-                return Err(Fell("the run was stopped".to_owned()));
+                return Err(Fell::stopped());
             }
             let operation = make(self);
             operation.queue().clone_into(&mut queue);

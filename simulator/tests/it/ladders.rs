@@ -1,13 +1,16 @@
 //! The scaling ladders in virtual time: what they say of the reference, of what scales badly, of what falls over.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Response;
 use http_body_util::Full;
-use nanshe_conformance::scale::{Bounds, Ladder, Options, Report};
+use nanshe_conformance::environment::Instant;
+use nanshe_conformance::history::{FORMAT, Header, Profile, VERSION};
+use nanshe_conformance::scale::{Bounds, Ladder, Options, Place, Report};
 use nanshe_conformance::verdict::Verdict;
+use nanshe_simulator::world::{Network, Node, endpoint};
 use nanshe_simulator::{Implementation, implementations, scale};
 
 /// Short ladders, of these kinds.
@@ -124,6 +127,95 @@ fn what_was_stopped_is_not_valid() {
     let report = climb("reference", short(&Ladder::ALL), true);
     assert!(report.stopped.is_some());
     assert_eq!(report.verdict(), Verdict::Unknown);
+}
+
+/// What a ladder is told to stop, so long after it began with expired messages, and what it did then.
+#[derive(Default)]
+struct Stopping {
+    stop: Arc<AtomicBool>,
+    stopped_at: Mutex<Option<Instant>>,
+    begun: Mutex<Vec<String>>,
+}
+
+/// How long the flat-cost ladder took to end, once it was stopped, and what it began with last.
+fn stopped_with_expired(after: Duration) -> (Duration, String) {
+    let play = move || {
+        let config = madsim::Config::default();
+        let runtime = madsim::runtime::Runtime::with_seed_and_config(1, config);
+        runtime.block_on(async move {
+            let network = Network::new((Duration::from_micros(200), Duration::from_micros(300)), 1);
+            let (server, client) = (Node::new(&network, "server"), Node::new(&network, "client"));
+            implementations()
+                .next()
+                .unwrap()
+                .serve_alone(&server, "server", 1);
+            let (world, stopping) = (client.environment(), Arc::new(Stopping::default()));
+            let (its_world, told) = (Arc::clone(&world), Arc::clone(&stopping));
+            let climbing = client.spawn(async move {
+                let place = Place {
+                    world: Arc::clone(&its_world),
+                    endpoint: endpoint("server"),
+                    patience: Duration::from_secs(60),
+                    session: None,
+                    examined: None,
+                    is_virtual: true,
+                    pool_uris: Vec::new(),
+                    stop: Arc::clone(&told.stop),
+                };
+                let watch = |what: &str| {
+                    told.begun.lock().unwrap().push(what.to_owned());
+                    if what != "flat-cost: expired" {
+                        return;
+                    }
+                    let (world, told) = (Arc::clone(&its_world), Arc::clone(&told));
+                    its_world.spawn(Box::pin(async move {
+                        world.sleep(after).await;
+                        *told.stopped_at.lock().unwrap() = Some(world.now());
+                        told.stop.store(true, Ordering::Relaxed);
+                    }));
+                };
+                let options = Options {
+                    longest: 1_000,
+                    ..short(&[Ladder::FlatCost])
+                };
+                let held = (options, Bounds::default());
+                nanshe_conformance::scale::climb(place, held, (&header(), 1), watch).await
+            });
+            let report = climbing.await.unwrap();
+            assert!(report.stopped.is_some());
+            let stopped_at = stopping.stopped_at.lock().unwrap().unwrap();
+            let begun = stopping.begun.lock().unwrap();
+            let mut ladders = begun.iter().filter(|what| what.starts_with("flat-cost: "));
+            (
+                world.now().since(stopped_at),
+                ladders.next_back().unwrap().clone(),
+            )
+        })
+    };
+    std::thread::scope(|scope| scope.spawn(play).join().unwrap())
+}
+
+fn header() -> Header {
+    Header {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        seed: 1,
+        scenario: "scale".to_owned(),
+        target: "reference".to_owned(),
+        slack_ns: 1_000_000_000,
+        latest_effect_ns: None,
+        profile: Profile::default(),
+    }
+}
+
+#[test]
+fn stopped_ladder_ends_at_once_and_waits_for_no_message_to_expire() {
+    // Before anything is grown, and while all of it waits for a minute.
+    for after in [Duration::ZERO, Duration::from_secs(30)] {
+        let (took, last) = stopped_with_expired(after);
+        assert!(took < Duration::from_secs(2), "{took:?} after {after:?}");
+        assert_eq!(last, "flat-cost: expired");
+    }
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub(super) async fn prepare(
     }
     if quantity == Quantity::Expired {
         let lifetime = Duration::from_secs(rig.options.short_ttl_secs);
-        rig.sleep(lifetime + OVER).await;
+        rig.sleep_unless_stopped(lifetime + OVER).await;
     }
     (grounds, fell)
 }
