@@ -15,6 +15,7 @@ pub use self::keystone::{LoginError, Session};
 pub use self::known_failures::{KnownDifference, KnownFailure, KnownFailures, Updated, updated};
 #[cfg(feature = "http")]
 pub use self::process::{StartError, Started};
+pub(crate) use self::stores::{spare_stores, store};
 pub use self::tls::{Authorities, AuthoritiesError};
 pub use self::websocket::{Came, Frame, WebSocket};
 
@@ -27,5 +28,6 @@ mod keystone;
 mod known_failures;
 #[cfg(feature = "http")]
 mod process;
+mod stores;
 mod tls;
 mod websocket;

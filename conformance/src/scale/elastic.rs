@@ -60,7 +60,8 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
         let why = "the target shows no pools: GET /v2/pools was refused";
         return vec![outcome("safety", Verdict::Unknown, why.to_owned())];
     };
-    let [Some(first), Some(second)] = [rig.place.pool_uri(0), rig.place.pool_uri(1)] else {
+    let spare: Vec<String> = operator.spare_stores(&pools).take(2).collect();
+    let Ok(stores) = <[String; 2]>::try_from(spare) else {
         let why = "the target names no two spare stores for new pools: see `pool_uris` in its file";
         return vec![outcome("safety", Verdict::Unknown, why.to_owned())];
     };
@@ -73,7 +74,7 @@ pub(super) async fn climb(rig: &Arc<Rig>) -> Vec<Outcome> {
         work(client, number, Arc::clone(&done))
     });
     let changing = async {
-        let seen = change(rig, (&operator, pools), (&recorder, [first, second])).await;
+        let seen = change(rig, (&operator, pools), (&recorder, stores)).await;
         done.store(true, Ordering::Relaxed);
         seen
     };
@@ -139,6 +140,7 @@ async fn change(
         pools.push(Pool {
             name: name.clone(),
             weight: WEIGHT,
+            uri: Some(uri.clone()),
         });
     }
     let mut creator = rig.client_into(PROJECT, recorder);

@@ -7,21 +7,27 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::scale::rig::{Fell, Rig};
-use crate::target::Client;
+use crate::target::{Client, spare_stores};
 
 /// Requests that a drain takes at most.
 const DRAINS_MAX: u32 = 1_000;
+
+/// Pages that a list of pools has at most.
+const PAGES_MAX: u32 = 100;
 
 /// An operator of the target.
 pub(super) struct Operator {
     client: Client,
     realm: String,
+    pool_uris: Vec<String>,
 }
 
 /// A pool.
 pub(super) struct Pool {
     pub(super) name: String,
     pub(super) weight: u64,
+    /// Its store, if that is shown.
+    pub(super) uri: Option<String>,
 }
 
 impl Operator {
@@ -32,6 +38,7 @@ impl Operator {
             client: Client::new(world, place.endpoint.clone(), place.patience, 1)
                 .logged_in(place.session.clone()),
             realm: rig.options.realm.clone(),
+            pool_uris: place.pool_uris.clone(),
         }
     }
 
@@ -42,18 +49,28 @@ impl Operator {
 
     /// The pools that there are; `None` if they are not shown.
     pub(super) async fn pools(&self) -> Option<Vec<Pool>> {
-        let (status, body) = self
-            .ask(Method::GET, "/v2/pools?limit=20", None)
-            .await
-            .ok()?;
-        let shown = (status == StatusCode::OK).then_some(body)?;
-        let pools = shown["pools"].as_array()?.iter().map(|pool| {
-            Some(Pool {
-                name: pool["name"].as_str()?.to_owned(),
-                weight: pool["weight"].as_u64()?,
-            })
-        });
-        pools.collect()
+        let mut path = "/v2/pools?limit=20".to_owned();
+        let mut pools = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let (status, body) = self.ask(Method::GET, &path, None).await.ok()?;
+            let shown = (status == StatusCode::OK).then_some(body)?;
+            let page: Option<Vec<Pool>> = shown["pools"].as_array()?.iter().map(pool).collect();
+            let (page, mut links) = (page?, shown["links"].as_array().into_iter().flatten());
+            let next = links.find(|link| link["rel"] == "next");
+            let is_last = page.is_empty();
+            pools.extend(page);
+            match next.and_then(|next| next["href"].as_str()) {
+                Some(next) if !is_last => next.clone_into(&mut path),
+                _ => break,
+            }
+        }
+        Some(pools)
+    }
+
+    /// Stores for new pools, beside those that `pools` have.
+    pub(super) fn spare_stores(&self, pools: &[Pool]) -> impl Iterator<Item = String> {
+        let taken = pools.iter().filter_map(|pool| pool.uri.clone()).collect();
+        spare_stores(&self.pool_uris, taken)
     }
 
     pub(super) async fn put(&self, name: &str, uri: &str, weight: u64) -> Result<(), Fell> {
@@ -142,6 +159,14 @@ impl Operator {
         let document = serde_json::from_slice(&answer.body).unwrap_or_default();
         Ok((answer.status, document))
     }
+}
+
+fn pool(shown: &Value) -> Option<Pool> {
+    Some(Pool {
+        name: shown["name"].as_str()?.to_owned(),
+        weight: shown["weight"].as_u64()?,
+        uri: shown["uri"].as_str().map(str::to_owned),
+    })
 }
 
 fn path(name: &str) -> String {

@@ -36,21 +36,11 @@ pub struct Place {
     pub examined: Option<Examined>,
     /// Whether time is virtual.
     pub is_virtual: bool,
-    /// Stores for new pools that nothing else uses; one with `{}` in it stands for as many as are needed,
-    /// by number: what comes of it may be the number of a database.
+    /// Stores for new pools; one with `{}` in it stands for as many as are needed, by number: what comes of it may be
+    /// the number of a database. Those that a pool of the target has already are passed over.
     pub pool_uris: Vec<String>,
     /// Set as soon as the run should end: what was grown is removed then, and what was measured is judged.
     pub stop: Arc<AtomicBool>,
-}
-
-impl Place {
-    /// A store for a new pool: another one for every number, as far as there are any.
-    pub(super) fn pool_uri(&self, number: usize) -> Option<String> {
-        match self.pool_uris.as_slice() {
-            [one] if one.contains("{}") => Some(one.replace("{}", &number.to_string())),
-            uris => uris.get(number).cloned(),
-        }
-    }
 }
 
 impl fmt::Debug for Place {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::mail_sink::MailSink;
 use super::sink::Sink;
-use crate::target::Endpoint;
+use crate::target::{Endpoint, store};
 
 /// What cases about one target share.
 #[derive(Debug, Default)]
@@ -82,11 +82,6 @@ impl Surroundings {
     /// A store for a new pool: another one each time, as long as there are any.
     pub(super) fn pool_uri(&self) -> Option<String> {
         let number = self.pools.fetch_add(1, Ordering::Relaxed);
-        let is_template = |uri: &&String| uri.contains("{}");
-        let mut named = self.pool_uris.iter().filter(|uri| !is_template(uri));
-        // A template gives as many as are needed.
-        let template = || self.pool_uris.iter().find(is_template);
-        let drawn = || Some(template()?.replace("{}", &number.to_string()));
-        named.nth(number).cloned().or_else(drawn)
+        store(&self.pool_uris, number)
     }
 }

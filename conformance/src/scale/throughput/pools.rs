@@ -58,9 +58,10 @@ async fn prepare(
     {
         return (visits, Some(why));
     }
+    let mut spare = operator.spare_stores(pools);
     for number in 0..ADDED_MAX {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
-        let Some(uri) = rig.place.pool_uri(index) else {
+        let Some(uri) = spare.next() else {
             let why = "the target names no further spare store: see `pool_uris` in its file";
             let is_enough = visits.len() >= STEPS_MIN;
             return (visits, (!is_enough).then(|| Fell(why.to_owned())));
