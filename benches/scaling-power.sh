@@ -34,9 +34,8 @@ trap 'rm -rf "$work"' EXIT
 ladder() {
   case $1 in
     chattering-sessions) echo throughput --clients 32 --rounds 4 ;;
-    counted-pages) echo flat-cost --longest 300000 --rounds 5..8 --turns 10 ;;
     late-collection) echo flat-cost --longest 10000 --rounds 5..8 --turns 10 ;;
-    scanning-claims) echo flat-cost --longest 100000 --rounds 5..8 --turns 10 ;;
+    counted-pages | scanning-claims) echo flat-cost --longest 100000 --rounds 5..8 --turns 10 ;;
     fixed-table) echo continuous --clients 32 --rate-max 150 --rounds 3 ;;
     one-lock) echo isolation --rounds 4 ;;
     one-table) echo idle --longest 30000 --rounds 6 ;;

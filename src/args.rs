@@ -421,8 +421,8 @@ pub(crate) struct Scale {
     /// Climb them with every specimen that scales badly, under this many seeds each, and tell which rules caught it
     #[arg(long, value_name = "SEEDS", conflicts_with = "target", value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub(crate) specimens: Option<u64>,
-    /// Where the ladders of messages end; those of queues, claims and pages end at a tenth of it, and below 10000 are
-    /// too short for a verdict [default: 100000 in virtual time, 10000 on a target]
+    /// Where the ladders of messages end; those of queues, claims and pages end at a tenth of it, and are too short for
+    /// a verdict if that is 300 or less [default: 100000 in virtual time, 10000 on a target]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
     pub(crate) longest: Option<u64>,
     /// Visits to every step, least and most: they end as soon as every interval is narrow enough [default: 5 in virtual

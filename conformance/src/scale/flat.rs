@@ -73,7 +73,7 @@ impl Quantity {
         }
     }
 
-    /// The ladder: two steps to a power of ten, from 100 on.
+    /// The ladder: two steps to a power of ten, from 100 on, and its top.
     fn steps(self, longest: u64) -> Vec<u64> {
         let top = match self {
             // One request each, or one for twenty.
@@ -86,10 +86,13 @@ impl Quantity {
         let mut decade = 100;
         while decade <= top {
             steps.push(decade);
-            if decade * 3 < top {
+            if decade * 3 <= top {
                 steps.push(decade * 3);
             }
             decade *= 10;
+        }
+        if steps.last().is_some_and(|last| *last < top) {
+            steps.push(top);
         }
         steps
     }
@@ -246,6 +249,12 @@ mod tests {
             [100, 300, 1_000, 3_000, 10_000]
         );
         assert_eq!(Quantity::Queues.steps(10_000), [100, 300, 1_000]);
+        let top = |longest| Quantity::Backlog.steps(longest).split_off(4);
+        assert_eq!(top(5_000), [5_000]);
+        assert_eq!(top(30_000), [10_000, 30_000]);
+        assert_eq!(top(300_000), [10_000, 30_000, 100_000, 300_000]);
+        assert_eq!(Quantity::Page.steps(300_000).last(), Some(&30_000));
+        assert_eq!(Quantity::Claims.steps(1_000), [100]);
         assert_eq!(Quantity::Size.steps(1_000).last(), Some(&100_000));
     }
 }

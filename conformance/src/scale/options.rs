@@ -9,7 +9,7 @@ use super::Ladder;
 pub struct Options {
     /// The ladders, in the order in which they are climbed.
     pub ladders: Vec<Ladder>,
-    /// The top of the ladders that count things, a power of ten at least 1,000; the dearer ones end at a tenth of it.
+    /// The top of the ladders that count things, at least 1,000; the dearer ones end at a tenth of it.
     pub longest: u64,
     /// Turns that are not measured before those that are, at every visit to a step.
     pub warm_up: u32,
