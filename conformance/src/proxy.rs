@@ -34,8 +34,8 @@ mod exchange;
 /// Largest request that passes, in bytes.
 const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Requests that are under way to the target at once, at most.
-const IN_FLIGHT_MAX: usize = 1_024;
+/// Requests that are under way to the target at once, at most, if nobody says otherwise.
+pub const IN_FLIGHT_MAX: usize = 1_024;
 
 /// Pause after a failed accept, which is mostly for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -58,6 +58,8 @@ pub struct Setting {
     /// How long a request may be on its way here. What has not been sent on by then is lost: nobody may reckon with
     /// it any more.
     pub held_at_most: Duration,
+    /// Requests that are under way to the target at once, at most.
+    pub in_flight_max: usize,
 }
 
 /// A proxy at work. It stops when it is dropped.
@@ -151,7 +153,12 @@ fn upstream(setting: &Setting, target: Endpoint) -> Arc<Client> {
         ..target
     };
     let world = Arc::clone(&setting.world);
-    Arc::new(Client::new(world, target, setting.patience, IN_FLIGHT_MAX))
+    Arc::new(Client::new(
+        world,
+        target,
+        setting.patience,
+        setting.in_flight_max,
+    ))
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

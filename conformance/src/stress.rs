@@ -58,8 +58,9 @@ pub struct Plan {
 
 impl Plan {
     /// How long after its invocation an operation without an answer may still take effect (λ). A client waits its
-    /// patience for a connection; the proxy holds a request for [`Self::held_at_most`], and then waits for
-    /// connections to the target: twice, as one that was kept may be dead. In the end, the target may stand still.
+    /// patience for a connection; the proxy holds a request while a fault does and twice as long as a client waits, and then
+    /// waits for connections to the target: twice, as one that was kept may be dead. In the end, the target may stand
+    /// still.
     pub fn latest_effect(&self) -> Duration {
         let stands_still = self.longest(Fault::is_ordered);
         self.patience + self.held_at_most() + self.patience * 2 + stands_still + SETTLE

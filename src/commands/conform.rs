@@ -15,9 +15,11 @@ use nanshe_conformance::target::{Description, Endpoint, KnownFailures};
 use nanshe_conformance::verdict::Verdict;
 
 use super::target::{interrupted, look, on_target};
-use super::{login, pages};
+use super::{interruption, login, pages};
 use crate::args::Conform;
 use crate::output::{Exit, Shell, today, wall_clock_seed};
+
+use self::known_failures::Known;
 
 mod known_failures;
 mod modeling;
@@ -88,28 +90,37 @@ fn judge_each(
     shell: &mut Shell<'_>,
 ) -> anyhow::Result<()> {
     let all = each(args);
+    // What nobody can run is refused before anything runs.
+    for args in &all {
+        prepared(args)?;
+    }
     let mut ended = Ok(());
     for (number, args) in all.iter().enumerate() {
-        let (report, is_interrupted) = match judge(args, shell) {
-            Ok(judged) => judged,
+        let is_interrupted = match judge(args, shell) {
+            Ok((report, is_interrupted)) => {
+                if !args.json {
+                    shell.print(&report::terminal(&report))?;
+                }
+                reports.push(report);
+                is_interrupted
+            }
             // The first comes last, where it is seen, and decides the exit.
             Err(error) if ended.is_ok() => {
                 ended = Err(error);
-                continue;
+                false
             }
             Err(error) => {
                 shell.say(&format!("nanshe: {error:#}"));
-                continue;
+                false
             }
         };
-        if !args.json {
-            shell.print(&report::terminal(&report))?;
+        if all.len() > 1 {
+            // From the first run on signals end no process by themselves.
+            interruption::listen();
         }
-        reports.push(report);
-        if is_interrupted {
-            let left = all[number + 1..]
-                .iter()
-                .filter_map(|args| args.target.as_ref());
+        if is_interrupted || interruption::stopped_by().is_some() {
+            let left = all[number + 1..].iter();
+            let left = left.filter_map(|args| args.target.as_ref());
             left.for_each(|target| shell.say(&format!("not judged: {target}")));
             break;
         }
@@ -140,12 +151,18 @@ fn each(args: &Conform) -> Vec<Conform> {
     targets.map(|target| with(Some(target))).collect()
 }
 
-/// Judges one target, and whether somebody stopped the run.
-fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<(Report, bool)> {
+/// What is read before a target is judged: the cases, what is known of it, and what it is known to fail.
+fn prepared(args: &Conform) -> anyhow::Result<(Selected, Option<Description>, Known)> {
     let selected = selection(args).select()?;
     let load = |target| login::load(&args.login, target);
-    let mut target = args.target.as_deref().map(load).transpose()?;
+    let target = args.target.as_deref().map(load).transpose()?;
     let known = known_failures::read(args, target.as_ref())?;
+    Ok((selected, target, known))
+}
+
+/// Judges one target, and whether somebody stopped the run.
+fn judge(args: &Conform, shell: &mut Shell<'_>) -> anyhow::Result<(Report, bool)> {
+    let (selected, mut target, known) = prepared(args)?;
     say_what_is_left_out(args, &selected, shell);
     let (mut report, is_interrupted) = match &mut target {
         None => {
@@ -529,19 +546,21 @@ mod tests {
         assert!(kept.contains("| common | 1 |"), "{kept}");
 
         // And whatever becomes of the first, the second is judged.
-        let words = [
-            &["conform", gone, &urls[0], "no-such-target.toml"],
-            &few[..],
-        ]
-        .concat();
+        let elsewhere = "http://127.0.0.1:2";
+        let words = [&["conform", gone, &urls[0], elsewhere], &few[..]].concat();
         let (exit, out, error) = nanshe(&words);
         assert_eq!(exit, Exit::Unknown, "{error}");
         assert!(out.contains(&format!("{}: 2 cases", urls[0])), "{out}");
         let last = error.lines().last().unwrap();
-        assert!(
-            error.contains("no-such-target.toml") && last.contains(gone),
-            "{error}"
-        );
+        assert!(error.contains(elsewhere) && last.contains(gone), "{error}");
+
+        // But what nobody can run is refused before the first has.
+        for words in [
+            &[&urls[0], "no-such-target.toml"][..],
+            &[&urls[0], &urls[1], "--only", "no/such-case"],
+        ] {
+            refused(words);
+        }
     }
 
     #[cfg(madsim)]

@@ -110,7 +110,7 @@ fn of_menu(args: &Stress, workload: Workload, target: &Description) -> anyhow::R
     let mut plan = bare(args, (workload, work), target);
     plan.schedule = menu.draw(plan.seed, work, LASTS_MAX * scale);
     plan.has_proxy = menu.has_network();
-    outlive(&mut plan, target)?;
+    outlive(args, &mut plan, target)?;
     let settings = &mut plan.workload.settings;
     // Pauses are the user's, time is the target's.
     settings.pause_ms_max *= u64::from(scale);
@@ -136,19 +136,23 @@ fn of_scenario(
     plan.turns = scenario.turns;
     plan.scenario = Some(scenario.name.clone());
     if !scenario.messages_expire {
-        outlive(&mut plan, target)?;
+        outlive(args, &mut plan, target)?;
     }
     let differences = adopted.differences;
     Ok(Intended { plan, differences })
 }
 
 /// Lets messages live until the drain.
-fn outlive(plan: &mut Plan, target: &Description) -> anyhow::Result<()> {
+fn outlive(args: &Stress, plan: &mut Plan, target: &Description) -> anyhow::Result<()> {
     let needed = plan.message_ttl_secs_min(target.slack * 2);
     anyhow::ensure!(
         needed <= TTL_SECS_MAX,
-        "--duration: messages would have to live {needed} s, until the drain is over, and services allow \
-         {TTL_SECS_MAX} s: expected less than half of that"
+        "{}: messages would have to live {needed} s, until the drain is over, and services allow \
+         {TTL_SECS_MAX} s: expected less than half of that",
+        match &args.scenario {
+            Some(file) if args.duration.is_none() => file,
+            Some(_) | None => "--duration",
+        }
     );
     let settings = &mut plan.workload.settings;
     settings.message_ttl_secs = settings.message_ttl_secs.max(needed);

@@ -199,7 +199,7 @@ impl Handle {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "http"))]
 mod tests {
     use super::*;
     use crate::environment::TokioEnvironment;

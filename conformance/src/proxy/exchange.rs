@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::answer::{Body, half, trickling, whole};
 use super::{Fate, NetworkFault, REPEATED_FROM, Reset, Shared, fate, lock};
-use crate::environment::Instant;
+use crate::environment::{Instant, within};
 use crate::history::{Handle, What};
 use crate::target::{Client, Outcome};
 use crate::workload::{UnderWay, may_be_repeated};
@@ -124,8 +124,9 @@ impl Strikes<'_> {
         if self.force(NetworkFault::ResetRequests).is_some() {
             self.note(NetworkFault::ResetRequests);
             let upstream = Arc::clone(&lock(&self.shared.upstream));
+            let (world, patience) = (&*self.shared.setting.world, self.shared.setting.patience);
             // That the target is gone makes no difference to a request that never arrives.
-            drop(send_half(&upstream, request).await);
+            drop(within(world, patience, send_half(&upstream, request)).await);
             return Err(Reset);
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use tokio::task::JoinSet;
 
 use super::cast::Cast;
 use super::fault::{Fault, Scheduled};
@@ -22,8 +23,6 @@ pub(super) struct Nemesis {
     /// When the work ends: replaced clients work until then.
     pub(super) until: Instant,
     state: Mutex<State>,
-    /// Held by whoever brings a process of the target back: nobody may do so twice.
-    mending: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -31,8 +30,8 @@ struct State {
     /// Faults in force, with how many clients each killed.
     in_force: BTreeMap<usize, (Fault, usize)>,
     injected: u64,
-    /// The process that a rolling restart has killed, until it is started.
-    is_down: Option<String>,
+    /// What brings the process back that is being started anew, until it is there.
+    owed: Option<Order>,
     /// Commands that did not do what they should.
     failures: Vec<String>,
     is_over: bool,
@@ -53,18 +52,14 @@ impl Nemesis {
             ordered,
             until,
             state: Mutex::default(),
-            mending: tokio::sync::Mutex::default(),
         })
     }
 
     /// Strikes as `schedule` says, from now on.
-    pub(super) fn unleash(
-        self: &Arc<Self>,
-        schedule: &[Scheduled],
-    ) -> Vec<tokio::task::JoinHandle<()>> {
+    pub(super) fn unleash(self: &Arc<Self>, schedule: &[Scheduled]) -> JoinSet<()> {
         let strike = |(number, scheduled): (usize, &Scheduled)| {
             let (nemesis, scheduled) = (Arc::clone(self), scheduled.clone());
-            tokio::spawn(async move {
+            async move {
                 nemesis.cast.world.sleep(scheduled.from()).await;
                 if nemesis.state().is_over {
                     return;
@@ -72,9 +67,13 @@ impl Nemesis {
                 nemesis.inject(number, &scheduled).await;
                 nemesis.cast.world.sleep(scheduled.lasts()).await;
                 nemesis.heal(number).await;
-            })
+            }
         };
-        schedule.iter().enumerate().map(strike).collect()
+        let mut strikes = JoinSet::new();
+        for one in schedule.iter().enumerate().map(strike) {
+            strikes.spawn(one);
+        }
+        strikes
     }
 
     /// Ends what is in force, and lets nothing begin any more.
@@ -131,21 +130,15 @@ impl Nemesis {
                 let pair = self.of(process).stop_and_continue.as_ref();
                 self.order(pair.map(|(stop, _)| stop)).await;
             }
-            Fault::Restart { process } => self.order(self.of(process).restart.as_ref()).await,
+            Fault::Restart { process } => self.bring_back(self.of(process).restart.as_ref()).await,
             Fault::RollingRestart => self.roll(scheduled).await,
             Fault::Custom { name } => self.order(self.pair(name).map(|(inject, _)| inject)).await,
         }
     }
 
     /// Ends fault `number`, unless somebody did already. It is in force until its command has ended: whoever is
-    /// stopped meanwhile leaves that to the next.
+    /// stopped meanwhile leaves that to the next. No two do so at once: whoever ends all has stopped the others before.
     async fn heal(&self, number: usize) {
-        let is_ordered = |(fault, _): &(Fault, usize)| fault.is_ordered();
-        let is_ordered = self.state().in_force.get(&number).is_some_and(is_ordered);
-        let _turn = match is_ordered {
-            true => Some(self.mending.lock().await),
-            false => None,
-        };
         let Some((fault, killed)) = self.state().in_force.get(&number).cloned() else {
             return;
         };
@@ -162,13 +155,10 @@ impl Nemesis {
                 let pair = self.of(process).stop_and_continue.as_ref();
                 self.order(pair.map(|(_, go_on)| go_on)).await;
             }
-            Fault::Restart { .. } => {}
-            Fault::RollingRestart => {
-                let down = self.state().is_down.clone();
-                if let Some(process) = down {
-                    let pair = self.of(&process).kill_and_start.as_ref();
-                    self.order(pair.map(|(_, start)| start)).await;
-                    self.state().is_down = None;
+            Fault::Restart { .. } | Fault::RollingRestart => {
+                let owed = self.state().owed.clone();
+                if owed.is_some() {
+                    self.bring_back(owed.as_ref()).await;
                 }
             }
             Fault::Custom { name } => self.order(self.pair(name).map(|(_, heal)| heal)).await,
@@ -186,15 +176,21 @@ impl Nemesis {
             .max(1);
         for process in &self.control.processes {
             if let Some(restart) = &process.restart {
-                self.order(Some(restart)).await;
+                self.bring_back(Some(restart)).await;
             } else if let Some((kill, start)) = &process.kill_and_start {
-                self.state().is_down = Some(process.name.clone());
+                self.state().owed = Some(start.clone());
                 self.order(Some(kill)).await;
-                self.order(Some(start)).await;
-                self.state().is_down = None;
+                self.bring_back(Some(start)).await;
             }
             self.cast.world.sleep(scheduled.lasts() / (count * 2)).await;
         }
+    }
+
+    /// Gives the order that brings a process back; it is owed until it has been carried out.
+    async fn bring_back(&self, order: Option<&Order>) {
+        self.state().owed = order.cloned();
+        self.order(order).await;
+        self.state().owed = None;
     }
 
     fn of(&self, name: &str) -> &Controlled {

@@ -13,7 +13,7 @@ use super::route::Route;
 use super::{Plan, begin, sink};
 use crate::environment::{Instant, World};
 use crate::history::{Operation, Phase, Recorder};
-use crate::proxy::{Proxy, Setting};
+use crate::proxy::{IN_FLIGHT_MAX, Proxy, Setting};
 use crate::target::{Description, Endpoint, Ordered};
 use crate::workload::{Board, Drained, NotDone, Process, drain_place, names_behind_a_login};
 
@@ -172,6 +172,7 @@ async fn play(
         (Arc::clone(&recorder), board),
     );
     if let Err(error) = set_up(&cast, &stage.endpoint).await {
+        sink.iter().for_each(|(_, listening)| listening.abort());
         not_begun(&stage, &cast, watch).await;
         return Err(error);
     }
@@ -223,6 +224,7 @@ async fn open_proxy(
         seed: plan.seed,
         patience: plan.patience,
         held_at_most: plan.held_at_most(),
+        in_flight_max: IN_FLIGHT_MAX,
     };
     let opened = Proxy::open(setting, stage.endpoint.clone()).await;
     opened.map(Some)
@@ -261,7 +263,7 @@ async fn set_up(cast: &Cast, endpoint: &Endpoint) -> Result<(), StressError> {
                     what,
                     status,
                 },
-                NotDone::Unclear(why) => StressError::SetUp {
+                NotDone::Silent(why) | NotDone::Unclear(why) => StressError::SetUp {
                     workload,
                     what,
                     why,
@@ -338,28 +340,24 @@ impl Run<'_> {
                 None
             }
         };
-        let strikes = self.nemesis.unleash(&cast.plan.schedule);
+        let mut strikes = self.nemesis.unleash(&cast.plan.schedule);
         let span = until.since(cast.world.now());
         let world = Arc::clone(&cast.world);
         let ended = self.watching(async { world.sleep(span).await }).await;
         if let Some(offering) = offering {
             offering.abort();
         }
-        if ended.is_err() {
-            strikes.iter().for_each(JoinHandle::abort);
-            // Nobody strikes, or mends, from here on but who ends it.
-            for strike in strikes {
-                drop(strike.await);
-            }
-            return ended;
-        }
         // Commands take their time: a fault may end a little after the work does.
-        let all = async {
-            for strike in strikes {
-                drop(strike.await);
+        let ended = match ended {
+            Ok(()) => {
+                let all = async { while strikes.join_next().await.is_some() {} };
+                self.watching(all).await
             }
+            Err(ended) => Err(ended),
         };
-        self.watching(all).await?;
+        // Nobody strikes, or mends, from here on but who ends it.
+        strikes.shutdown().await;
+        ended?;
         let nemesis = Arc::clone(&self.nemesis);
         self.watching(async move { nemesis.end().await }).await
     }
@@ -461,7 +459,7 @@ async fn clean_up(stage: &Stage, plan: &Plan, endpoint: &Endpoint) {
         }
         if let Some((_, process)) = processes.last() {
             let deleted = process.ask(Operation::DeleteQueue { queue }).await;
-            if matches!(deleted, Err(NotDone::Unclear(_))) {
+            if matches!(deleted, Err(NotDone::Silent(_))) {
                 return;
             }
         }

@@ -271,6 +271,16 @@ impl Client {
     ///
     /// As there.
     pub async fn send_until(&self, until: Instant, mut request: Request<Bytes>) -> Outcome {
+        self.prepare(&mut request).await?;
+        self.send_as_it_is(until, request).await
+    }
+
+    /// Puts a token on `request`, if there is a login and none is there: with one, it can be sent at once.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAnswered::NotSent`], if no header can hold the token.
+    pub async fn prepare(&self, request: &mut Request<Bytes>) -> Result<(), NotAnswered> {
         if let Some(session) = &self.session
             && !request.headers().contains_key(TOKEN)
         {
@@ -278,7 +288,7 @@ impl Client {
                 .map_err(|_| NotAnswered::NotSent("the token is no header value".to_owned()))?;
             request.headers_mut().insert(TOKEN, token);
         }
-        self.send_as_it_is(until, request).await
+        Ok(())
     }
 
     /// As [`Self::send_until`], but without a token: this is how one is got.

@@ -73,11 +73,17 @@ pub(super) struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// The token, empty if it is not as any producer made it, and the content: as it is written if it is no string.
+    /// The token, empty if it is not as any producer made it, and the content. No producer sends what is told of one
+    /// that is no string.
     pub(super) fn read(&self) -> (String, Option<String>) {
         let token: String = self.token.of().unwrap_or_default();
         let content = self.content.of();
-        let content = content.or_else(|| self.content.written().map(str::to_owned));
+        let other = || {
+            self.content
+                .written()
+                .map(|json| format!("no string: {json}"))
+        };
+        let content = content.or_else(other);
         let is_missing = content.is_none() && token.ends_with(HAS_CONTENT);
         (
             token,
@@ -119,20 +125,24 @@ mod tests {
 
     #[test]
     fn content_that_is_gone_or_of_another_kind_is_told() {
-        let content = |body| read(body).1;
+        let content = |body: &str| read(body).1;
         assert_eq!(content(r#"{"token": "m-1+"}"#).as_deref(), Some(""));
-        assert_eq!(
-            content(r#"{"token": "m-1+", "content": null}"#).as_deref(),
-            Some("")
-        );
-        assert_eq!(
-            content(r#"{"token": "m-1+", "content": 1e400}"#).as_deref(),
-            Some("1e400")
-        );
-        assert_eq!(
-            content(r#"{"token": "m-1+", "content": ["c"]}"#).as_deref(),
-            Some(r#"["c"]"#)
-        );
+        let null = content(r#"{"token": "m-1+", "content": null}"#);
+        assert_eq!(null.as_deref(), Some(""));
+        let list = content(r#"{"token": "m-1+", "content": ["c"]}"#);
+        assert_eq!(list.as_deref(), Some(r#"no string: ["c"]"#));
         assert_eq!(content(r#"{"token": "m-2"}"#), None);
+    }
+
+    #[test]
+    fn piece_that_was_read_as_what_it_looks_like_is_another_content() {
+        let decoded =
+            |piece: &&&str| serde_json::from_str::<&serde_json::value::RawValue>(piece).is_ok();
+        let looks_like_json: Vec<&&str> = PIECES.iter().filter(decoded).collect();
+        assert_eq!(looks_like_json, [&"1e400", &"{\"a\":[null]}"]);
+        for piece in looks_like_json {
+            let (_, content) = read(&format!(r#"{{"token": "m-1+", "content": {piece}}}"#));
+            assert_ne!(content.as_deref(), Some(*piece));
+        }
     }
 }

@@ -55,7 +55,7 @@ pub async fn drain_place(
             }
             Ok(_) => (empty, unanswered) = (empty + 1, 0),
             // A target may allow fewer messages a claim.
-            Err(NotDone::Refused(_)) if limit > 1 => limit /= 2,
+            Err(NotDone::Refused(400)) if limit > 1 => limit /= 2,
             Err(_) => unanswered += 1,
         }
         if empty == EMPTY_ANSWERS {

@@ -26,7 +26,9 @@ pub(crate) fn names_behind_a_login(realm: &str, project: &str) -> String {
 pub enum NotDone {
     /// It certainly did not: the service refused it with that status, of the client's errors.
     Refused(u16),
-    /// Nobody knows: no answer, an error of the server, or an answer that nobody understands.
+    /// There is no answer: it was not sent, or nobody knows.
+    Silent(String),
+    /// Nobody knows: an error of the server, or an answer that nobody understands.
     Unclear(String),
 }
 
@@ -146,7 +148,9 @@ impl Process {
     ///
     /// [`NotDone`]: refused, or nobody knows.
     pub async fn ask(&self, operation: Operation) -> Result<Answer, NotDone> {
-        let request = self.request(&operation);
+        let mut request = self.request(&operation);
+        // A token may take its time, which is none of the target's: nothing has begun until there is one.
+        let prepared = self.client.prepare(&mut request).await;
         let under_way = UnderWay {
             project: self.tenant.clone(),
             names: self.names.clone(),
@@ -154,7 +158,10 @@ impl Process {
         };
         let entry = self.board.begin(self.number, under_way);
         self.handle.invoke(&self.world, operation.clone());
-        let outcome = self.client.send(request).await;
+        let outcome = match prepared {
+            Ok(()) => self.client.send(request).await,
+            Err(not_sent) => Err(not_sent),
+        };
         if outcome.is_ok() {
             entry.answered();
         } else {
@@ -165,7 +172,7 @@ impl Process {
             Err(not_answered) => {
                 let why = not_answered.to_string();
                 self.handle.not_answered(&self.world, not_answered);
-                return Err(NotDone::Unclear(why));
+                return Err(NotDone::Silent(why));
             }
         };
         let unclear = |why: String| {

@@ -16,10 +16,12 @@ mod proxy;
 mod random_histories;
 #[cfg(feature = "http")]
 mod secure;
+#[cfg(feature = "http")]
 mod sockets;
 #[cfg(feature = "http")]
 mod stress;
 #[cfg(feature = "http")]
 #[path = "../../examples/toy_broker/broker.rs"]
 mod toy_broker;
+#[cfg(feature = "http")]
 mod waiting;
