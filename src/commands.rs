@@ -12,7 +12,6 @@ mod check;
 mod conform;
 mod convert;
 mod explore;
-#[cfg(madsim)]
 mod interruption;
 mod list;
 mod login;

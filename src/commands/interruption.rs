@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::target::interrupted;
+#[cfg(madsim)]
 use crate::output::stopped_suffix;
 
 /// What stopped this process, once something has.
@@ -42,6 +43,7 @@ pub(super) fn flag() -> Arc<AtomicBool> {
 }
 
 /// What the names of stored campaigns end with.
+#[cfg(madsim)]
 pub(super) fn suffix() -> &'static str {
     stopped_suffix(stopped_by())
 }
